@@ -1,0 +1,150 @@
+package expr
+
+// The derivative rules. For y = op(a, b, ...) and a cotangent g (the derivative of the result with respect to y, of y's shape and
+// kind) a rule gives the cotangents of the inputs, in operations of the same set: that closes it under differentiation. A rule
+// may return a value of a larger shape than its input, or per image where the input is shared: the sum that is then due (the
+// transpose of broadcasting) is taken by fit. nil means zero.
+//
+// Operations without a rule are leaves or locally constant.
+var rules = map[Op]func(y, g *Value) []*Value{
+	OpAdd:    func(y, g *Value) []*Value { return []*Value{g, g} },
+	OpMul:    func(y, g *Value) []*Value { return []*Value{Mul(g, y.in[1]), Mul(g, y.in[0])} },
+	OpAffine: func(y, g *Value) []*Value { return one(Affine(g, y.attr.X[0], 0)) },
+	OpPow: func(y, g *Value) []*Value {
+		p := y.attr.X[0]
+		return one(Affine(Mul(g, Pow(y.in[0], p-1)), p, 0))
+	},
+	OpExp:   func(y, g *Value) []*Value { return one(Mul(g, y)) },
+	OpLog:   func(y, g *Value) []*Value { return one(Mul(g, Pow(y.in[0], -1))) },
+	OpSwish: func(y, g *Value) []*Value { return one(Mul(g, Swish(y.in[0], y.attr.N[0]+1))) },
+	OpClamp: func(y, g *Value) []*Value { return one(Mul(g, Within(y.in[0], y.attr.X[0], y.attr.X[1]))) },
+
+	OpSum:       func(y, g *Value) []*Value { return one(Broadcast(g, y.in[0].shape)) },
+	OpBroadcast: func(y, g *Value) []*Value { return one(g) },
+	OpGroupSum:  func(y, g *Value) []*Value { return one(GroupSum(g, y.attr.N[0])) },
+	OpSlice:     func(y, g *Value) []*Value { return one(Embed(g, y.attr.N[0], y.in[0].shape[2])) },
+	OpEmbed:     func(y, g *Value) []*Value { return one(Slice(g, y.attr.N[0], y.attr.N[0]+y.in[0].shape[2])) },
+
+	OpConv: func(y, g *Value) []*Value {
+		x, w := y.in[0], y.in[1]
+		return []*Value{Conv(g, Flip(w)), ConvKernel(x, g, w.shape[0])}
+	},
+	OpFlip: func(y, g *Value) []*Value { return one(Flip(g)) },
+	OpConvKernel: func(y, g *Value) []*Value {
+		x, dy := y.in[0], y.in[1]
+		return []*Value{Conv(dy, Flip(g)), Conv(x, g)}
+	},
+	OpPool:   func(y, g *Value) []*Value { return one(Unpool(g, y.in[0].shape)) },
+	OpUnpool: func(y, g *Value) []*Value { return one(Pool(g)) },
+	OpMatMul: func(y, g *Value) []*Value {
+		a, b, ta, tb := y.in[0], y.in[1], y.attr.TA, y.attr.TB
+		da, db := matMul(g, b, false, !tb, a.shape), matMul(a, g, !ta, false, b.shape)
+		if ta {
+			da = matMul(b, g, tb, true, a.shape)
+		}
+		if tb {
+			db = matMul(g, a, true, ta, b.shape)
+		}
+		return []*Value{da, db}
+	},
+
+	OpSoftmax: func(y, g *Value) []*Value {
+		perPixel := Shape{y.shape[0], y.shape[1], 1}
+		return one(Mul(y, Sub(g, Sum(Mul(g, y), perPixel))))
+	},
+	OpNormalise: func(y, g *Value) []*Value { // dx = r·(g - mean(g) - x̂·mean(g·x̂))
+		groups, eps := y.attr.N[0], y.attr.X[0]
+		r := InvStd(y.in[0], groups, eps)
+		centred := Sub(Sub(g, groupMean(g, groups)), Mul(y, groupMean(Mul(g, y), groups)))
+		return one(Mul(r, centred))
+	},
+	OpInvStd: func(y, g *Value) []*Value { // dr/dx = -r²·x̂/n
+		groups, eps, x := y.attr.N[0], y.attr.X[0], y.in[0]
+		n := float64(x.shape.Size() / groups)
+		slope := Affine(Mul(Mul(y, y), GroupSum(g, groups)), -1/n, 0)
+		return one(Mul(Normalise(x, groups, eps), slope))
+	},
+
+	OpBatchSum: func(y, g *Value) []*Value { return one(Spread(g)) },
+	OpSpread:   func(y, g *Value) []*Value { return one(g) },
+}
+
+func one(v *Value) []*Value { return []*Value{v} }
+
+// fit sums a cotangent over the axes, and the batch, along which its value was repeated.
+func fit(cotangent, v *Value) *Value {
+	if Err(cotangent) != nil {
+		return cotangent
+	}
+	shape := cotangent.shape
+	for axis, n := range v.shape {
+		if n == 1 {
+			shape[axis] = 1
+		}
+	}
+	c := Sum(cotangent, shape)
+	switch {
+	case c.kind == Sample && v.kind == Shared:
+		c = BatchSum(c)
+	case c.kind == Shared && v.kind == Sample:
+		c = Spread(c)
+	}
+	return Broadcast(c, v.shape)
+}
+
+// Grad gives the derivatives of a scalar with respect to each of the values, in the same order. For a sample scalar it is the
+// derivative of the sum over the batch: with respect to a sample value that is each image's own gradient. What y does not depend
+// on has derivative zero. The results are ordinary values, to be computed or differentiated again.
+func Grad(y *Value, wrt ...*Value) []*Value {
+	results := make([]*Value, len(wrt))
+	if err := Err(append([]*Value{y}, wrt...)...); err != nil {
+		for i := range results {
+			results[i] = &Value{op: OpInvalid, err: err}
+		}
+		return results
+	}
+	if y.shape != Scalar {
+		for i := range results {
+			results[i] = bad(OpInvalid, "the gradient of a value of shape %v, which is no scalar", y.shape)
+		}
+		return results
+	}
+	order := Order(y)
+	active := map[*Value]bool{} // depends on one of wrt
+	for _, v := range wrt {
+		active[v] = true
+	}
+	for _, v := range order {
+		if rules[v.op] == nil {
+			continue
+		}
+		for _, in := range v.in {
+			active[v] = active[v] || active[in]
+		}
+	}
+	cotangents := map[*Value]*Value{y: fit(Const(1), y)}
+	for i := len(order) - 1; i >= 0; i-- {
+		v := order[i]
+		g := cotangents[v]
+		if g == nil || !active[v] || rules[v.op] == nil {
+			continue
+		}
+		for j, c := range rules[v.op](v, g) {
+			in := v.in[j]
+			if c == nil || !active[in] {
+				continue
+			}
+			c = fit(c, in)
+			if sum := cotangents[in]; sum != nil {
+				c = Add(sum, c)
+			}
+			cotangents[in] = c
+		}
+	}
+	for i, v := range wrt {
+		if results[i] = cotangents[v]; results[i] == nil {
+			results[i] = fit(Const(0), v)
+		}
+	}
+	return results
+}
