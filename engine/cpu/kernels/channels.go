@@ -1,0 +1,129 @@
+// Reductions over pixels, channel by channel: sums, dot products, moments. Channels lie innermost, so a vector register
+// sums whole channels and nothing crosses lanes. Two things are common to every instruction set and live here:
+//
+//   - a few channels are read as many: C = 8 and 80 pixels are the same numbers as C = 64 and 10 pixels, whose 64 sums are
+//     then folded to 8. It keeps several full vectors busy;
+//   - pixels are summed in runs, and the runs' sums are added: rounding errors grow with the run, not with the image.
+
+package kernels
+
+const (
+	foldWidth = 64  // channels that keep the widest registers busy: four vectors of sixteen
+	foldLimit = 512 // folded channels, at most
+	runPixels = 512 // pixels summed before their sum is added to the total
+)
+
+// instructions names the instruction set of the inner loops below: a value rather than a function, because the scratch
+// sums would be moved to the heap if they were passed to a function the compiler does not know.
+type instructions int
+
+const (
+	plainGo instructions = iota
+	withAVX2
+	withAVX512
+)
+
+// folded returns the number of pixels to read as one, 1 where that gains nothing.
+func folded(channels, pixels int) int {
+	if channels <= 0 || channels >= foldWidth {
+		return 1
+	}
+	a, b := foldWidth, channels
+	for b != 0 {
+		a, b = b, a%b
+	}
+	times := foldWidth / a // the fewest pixels that fill whole vectors
+	if times*channels > foldLimit || pixels < 2*times {
+		return 1
+	}
+	return times
+}
+
+func (set instructions) channelSum(acc, x []float32) {
+	set.overRuns(acc, x, x, nil, sums)
+}
+
+func (set instructions) channelDot(acc, x, y []float32) {
+	set.overRuns(acc, x, y[:len(x)], nil, products)
+}
+
+func (set instructions) moments(mean, variance, x []float32) {
+	channels := len(mean)
+	variance = variance[:channels]
+	if channels == 0 {
+		return
+	}
+	scale := 1 / float32(len(x)/channels)
+	clear(mean)
+	set.overRuns(mean, x, x, nil, sums)
+	for c := range mean {
+		mean[c] *= scale
+	}
+	clear(variance)
+	set.overRuns(variance, x, x, mean, squares)
+	for c := range variance {
+		variance[c] *= scale
+	}
+}
+
+// quantity is what columns adds up.
+type quantity int
+
+const (
+	sums     quantity = iota // x
+	products                 // x*y
+	squares                  // (x-mean)^2
+)
+
+func (set instructions) overRuns(acc, x, y, mean []float32, what quantity) {
+	channels := len(acc)
+	if channels == 0 {
+		return
+	}
+	if times := folded(channels, len(x)/channels); times > 1 {
+		var accBlock, meanBlock [foldLimit]float32
+		width := times * channels
+		wide := accBlock[:width]
+		for at := 0; mean != nil && at < width; at += channels {
+			copy(meanBlock[at:], mean)
+		}
+		whole := len(x) / width * width
+		set.runs(wide, x[:whole], y[:whole], meanBlock[:width], what)
+		for at := 0; at < width; at += channels {
+			portableAdd(acc, acc, wide[at:])
+		}
+		x, y = x[whole:], y[whole:]
+	}
+	set.runs(acc, x, y, mean, what)
+}
+
+func (set instructions) runs(acc, x, y, mean []float32, what quantity) {
+	for len(x) > 0 {
+		n := min(len(x), runPixels*len(acc))
+		set.columns(acc, x[:n], y[:n], mean, what)
+		x, y = x[n:], y[n:]
+	}
+}
+
+func portableColumns(acc, x, y, mean []float32, what quantity) {
+	for n := len(acc); len(x) >= n; {
+		px, py := x[:n], y[:n]
+		switch what {
+		case sums:
+			for c := range acc {
+				acc[c] += px[c]
+			}
+		case products:
+			for c := range acc {
+				acc[c] += px[c] * py[c]
+			}
+		case squares:
+			mean := mean[:n]
+			for c := range acc {
+				d := px[c] - mean[c]
+				acc[c] += d * d
+			}
+		}
+		x, y = x[n:], y[n:]
+	}
+}
