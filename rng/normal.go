@@ -24,22 +24,26 @@ import (
 
 // normal maps a uniform word to a standard normal number.
 func normal(w uint32) float32 {
+	c, t := segment(w)
+	return cubic(c, t, w)
+}
+
+// segment returns the cubic that serves word w and the place on its segment, t
+// in (0, 2^27], counted down from the upper end: at p = 1/2 all terms vanish
+// with t, which keeps the relative precision of small z.
+func segment(w uint32) (c *[4]float32, t float32) {
 	m := w<<1 | 1 // 2^33 p: the sign bit drops out at the top
 	octave := bits.LeadingZeros32(m)
 	m <<= octave // now the top bit is set, the next four choose the segment
-	c := &quantile[(octave<<4|int(m>>27&15))&511]
-	// The place in the segment, counted down from its upper end: at p = 1/2 all
-	// terms vanish with t, which keeps the relative precision of small z.
-	t := float32(1<<27 - m&(1<<27-1))
-	// The conversions forbid fused multiply-add, which would round differently
-	// on the architectures that have it.
+	return &quantile[(octave<<4|int(m>>27&15))&511], float32(int32(1<<27 - m&(1<<27-1)))
+}
+
+// cubic evaluates the polynomial c at t and takes the sign from word w. The
+// conversions forbid fused multiply-add, which would round differently on the
+// architectures that have it.
+func cubic(c *[4]float32, t float32, w uint32) float32 {
 	z := float32(t*c[3]) + c[2]
 	z = float32(t*z) + c[1]
 	z = float32(t*z) + c[0]
-	return signed(z, w)
-}
-
-// signed returns z with the sign bit of w; z must not be negative.
-func signed(z float32, w uint32) float32 {
 	return math.Float32frombits(math.Float32bits(z) | w&(1<<31))
 }

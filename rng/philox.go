@@ -7,20 +7,37 @@
 
 package rng
 
-// philox returns the block of random words at counter c under key k.
-func philox(c [4]uint32, k [2]uint32) [4]uint32 {
-	const (
-		m0, m1 = 0xD2511F53, 0xCD9E8D57 // multipliers
-		w0, w1 = 0x9E3779B9, 0xBB67AE85 // key steps: the golden ratio, the square root of 3 less 1
-	)
-	c0, c1, c2, c3 := c[0], c[1], c[2], c[3]
-	k0, k1 := k[0], k[1]
-	for range 10 {
-		p0 := uint64(c0) * m0
-		p1 := uint64(c2) * m1
-		c0, c1, c2, c3 = uint32(p1>>32)^c1^k0, uint32(p1), uint32(p0>>32)^c3^k1, uint32(p0)
-		k0 += w0
-		k1 += w1
-	}
-	return [4]uint32{c0, c1, c2, c3}
+const (
+	multiplier0, multiplier1 = 0xD2511F53, 0xCD9E8D57
+	step0, step1             = 0x9E3779B9, 0xBB67AE85 // golden ratio, √3 - 1
+)
+
+// philox returns the block of random words at counter c under key k. Scalars
+// stay in registers where arrays would not, and the compiler unrolls no loops.
+func philox(c0, c1, c2, c3, k0, k1 uint32) (uint32, uint32, uint32, uint32) {
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	c0, c1, c2, c3 = round(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+step0, k1+step1
+	return round(c0, c1, c2, c3, k0, k1)
+}
+
+func round(c0, c1, c2, c3, k0, k1 uint32) (uint32, uint32, uint32, uint32) {
+	p0 := uint64(c0) * multiplier0
+	p1 := uint64(c2) * multiplier1
+	return uint32(p1>>32) ^ c1 ^ k0, uint32(p1), uint32(p0>>32) ^ c3 ^ k1, uint32(p0)
 }

@@ -7,20 +7,18 @@
 // was never stopped. The numbers are the same on every architecture.
 package rng
 
-import (
-	"math/bits"
-)
+import "math/bits"
 
 // Stream is a counter-based (Philox4x32-10) random stream; a value, copyable.
 // A copy continues from the same place, giving the same numbers as the original.
 // It must not be used from two goroutines at once. Use [New] to make one; the
 // zero value works, but is the same stream everywhere.
 type Stream struct {
-	key   [2]uint32 // with name, identifies the stream: 128 bits hashed from seed and path
-	name  [2]uint32 // the high counter words
-	next  uint64    // the low counter words: the next block of four words
-	block [4]uint32 // the last block made
-	left  uint32    // words of block not yet handed out, the last ones
+	key0, key1   uint32    // with name, identifies the stream: 128 bits hashed from seed and path
+	name0, name1 uint32    // the high counter words
+	next         uint64    // the low counter words: the next block of four words
+	block        [4]uint32 // the last block made
+	left         uint32    // words of block not yet handed out, the last ones
 }
 
 // New returns the stream named by seed and path. Streams with different names
@@ -29,11 +27,11 @@ func New(seed uint64, path ...uint64) Stream {
 	// The name is hashed by Philox itself, one element a call. For a given
 	// state each call is a bijection of the counter, so siblings never collide,
 	// and unrelated paths collide with probability 2^-128.
-	h := philox([4]uint32{uint32(seed), uint32(seed >> 32), 0, 0}, [2]uint32{hashKey0, hashKey1})
+	k0, k1, n0, n1 := philox(uint32(seed), uint32(seed>>32), 0, 0, hashKey0, hashKey1)
 	for _, p := range path {
-		h = philox([4]uint32{uint32(p), uint32(p >> 32), h[2], h[3]}, [2]uint32{h[0] ^ hashKey0, h[1] ^ hashKey1})
+		k0, k1, n0, n1 = philox(uint32(p), uint32(p>>32), n0, n1, k0^hashKey0, k1^hashKey1)
 	}
-	return Stream{key: [2]uint32{h[0], h[1]}, name: [2]uint32{h[2], h[3]}}
+	return Stream{key0: k0, key1: k1, name0: n0, name1: n1}
 }
 
 // Arbitrary words (from the fraction of the square roots of 2 and 3) that keep
@@ -44,17 +42,19 @@ const (
 	hashKey1 = 0xBB67AE85
 )
 
-// refill makes the next four words.
-func (s *Stream) refill() {
-	s.block = philox([4]uint32{uint32(s.next), uint32(s.next >> 32), s.name[0], s.name[1]}, s.key)
+// nextBlock makes the next four words.
+func (s *Stream) nextBlock() (uint32, uint32, uint32, uint32) {
+	n := s.next
 	s.next++
-	s.left = 4
+	return philox(uint32(n), uint32(n>>32), s.name0, s.name1, s.key0, s.key1)
 }
 
 // Uint32 returns 32 random bits.
 func (s *Stream) Uint32() uint32 {
 	if s.left == 0 {
-		s.refill()
+		b := &s.block
+		b[0], b[1], b[2], b[3] = s.nextBlock()
+		s.left = 4
 	}
 	w := s.block[(4-s.left)&3]
 	s.left--
@@ -113,12 +113,11 @@ func (s *Stream) FillNormal(dst []float32) {
 		dst = dst[1:]
 	}
 	for len(dst) >= 4 {
-		b := philox([4]uint32{uint32(s.next), uint32(s.next >> 32), s.name[0], s.name[1]}, s.key)
-		s.next++
-		dst[0] = normal(b[0])
-		dst[1] = normal(b[1])
-		dst[2] = normal(b[2])
-		dst[3] = normal(b[3])
+		w0, w1, w2, w3 := s.nextBlock()
+		dst[0] = normal(w0)
+		dst[1] = normal(w1)
+		dst[2] = normal(w2)
+		dst[3] = normal(w3)
 		dst = dst[4:]
 	}
 	for i := range dst {
@@ -134,12 +133,11 @@ func (s *Stream) FillUniform(dst []float32) {
 		dst = dst[1:]
 	}
 	for len(dst) >= 4 {
-		b := philox([4]uint32{uint32(s.next), uint32(s.next >> 32), s.name[0], s.name[1]}, s.key)
-		s.next++
-		dst[0] = uniform(b[0])
-		dst[1] = uniform(b[1])
-		dst[2] = uniform(b[2])
-		dst[3] = uniform(b[3])
+		w0, w1, w2, w3 := s.nextBlock()
+		dst[0] = uniform(w0)
+		dst[1] = uniform(w1)
+		dst[2] = uniform(w2)
+		dst[3] = uniform(w3)
 		dst = dst[4:]
 	}
 	for i := range dst {
