@@ -1,0 +1,207 @@
+package dataset
+
+// IDX, the format MNIST is published in: two zero bytes, an element type (0x08: unsigned byte), the number of
+// dimensions d, d big-endian 32-bit sizes, then the elements in row-major order. Images are N,H,W or N,H,W,C; labels N.
+// Files are often gzipped. Source: Y. LeCun, "The MNIST database of handwritten digits".
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxIDX is the most an IDX file may declare, in bytes: three times the largest one published (EMNIST, 550 MB).
+const maxIDX = 1<<31 - 1
+
+const gzipMagic = "\x1f\x8b"
+
+// gunzip undoes gzip compression where there is some.
+func gunzip(r io.Reader) (*bufio.Reader, error) {
+	buffered := bufio.NewReaderSize(r, 1<<16)
+	if magic, _ := buffered.Peek(2); string(magic) != gzipMagic {
+		return buffered, nil
+	}
+	zr, err := gzip.NewReader(buffered)
+	if err != nil {
+		return nil, err
+	}
+	return bufio.NewReaderSize(zr, 1<<16), nil
+}
+
+// idxArray is the content of an IDX file.
+type idxArray struct {
+	dims []int
+	data []uint8 // row-major
+}
+
+// readIDX reads one array of bytes, gzipped or plain. Memory grows with the data that is really there, up to what the
+// header declares, so neither an absurd header nor a decompression bomb can claim more.
+func readIDX(r io.Reader) (*idxArray, error) {
+	in, err := gunzip(r)
+	if err != nil {
+		return nil, err
+	}
+	var head [4]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return nil, errors.New("too short for an IDX file: fetch it again")
+	}
+	if head[0] != 0 || head[1] != 0 || head[3] < 1 || head[3] > 4 {
+		return nil, errors.New("not an IDX file: its first bytes are not an IDX header")
+	}
+	if head[2] != 0x08 {
+		return nil, fmt.Errorf("IDX element type 0x%02x: only unsigned bytes (0x08) are read", head[2])
+	}
+	sizes := make([]uint32, head[3])
+	if err := binary.Read(in, binary.BigEndian, sizes); err != nil {
+		return nil, errors.New("the IDX header is cut short: fetch the file again")
+	}
+	var dims []int
+	total := int64(1)
+	for _, size := range sizes {
+		if size == 0 {
+			return nil, errors.New("the IDX header declares an empty array")
+		}
+		if total > maxIDX/int64(size) {
+			return nil, fmt.Errorf("the IDX header declares more than %d bytes: the file is damaged or not IDX", maxIDX)
+		}
+		total *= int64(size)
+		dims = append(dims, int(size))
+	}
+	var data []uint8
+	for int64(len(data)) < total {
+		data = slices.Grow(data, int(min(total-int64(len(data)), max(1<<16, int64(len(data))))))
+		space := data[len(data):min(int64(cap(data)), total)]
+		n, err := io.ReadFull(in, space)
+		data = data[:len(data)+n]
+		if err != nil {
+			return nil, fmt.Errorf("the file ends after %d of the %d bytes its header declares: fetch it again", len(data), total)
+		}
+	}
+	// Reading on to the end also checks the gzip checksum.
+	switch n, err := io.ReadFull(in, head[:1]); {
+	case n > 0:
+		return nil, fmt.Errorf("the file holds more than the %d bytes its header declares: it is damaged", total)
+	case err != io.EOF:
+		return nil, err
+	}
+	return &idxArray{dims, data}, nil
+}
+
+// idxSet puts images and their labels, or nil, together.
+func idxSet(images, labels *idxArray) (*Set, error) {
+	dims := images.dims
+	if len(dims) == 3 {
+		dims = append(dims, 1)
+	}
+	if len(dims) != 4 || dims[1] > maxSide || dims[2] > maxSide || dims[3] != 1 && dims[3] != 3 {
+		return nil, fmt.Errorf("IDX dimensions %v are not those of images (N,H,W or N,H,W,C with 1 or 3 channels)", dims)
+	}
+	set := &Set{Height: dims[1], Width: dims[2], Channels: dims[3], Pixels: images.data}
+	if labels == nil {
+		return set, nil
+	}
+	if len(labels.dims) != 1 || labels.dims[0] != dims[0] {
+		return nil, fmt.Errorf("%d images but label dimensions %v: the two files do not belong together", dims[0], labels.dims)
+	}
+	set.Labels = make([]int32, len(labels.data))
+	for i, v := range labels.data {
+		set.Labels[i] = int32(v)
+	}
+	set.Classes = numberedClasses(int(slices.Max(labels.data)) + 1)
+	return set, nil
+}
+
+// numberedClasses names n classes that have no other names.
+func numberedClasses(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
+}
+
+// isIDX reports whether a file beginning like that is meant to be IDX, of any element type.
+func isIDX(head []byte) bool {
+	return len(head) >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 0x08 && head[2] <= 0x0e && head[3] >= 1 && head[3] <= 4
+}
+
+// The standard names, train-images-idx3-ubyte.gz and its variations: ".idx3" for "-idx3", any prefix or none.
+var (
+	idxImages = regexp.MustCompile(`(?i)^(.*)images([-._])idx[34]([-._]ubyte)(\.gz)?$`)
+	idxTrain  = regexp.MustCompile(`(?i)train`)
+	idxTest   = regexp.MustCompile(`(?i)t10k|test`)
+)
+
+// labelFiles are the standard names for the labels of an images file, or none if its own name is not standard.
+func labelFiles(images string) []string {
+	dir, base := path.Split(images)
+	m := idxImages.FindStringSubmatch(base)
+	if m == nil {
+		return nil
+	}
+	stem := dir + m[1] + "labels" + m[2] + "idx1" + m[3]
+	return []string{stem, stem + ".gz"}
+}
+
+// idxLayouts finds the images files among the files of one folder.
+func idxLayouts(files []string) []layout {
+	images := slices.DeleteFunc(slices.Clone(files), func(name string) bool {
+		plain := strings.TrimSuffix(name, ".gz")
+		return !idxImages.MatchString(path.Base(name)) || plain != name && slices.Contains(files, plain)
+	})
+	if len(images) == 0 {
+		return nil
+	}
+	return []layout{idxLayout(images, files)}
+}
+
+// idxLayout is the set made of images files and what labels they have among files.
+func idxLayout(images, files []string) layout {
+	l := layout{splits: map[string][]string{}}
+	for _, name := range images {
+		split := ""
+		switch base := path.Base(name); {
+		case idxTrain.MatchString(base):
+			split = "train"
+		case idxTest.MatchString(base):
+			split = "test"
+		}
+		l.splits[split] = append(l.splits[split], name)
+	}
+	l.read = func(ctx context.Context, t tree, images []string) (*Set, error) {
+		if len(images) > 1 {
+			return nil, fmt.Errorf("holds several sets of images (%s): name the file of one", strings.Join(images, ", "))
+		}
+		labels := slices.DeleteFunc(labelFiles(images[0]), func(name string) bool { return !slices.Contains(files, name) })
+		if len(labels) > 1 {
+			labels = labels[:1]
+		}
+		arrays := map[string]*idxArray{}
+		err := t.visit(ctx, slices.Concat(images, labels), func(name string, r io.Reader, err error) error {
+			if err == nil {
+				arrays[name], err = readIDX(r)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(labels) == 0 {
+			return idxSet(arrays[images[0]], nil)
+		}
+		return idxSet(arrays[images[0]], arrays[labels[0]])
+	}
+	return l
+}

@@ -1,0 +1,65 @@
+package dataset
+
+// Bringing a set that was stored at one size to another, on all cores.
+
+import (
+	"context"
+	"image"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// resize returns the set with images of the wanted size, cropped, scaled and converted as pictures are.
+func (s *Set) resize(ctx context.Context, want Size, progress func(done, total int)) (*Set, error) {
+	size := want.orNative(s.Size())
+	if size == s.Size() {
+		return s, nil
+	}
+	if err := affordable(s.Len(), size); err != nil {
+		return nil, err
+	}
+	to := *s
+	to.Height, to.Width, to.Channels = size.Height, size.Width, size.Channels
+	to.Resized = size.Height != s.Height || size.Width != s.Width
+	to.Pixels = make([]uint8, s.Len()*size.Len())
+	var next, finished atomic.Int64
+	var running sync.WaitGroup
+	ticks := make(chan struct{}, 1)
+	for range runtime.GOMAXPROCS(0) {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= s.Len() {
+					return
+				}
+				copy(to.Image(i), fit(s.picture(i), size).Pixels)
+				finished.Add(1)
+				select {
+				case ticks <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	go func() { running.Wait(); close(ticks) }()
+	for range ticks {
+		progress(int(finished.Load()), s.Len())
+	}
+	return &to, ctx.Err()
+}
+
+// picture is image i as the image package knows one.
+func (s *Set) picture(i int) image.Image {
+	frame := image.Rect(0, 0, s.Width, s.Height)
+	pixels := s.Image(i)
+	if s.Channels == 1 {
+		return &image.Gray{Pix: pixels, Stride: s.Width, Rect: frame}
+	}
+	rgba := image.NewRGBA(frame)
+	for p := range len(pixels) / 3 {
+		copy(rgba.Pix[4*p:], pixels[3*p:3*p+3])
+		rgba.Pix[4*p+3] = 255
+	}
+	return rgba
+}

@@ -1,0 +1,116 @@
+// Package dataset is where images come from: the embedded MNIST and Fashion-MNIST sample, IDX files, the CIFAR files,
+// and folders or archives of ordinary pictures. Whatever the source, the result is a [Set]: 8-bit images of one size,
+// N,H,W,C, with labels where the source has them.
+//
+// [Open] reads a whole set; [Images] walks the pictures of a source one by one, reporting the bad ones; [ReadImage]
+// reads a single picture. Everything a file declares about itself is checked before memory is spent on it.
+package dataset
+
+// This file: the set itself, and how one is divided.
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Size is the shape of one image. In a request a zero stands for the source's own value; Height and Width are given
+// together.
+type Size struct {
+	Height, Width int // pixels
+	Channels      int // 1 (gray) or 3 (RGB)
+}
+
+// Len is the number of values in one image of that size.
+func (z Size) Len() int { return z.Height * z.Width * z.Channels }
+
+func (z Size) String() string { return fmt.Sprintf("%dx%dx%d", z.Height, z.Width, z.Channels) }
+
+// maxSide bounds a requested or declared side; it keeps every product of sizes far from overflow.
+const maxSide = 1 << 14
+
+// check reports whether z can be asked for.
+func (z Size) check() error {
+	switch {
+	case z.Height < 0 || z.Width < 0 || z.Height > maxSide || z.Width > maxSide || (z.Height == 0) != (z.Width == 0):
+		return fmt.Errorf("image size %dx%d: give both sides between 1 and %d, or neither", z.Height, z.Width, maxSide)
+	case z.Channels != 0 && z.Channels != 1 && z.Channels != 3:
+		return fmt.Errorf("%d channels: give 1 (gray) or 3 (colour)", z.Channels)
+	}
+	return nil
+}
+
+// orNative fills the unspecified parts of z from the source's own size.
+func (z Size) orNative(native Size) Size {
+	if z.Height == 0 {
+		z.Height, z.Width = native.Height, native.Width
+	}
+	if z.Channels == 0 {
+		z.Channels = native.Channels
+	}
+	return z
+}
+
+// Set is a data set in memory.
+type Set struct {
+	Name                    string
+	Height, Width, Channels int
+	Pixels                  []uint8  // N,H,W,C: Len()*Height*Width*Channels values
+	Labels                  []int32  // one an image, an index into Classes; nil if the source has none
+	Classes                 []string // class names; nil if the source has no labels
+	Resized                 bool     // whether any image was scaled or cropped to this size
+	Skipped                 []Skipped
+}
+
+// Skipped is an image that could not be read and was left out.
+type Skipped struct {
+	Name string
+	Err  error
+}
+
+// Size is the shape of one image of the set.
+func (s *Set) Size() Size { return Size{s.Height, s.Width, s.Channels} }
+
+// Len is the number of images.
+func (s *Set) Len() int {
+	n := s.Size().Len()
+	if n == 0 {
+		return 0
+	}
+	return len(s.Pixels) / n
+}
+
+// Image is image i, H,W,C: a view into Pixels, not a copy.
+func (s *Set) Image(i int) []uint8 {
+	n := s.Size().Len()
+	return s.Pixels[i*n : (i+1)*n : (i+1)*n]
+}
+
+// Subset copies the images at the given indices, in that order, into a set of their own.
+func (s *Set) Subset(indices []int) *Set {
+	sub := *s
+	sub.Skipped = nil
+	sub.Pixels = make([]uint8, 0, len(indices)*s.Size().Len())
+	sub.Labels = nil
+	for _, i := range indices {
+		sub.Pixels = append(sub.Pixels, s.Image(i)...)
+		if s.Labels != nil {
+			sub.Labels = append(sub.Labels, s.Labels[i])
+		}
+	}
+	return &sub
+}
+
+// Split holds out n images chosen by seed: the same ones for the same seed and set. Both parts keep the order of the
+// set. It is an error to hold out everything.
+func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
+	if n < 0 || n >= s.Len() {
+		return nil, nil, fmt.Errorf("cannot hold out %d of the %d images of %s: hold out fewer", n, s.Len(), s.Name)
+	}
+	order := make([]int, s.Len())
+	for i := range order {
+		order[i] = s.At(seed, uint64(i))
+	}
+	slices.Sort(order[:n])
+	slices.Sort(order[n:])
+	return s.Subset(order[n:]), s.Subset(order[:n]), nil
+}
