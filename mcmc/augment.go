@@ -3,11 +3,10 @@
 // distribution is nearly invariant to these changes, and they carry chains
 // between modes that gradient steps alone would not leave.
 //
-// Source: Du, Li, Tenenbaum and Mordatch, "Improved Contrastive Divergence
-// Training of Energy-Based Models" (ICML 2021), section 3.3, where it is one step
-// of the chain. The transforms are those of SimCLR (Chen, Kornblith, Norouzi and
-// Hinton, ICML 2020, appendix A) with twice its range of hue, in its order, and
-// follow torchvision's definitions for tensors.
+// Source: Du, Li, Tenenbaum and Mordatch, "Improved Contrastive Divergence Training
+// of Energy-Based Models" (ICML 2021). The transforms are those of SimCLR (Chen,
+// Kornblith, Norouzi and Hinton, ICML 2020, appendix A), in its order and with twice
+// its range of hue, and follow torchvision's definitions for tensors.
 
 package mcmc
 

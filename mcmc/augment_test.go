@@ -277,6 +277,43 @@ func TestAugmentationFrequencies(t *testing.T) {
 	}
 }
 
+// Factors are uniform over their ranges, and all 24 orders are equally likely.
+func TestRandomJitter(t *testing.T) {
+	const n = 24_000
+	for _, strength := range []float32{0.5, 1.25} {
+		s := rng.New(5)
+		orders := map[[4]adjustment]int{}
+		factors := make([][]float32, 4)
+		for range n {
+			j := randomJitter(strength, &s)
+			orders[j.order]++
+			for k, f := range []float32{j.brightness, j.contrast, j.saturation, j.hue} {
+				factors[k] = append(factors[k], f)
+			}
+		}
+		for k, f := range factors {
+			low, high := max(0, 1-0.8*strength), 1+0.8*strength
+			if k == 3 {
+				low, high = -0.4*strength, 0.4*strength
+			}
+			slices.Sort(f)
+			for q, at := range map[float32]int{0: 0, 0.25: n / 4, 0.5: n / 2, 0.75: 3 * n / 4, 1: n - 1} {
+				if want := low + q*(high-low); math.Abs(float64(f[at]-want)) > 0.012*float64(high-low) {
+					t.Errorf("strength %v: factor %d: quantile %v is %v, want %v", strength, k, q, f[at], want)
+				}
+			}
+		}
+		for order, k := range orders {
+			if k < n/24-130 || k > n/24+130 {
+				t.Errorf("strength %v: order %v came %d times of %d", strength, order, k, n)
+			}
+		}
+		if len(orders) != 24 {
+			t.Errorf("strength %v: %d orders, want 24", strength, len(orders))
+		}
+	}
+}
+
 func TestRandomBox(t *testing.T) {
 	for _, v := range []struct {
 		h, w  int
@@ -284,7 +321,8 @@ func TestRandomBox(t *testing.T) {
 	}{{32, 32, 0.08}, {128, 128, 0.6}, {32, 32, 1}, {5, 100, 0.5}, {100, 5, 0.9}, {1, 1, 0.1}} {
 		s := rng.New(4)
 		const n = 5000
-		var area, above float64
+		var area, above, beside float64
+		ends := map[string]int{}
 		for range n {
 			b := randomBox(v.h, v.w, v.scale, &s)
 			if b.top < 0 || b.left < 0 || b.height < 1 || b.width < 1 || b.top+b.height > v.h || b.left+b.width > v.w {
@@ -292,13 +330,29 @@ func TestRandomBox(t *testing.T) {
 			}
 			area += float64(b.height*b.width) / float64(v.h*v.w) / n
 			above += (float64(b.top) + float64(b.height)/2) / float64(v.h) / n
+			beside += (float64(b.left) + float64(b.width)/2) / float64(v.w) / n
+			for end, at := range map[string]bool{
+				"top": b.top == 0, "left": b.left == 0,
+				"bottom": b.top+b.height == v.h, "right": b.left+b.width == v.w,
+			} {
+				if at {
+					ends[end]++
+				}
+			}
 			aspect := float64(b.width) / float64(b.height)
 			if v.h >= 32 && v.w >= 32 && (aspect < 0.75/1.2 || aspect > 1.2/0.75) {
 				t.Fatalf("%+v: box %+v has aspect ratio %v", v, b, aspect)
 			}
 		}
-		if math.Abs(above-0.5) > 0.02 {
-			t.Errorf("%+v: boxes are centred at %.3f of the height", v, above)
+		if math.Abs(above-0.5) > 0.02 || math.Abs(beside-0.5) > 0.02 {
+			t.Errorf("%+v: boxes are centred at %.3f of the height, %.3f of the width", v, above, beside)
+		}
+		// As often at one end as at the other.
+		for _, pair := range [][2]string{{"top", "bottom"}, {"left", "right"}} {
+			a, b := float64(ends[pair[0]]), float64(ends[pair[1]])
+			if math.Abs(a-b) > 5*math.Sqrt(a+b) || v.h == v.w && a == 0 {
+				t.Errorf("%+v: %v boxes at the %s, %v at the %s", v, a, pair[0], b, pair[1])
+			}
 		}
 		// torchvision's own mean over 40,000 boxes; large boxes fit less often.
 		if want := map[float32]float64{0.08: 0.490, 0.6: 0.747}[v.scale]; want > 0 && math.Abs(area-want) > 0.012 {

@@ -6,12 +6,11 @@
 //
 // The function -Φ⁻¹ is cubic in p on each of 512 segments: every factor of two in
 // p, of which there are 32, is cut into 16 equal parts, so the segments grow
-// finer towards the tail as fast as the function steepens. (Hierarchical
-// segmentation, as in Lee, Cheung, Villasenor, Luk and Leong, "A hardware
-// Gaussian noise generator using the Wallace/inversion method", is common in
-// hardware.) There is no rejection, no branch and no call of log or sqrt. Results
-// are within two units in the last place of the exact value, the smallest is
-// 2.9e-10 and the largest 6.34.
+// finer towards the tail as fast as the function steepens. (Lee, Cheung,
+// Villasenor and Luk, "Inversion-based hardware Gaussian random number generator: a
+// case study of function evaluation via hierarchical segmentation", FPT 2006.)
+// There is no rejection, no branch and no call of log or sqrt. The relative error is
+// at most 2.2e-7, about that of a few float32 roundings; |z| runs from 2.9e-10 to 6.34.
 
 package rng
 
