@@ -3,13 +3,13 @@
 //
 //   - a few channels are read as many: C = 8 and 80 pixels are the same numbers as C = 64 and 10 pixels, whose 64 sums are
 //     then folded to 8. It keeps several full vectors busy;
-//   - pixels are summed in runs, and the runs' sums are added: rounding errors grow with the run, not with the image.
+//   - the assembly sums pixels in runs, and adds the runs' sums: rounding errors grow with the run, not with the image.
 
 package kernels
 
 const (
 	foldWidth = 64  // channels that keep the widest registers busy: four vectors of sixteen
-	foldLimit = 512 // folded channels, at most
+	foldLimit = 192 // folded channels, at most
 	runPixels = 512 // pixels summed before their sum is added to the total
 )
 

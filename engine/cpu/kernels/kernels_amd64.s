@@ -4360,7 +4360,7 @@ tap234:
 	MOVQ    depth+88(FP), AX
 	NEGQ    AX
 
-one237:
+depth235:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX)(AX*4), Z26
@@ -4401,7 +4401,7 @@ one237:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          one237
+	JNZ          depth235
 	DECQ         (SP)
 	JNZ          tap234
 
@@ -4451,7 +4451,7 @@ end233:
 TEXT ·avx512Conv4x32(SB), NOSPLIT, $16-144
 	MOVQ    bias_base+120(FP), AX
 	TESTQ   AX, AX
-	JZ      zero238
+	JZ      zero236
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4460,9 +4460,9 @@ TEXT ·avx512Conv4x32(SB), NOSPLIT, $16-144
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     begin239
+	JMP     begin237
 
-zero238:
+zero236:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4472,19 +4472,19 @@ zero238:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-begin239:
+begin237:
 	MOVQ  taps+80(FP), AX
 	TESTQ AX, AX
-	JZ    end240
+	JZ    end238
 	MOVQ  AX, (SP)
 	MOVQ  depth+88(FP), AX
 	TESTQ AX, AX
-	JZ    end240
+	JZ    end238
 	MOVQ  offsets_base+56(FP), AX
 	MOVQ  AX, 8(SP)
 	MOVQ  w_base+96(FP), CX
 
-tap241:
+tap239:
 	MOVQ    8(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4501,47 +4501,8 @@ tap241:
 	LEAQ    (AX)(DI*4), DI
 	MOVQ    depth+88(FP), AX
 	NEGQ    AX
-	ADDQ    $0x00000002, AX
-	JG      single242
 
-many244:
-	VMOVUPS      (CX), Z8
-	VMOVUPS      64(CX), Z9
-	VBROADCASTSS -8(DX)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS -8(BX)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS -8(SI)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS -8(DI)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z10, Z9, Z7
-	VMOVUPS      128(CX), Z8
-	VMOVUPS      192(CX), Z9
-	VBROADCASTSS -4(DX)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS -4(BX)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS -4(SI)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS -4(DI)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         $0x00000100, CX
-	ADDQ         $0x00000002, AX
-	JLE          many244
-
-single242:
-	SUBQ $0x00000002, AX
-	JZ   tapEnd243
-
-one245:
+depth240:
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX)(AX*4), Z10
@@ -4558,13 +4519,11 @@ one245:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          one245
+	JNZ          depth240
+	DECQ         (SP)
+	JNZ          tap239
 
-tapEnd243:
-	DECQ (SP)
-	JNZ  tap241
-
-end240:
+end238:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4586,7 +4545,7 @@ end240:
 TEXT ·avx512Conv12x16(SB), NOSPLIT, $16-144
 	MOVQ    bias_base+120(FP), AX
 	TESTQ   AX, AX
-	JZ      zero246
+	JZ      zero241
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -4599,9 +4558,9 @@ TEXT ·avx512Conv12x16(SB), NOSPLIT, $16-144
 	VMOVAPS Z0, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
-	JMP     begin247
+	JMP     begin242
 
-zero246:
+zero241:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4615,19 +4574,19 @@ zero246:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-begin247:
+begin242:
 	MOVQ  taps+80(FP), AX
 	TESTQ AX, AX
-	JZ    end248
+	JZ    end243
 	MOVQ  AX, (SP)
 	MOVQ  depth+88(FP), AX
 	TESTQ AX, AX
-	JZ    end248
+	JZ    end243
 	MOVQ  offsets_base+56(FP), AX
 	MOVQ  AX, 8(SP)
 	MOVQ  w_base+96(FP), CX
 
-tap249:
+tap244:
 	MOVQ    8(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4660,45 +4619,8 @@ tap249:
 	LEAQ    (AX)(R15*4), R15
 	MOVQ    depth+88(FP), AX
 	NEGQ    AX
-	ADDQ    $0x00000002, AX
-	JG      single250
 
-many252:
-	VMOVUPS          (CX), Z12
-	VFMADD231PS.BCST -8(DX)(AX*4), Z12, Z0
-	VFMADD231PS.BCST -8(BX)(AX*4), Z12, Z1
-	VFMADD231PS.BCST -8(SI)(AX*4), Z12, Z2
-	VFMADD231PS.BCST -8(DI)(AX*4), Z12, Z3
-	VFMADD231PS.BCST -8(R8)(AX*4), Z12, Z4
-	VFMADD231PS.BCST -8(R9)(AX*4), Z12, Z5
-	VFMADD231PS.BCST -8(R10)(AX*4), Z12, Z6
-	VFMADD231PS.BCST -8(R11)(AX*4), Z12, Z7
-	VFMADD231PS.BCST -8(R12)(AX*4), Z12, Z8
-	VFMADD231PS.BCST -8(R13)(AX*4), Z12, Z9
-	VFMADD231PS.BCST -8(R14)(AX*4), Z12, Z10
-	VFMADD231PS.BCST -8(R15)(AX*4), Z12, Z11
-	VMOVUPS          64(CX), Z12
-	VFMADD231PS.BCST -4(DX)(AX*4), Z12, Z0
-	VFMADD231PS.BCST -4(BX)(AX*4), Z12, Z1
-	VFMADD231PS.BCST -4(SI)(AX*4), Z12, Z2
-	VFMADD231PS.BCST -4(DI)(AX*4), Z12, Z3
-	VFMADD231PS.BCST -4(R8)(AX*4), Z12, Z4
-	VFMADD231PS.BCST -4(R9)(AX*4), Z12, Z5
-	VFMADD231PS.BCST -4(R10)(AX*4), Z12, Z6
-	VFMADD231PS.BCST -4(R11)(AX*4), Z12, Z7
-	VFMADD231PS.BCST -4(R12)(AX*4), Z12, Z8
-	VFMADD231PS.BCST -4(R13)(AX*4), Z12, Z9
-	VFMADD231PS.BCST -4(R14)(AX*4), Z12, Z10
-	VFMADD231PS.BCST -4(R15)(AX*4), Z12, Z11
-	ADDQ             $0x00000080, CX
-	ADDQ             $0x00000002, AX
-	JLE              many252
-
-single250:
-	SUBQ $0x00000002, AX
-	JZ   tapEnd251
-
-one253:
+depth245:
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (DX)(AX*4), Z12, Z0
 	VFMADD231PS.BCST (BX)(AX*4), Z12, Z1
@@ -4714,13 +4636,11 @@ one253:
 	VFMADD231PS.BCST (R15)(AX*4), Z12, Z11
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              one253
+	JNZ              depth245
+	DECQ             (SP)
+	JNZ              tap244
 
-tapEnd251:
-	DECQ (SP)
-	JNZ  tap249
-
-end248:
+end243:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4754,32 +4674,32 @@ end248:
 TEXT ·avx512Conv4x16(SB), NOSPLIT, $16-144
 	MOVQ    bias_base+120(FP), AX
 	TESTQ   AX, AX
-	JZ      zero254
+	JZ      zero246
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     begin255
+	JMP     begin247
 
-zero254:
+zero246:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-begin255:
+begin247:
 	MOVQ  taps+80(FP), AX
 	TESTQ AX, AX
-	JZ    end256
+	JZ    end248
 	MOVQ  AX, (SP)
 	MOVQ  depth+88(FP), AX
 	TESTQ AX, AX
-	JZ    end256
+	JZ    end248
 	MOVQ  offsets_base+56(FP), AX
 	MOVQ  AX, 8(SP)
 	MOVQ  w_base+96(FP), CX
 
-tap257:
+tap249:
 	MOVQ    8(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4796,29 +4716,8 @@ tap257:
 	LEAQ    (AX)(DI*4), DI
 	MOVQ    depth+88(FP), AX
 	NEGQ    AX
-	ADDQ    $0x00000002, AX
-	JG      single258
 
-many260:
-	VMOVUPS          (CX), Z4
-	VFMADD231PS.BCST -8(DX)(AX*4), Z4, Z0
-	VFMADD231PS.BCST -8(BX)(AX*4), Z4, Z1
-	VFMADD231PS.BCST -8(SI)(AX*4), Z4, Z2
-	VFMADD231PS.BCST -8(DI)(AX*4), Z4, Z3
-	VMOVUPS          64(CX), Z4
-	VFMADD231PS.BCST -4(DX)(AX*4), Z4, Z0
-	VFMADD231PS.BCST -4(BX)(AX*4), Z4, Z1
-	VFMADD231PS.BCST -4(SI)(AX*4), Z4, Z2
-	VFMADD231PS.BCST -4(DI)(AX*4), Z4, Z3
-	ADDQ             $0x00000080, CX
-	ADDQ             $0x00000002, AX
-	JLE              many260
-
-single258:
-	SUBQ $0x00000002, AX
-	JZ   tapEnd259
-
-one261:
+depth250:
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
 	VFMADD231PS.BCST (BX)(AX*4), Z4, Z1
@@ -4826,13 +4725,11 @@ one261:
 	VFMADD231PS.BCST (DI)(AX*4), Z4, Z3
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              one261
+	JNZ              depth250
+	DECQ             (SP)
+	JNZ              tap249
 
-tapEnd259:
-	DECQ (SP)
-	JNZ  tap257
-
-end256:
+end248:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4850,7 +4747,7 @@ end256:
 TEXT ·avx2Conv6x16(SB), NOSPLIT, $16-144
 	MOVQ    bias_base+120(FP), AX
 	TESTQ   AX, AX
-	JZ      zero262
+	JZ      zero251
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -4863,9 +4760,9 @@ TEXT ·avx2Conv6x16(SB), NOSPLIT, $16-144
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
 	VMOVAPS Y1, Y11
-	JMP     begin263
+	JMP     begin252
 
-zero262:
+zero251:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4879,19 +4776,19 @@ zero262:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-begin263:
+begin252:
 	MOVQ  taps+80(FP), AX
 	TESTQ AX, AX
-	JZ    end264
+	JZ    end253
 	MOVQ  AX, (SP)
 	MOVQ  depth+88(FP), AX
 	TESTQ AX, AX
-	JZ    end264
+	JZ    end253
 	MOVQ  offsets_base+56(FP), AX
 	MOVQ  AX, 8(SP)
 	MOVQ  w_base+96(FP), CX
 
-tap265:
+tap254:
 	MOVQ    8(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4912,59 +4809,8 @@ tap265:
 	LEAQ    (AX)(R9*4), R9
 	MOVQ    depth+88(FP), AX
 	NEGQ    AX
-	ADDQ    $0x00000002, AX
-	JG      single266
 
-many268:
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	VBROADCASTSS -8(DX)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y0
-	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS -8(BX)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y2
-	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS -8(SI)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y4
-	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS -8(DI)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y6
-	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS -8(R8)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y8
-	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS -8(R9)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y10
-	VFMADD231PS  Y14, Y13, Y11
-	VMOVUPS      64(CX), Y12
-	VMOVUPS      96(CX), Y13
-	VBROADCASTSS -4(DX)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y0
-	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS -4(BX)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y2
-	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS -4(SI)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y4
-	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS -4(DI)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y6
-	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS -4(R8)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y8
-	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS -4(R9)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y10
-	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000002, AX
-	JLE          many268
-
-single266:
-	SUBQ $0x00000002, AX
-	JZ   tapEnd267
-
-one269:
+depth255:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX)(AX*4), Y14
@@ -4987,13 +4833,11 @@ one269:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          one269
+	JNZ          depth255
+	DECQ         (SP)
+	JNZ          tap254
 
-tapEnd267:
-	DECQ (SP)
-	JNZ  tap265
-
-end264:
+end253:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5021,7 +4865,7 @@ end264:
 TEXT ·avx2Conv4x16(SB), NOSPLIT, $16-144
 	MOVQ    bias_base+120(FP), AX
 	TESTQ   AX, AX
-	JZ      zero270
+	JZ      zero256
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -5030,9 +4874,9 @@ TEXT ·avx2Conv4x16(SB), NOSPLIT, $16-144
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     begin271
+	JMP     begin257
 
-zero270:
+zero256:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5042,19 +4886,19 @@ zero270:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-begin271:
+begin257:
 	MOVQ  taps+80(FP), AX
 	TESTQ AX, AX
-	JZ    end272
+	JZ    end258
 	MOVQ  AX, (SP)
 	MOVQ  depth+88(FP), AX
 	TESTQ AX, AX
-	JZ    end272
+	JZ    end258
 	MOVQ  offsets_base+56(FP), AX
 	MOVQ  AX, 8(SP)
 	MOVQ  w_base+96(FP), CX
 
-tap273:
+tap259:
 	MOVQ    8(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5071,47 +4915,8 @@ tap273:
 	LEAQ    (AX)(DI*4), DI
 	MOVQ    depth+88(FP), AX
 	NEGQ    AX
-	ADDQ    $0x00000002, AX
-	JG      single274
 
-many276:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
-	VBROADCASTSS -8(DX)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y0
-	VFMADD231PS  Y10, Y9, Y1
-	VBROADCASTSS -8(BX)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y2
-	VFMADD231PS  Y10, Y9, Y3
-	VBROADCASTSS -8(SI)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y4
-	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS -8(DI)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y6
-	VFMADD231PS  Y10, Y9, Y7
-	VMOVUPS      64(CX), Y8
-	VMOVUPS      96(CX), Y9
-	VBROADCASTSS -4(DX)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y0
-	VFMADD231PS  Y10, Y9, Y1
-	VBROADCASTSS -4(BX)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y2
-	VFMADD231PS  Y10, Y9, Y3
-	VBROADCASTSS -4(SI)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y4
-	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS -4(DI)(AX*4), Y10
-	VFMADD231PS  Y10, Y8, Y6
-	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000002, AX
-	JLE          many276
-
-single274:
-	SUBQ $0x00000002, AX
-	JZ   tapEnd275
-
-one277:
+depth260:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX)(AX*4), Y10
@@ -5128,13 +4933,11 @@ one277:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          one277
+	JNZ          depth260
+	DECQ         (SP)
+	JNZ          tap259
 
-tapEnd275:
-	DECQ (SP)
-	JNZ  tap273
-
-end272:
+end258:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5177,11 +4980,11 @@ TEXT ·avx512Grad8x32(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end279
+	JZ     end262
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel278:
+pixel261:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
@@ -5211,9 +5014,9 @@ pixel278:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel278
+	JNZ          pixel261
 
-end279:
+end262:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5276,11 +5079,11 @@ TEXT ·avx512Grad8x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end281
+	JZ     end264
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel280:
+pixel263:
 	MOVLQSX          (DX)(BX*4), DI
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (AX)(DI*4), Z8, Z0
@@ -5293,9 +5096,9 @@ pixel280:
 	VFMADD231PS.BCST 28(AX)(DI*4), Z8, Z7
 	ADDQ             SI, CX
 	INCQ             BX
-	JNZ              pixel280
+	JNZ              pixel263
 
-end281:
+end264:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5342,11 +5145,11 @@ TEXT ·avx2Grad4x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end283
+	JZ     end266
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel282:
+pixel265:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5364,9 +5167,9 @@ pixel282:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel282
+	JNZ          pixel265
 
-end283:
+end266:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Y0, Y0

@@ -9,8 +9,8 @@ import "math"
 func Portable() *Set {
 	return &Set{
 		Name:            "portable",
-		Conv:            []ConvTile{{4, 8, portableConv}},
-		Grad:            []GradTile{{4, 8, portableGrad}},
+		Conv:            []ConvTile{{portableRows, portableCols, portableConv}},
+		Grad:            []GradTile{{portableRows, portableCols, portableGrad}},
 		Add:             portableAdd,
 		Sub:             portableSub,
 		Mul:             portableMul,

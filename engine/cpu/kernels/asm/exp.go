@@ -12,7 +12,7 @@ import (
 //
 // with ln 2 split in two float32 parts, and P the polynomial of degree 6 of least maximal relative error given that
 // P(0) = P'(0) = 1: the error is 3e-9, so that rounding dominates.
-var expTail = []float32{0.0013814539, 0.008368745, 0.04166839, 0.16666521, 0.49999994, 1, 1}
+var expTail = []float32{0.0013814539, 0.008368745, 0.04166839, 0.16666521, 0.49999994} // from the highest power down to r^2
 
 const (
 	log2e      = 1.442695041
@@ -28,18 +28,16 @@ type exponential struct {
 	sign                int
 	log2e, ln2Hi, ln2Lo Op
 	poly                []Op
-	leading             VecVirtual
 }
 
 func (s simd) exponential(sign int) *exponential {
 	e := &exponential{simd: s, sign: sign,
 		log2e: s.constant(float32(sign) * log2e), ln2Hi: s.constant(ln2Hi), ln2Lo: s.constant(ln2Lo)}
-	for i, c := range expTail {
-		if i == 0 || c != 1 || i == len(expTail)-2 {
-			e.poly = append(e.poly, s.constant(c))
-		}
+	for _, c := range expTail {
+		e.poly = append(e.poly, s.constant(c))
 	}
-	e.poly = append(e.poly, e.poly[len(e.poly)-1])
+	one := s.constant(1)
+	e.poly = append(e.poly, one, one)
 	return e
 }
 

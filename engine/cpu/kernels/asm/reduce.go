@@ -115,9 +115,12 @@ func (s simd) expSum() {
 	done()
 }
 
-// multiplyAdds fills the processor with independent multiply-adds, as many chains as hide their latency.
+// chains is how many independent multiply-adds hide their latency: more than 4 cycles at 2 a cycle. The package's Go code
+// knows it too, to count operations.
+const chains = 12
+
+// multiplyAdds fills the processor with independent multiply-adds.
 func multiplyAdds(s simd) {
-	chains := 12
 	s.text("MultiplyAdds", "func(rounds int)")
 	n := Load(Param("rounds"), GP64())
 	half, one := s.constantRegister(0.5), s.constantRegister(1)

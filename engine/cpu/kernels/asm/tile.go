@@ -12,7 +12,8 @@ import (
 // rows' numbers are broadcast from memory, one after the other, and multiplied into the vectors of the other operand.
 type tile struct {
 	simd
-	rows, vectors int
+	rows    int
+	vectors int // of columns
 }
 
 func (t tile) name(kind string) string {
@@ -37,15 +38,14 @@ func (t tile) multiply(sums [][]VecVirtual, a func(r int) Mem, b func(v int) Mem
 	}
 }
 
+// sums are the vectors of each row.
 func (t tile) sums() [][]VecVirtual {
 	sums := make([][]VecVirtual, t.rows)
 	for r := range sums {
-		sums[r] = t.vectors2()
+		sums[r] = t.simd.vectors(t.vectors)
 	}
 	return sums
 }
-
-func (t tile) vectors2() []VecVirtual { return t.simd.vectors(t.vectors) }
 
 // conv writes a ConvTile. For each tap a pointer to the end of each row's pixel is held in a register and indexed by k, which
 // runs from -depth to 0. Twelve rows leave two registers: k, and the weights, which are simply read in order. What else
@@ -106,45 +106,14 @@ func (t tile) conv() {
 	Load(Param("depth"), k)
 	NEGQ(k)
 
-	single, tapEnd := label("single"), label("tapEnd")
-	unroll := 1
-	if t.rows*t.vectors < 24 {
-		unroll = 2
-	}
-	body := func(steps int) {
-		for u := range steps {
-			t.multiply(sums,
-				func(r int) Mem { return Mem{Base: pixels[r], Index: k, Scale: step, Disp: step * u} },
-				func(v int) Mem { return Mem{Base: w, Disp: (u*t.vectors + v) * t.bytes()} })
-		}
-		ADDQ(U32(steps*t.vectors*t.bytes()), w)
-	}
-	if unroll > 1 {
-		many := label("many")
-		ADDQ(U32(unroll), k)
-		JG(LabelRef(single))
-		Label(many)
-		k2 := k
-		for u := range unroll {
-			t.multiply(sums,
-				func(r int) Mem { return Mem{Base: pixels[r], Index: k2, Scale: step, Disp: step * (u - unroll)} },
-				func(v int) Mem { return Mem{Base: w, Disp: (u*t.vectors + v) * t.bytes()} })
-		}
-		ADDQ(U32(unroll*t.vectors*t.bytes()), w)
-		ADDQ(U32(unroll), k)
-		JLE(LabelRef(many))
-		Label(single)
-		SUBQ(U32(unroll), k)
-		JZ(LabelRef(tapEnd))
-	} else {
-		Label(single)
-	}
-	one := label("one")
-	Label(one)
-	body(1)
+	again := label("depth")
+	Label(again)
+	t.multiply(sums,
+		func(r int) Mem { return Mem{Base: pixels[r], Index: k, Scale: step} },
+		func(v int) Mem { return Mem{Base: w, Disp: v * t.bytes()} })
+	ADDQ(U32(t.vectors*t.bytes()), w)
 	INCQ(k)
-	JNZ(LabelRef(one))
-	Label(tapEnd)
+	JNZ(LabelRef(again))
 	DECQ(tapsLeft)
 	JNZ(LabelRef(next))
 
