@@ -48,11 +48,11 @@ type idxArray struct {
 func readIDX(r io.Reader) (*idxArray, error) {
 	in, err := gunzip(r)
 	if err != nil {
-		return nil, err
+		return nil, damaged(err, "damaged gzip header")
 	}
 	var head [4]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return nil, errors.New("too short for an IDX file: fetch it again")
+		return nil, damaged(err, "too short for an IDX file")
 	}
 	if head[0] != 0 || head[1] != 0 || head[3] < 1 || head[3] > 4 {
 		return nil, errors.New("not an IDX file: its first bytes are not an IDX header")
@@ -62,7 +62,7 @@ func readIDX(r io.Reader) (*idxArray, error) {
 	}
 	sizes := make([]uint32, head[3])
 	if err := binary.Read(in, binary.BigEndian, sizes); err != nil {
-		return nil, errors.New("the IDX header is cut short: fetch the file again")
+		return nil, damaged(err, "the IDX header is cut short")
 	}
 	var dims []int
 	total := int64(1)
@@ -83,7 +83,7 @@ func readIDX(r io.Reader) (*idxArray, error) {
 		n, err := io.ReadFull(in, space)
 		data = data[:len(data)+n]
 		if err != nil {
-			return nil, fmt.Errorf("the file ends after %d of the %d bytes its header declares: fetch it again", len(data), total)
+			return nil, damaged(err, fmt.Sprintf("the file ends after %d of the %d bytes its header declares", len(data), total))
 		}
 	}
 	// Reading on to the end also checks the gzip checksum.
@@ -91,7 +91,7 @@ func readIDX(r io.Reader) (*idxArray, error) {
 	case n > 0:
 		return nil, fmt.Errorf("the file holds more than the %d bytes its header declares: it is damaged", total)
 	case err != io.EOF:
-		return nil, err
+		return nil, damaged(err, "the file ends too early")
 	}
 	return &idxArray{dims, data}, nil
 }
@@ -127,6 +127,14 @@ func numberedClasses(n int) []string {
 		names[i] = strconv.Itoa(i)
 	}
 	return names
+}
+
+// damaged is the error for a read that failed: short, if the data ended, or what else happened.
+func damaged(err error, short string) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New(short + ": fetch the file again")
+	}
+	return fmt.Errorf("cannot read it: %w", err)
 }
 
 // isIDX reports whether a file beginning like that is meant to be IDX, of any element type.

@@ -57,7 +57,8 @@ func TestIDXRefuses(t *testing.T) {
 		{"absurd shape", "not those of images", idxBytes(make([]byte, 20000), 1, 1, 20000)},
 		{"labels", "not those of images", idxBytes(make([]byte, 10), 10)},
 		{"floats", "only unsigned bytes", append([]byte{0, 0, 0x0d, 1}, good[4:]...)},
-		{"damaged gzip", "", gzipBytes(good)[:20]},
+		{"truncated gzip", "fetch the file again", gzipBytes(good)[:20]},
+		{"damaged gzip", "checksum", flip(gzipBytes(good), -6)},
 		{"bomb", "more than the 12", gzipBytes(append(slices.Clone(good), make([]byte, 100<<20)...))},
 	} {
 		var before, after runtime.MemStats
@@ -79,6 +80,12 @@ func TestIDXRefuses(t *testing.T) {
 	if _, err := Open(context.Background(), two, Size{}); err == nil || !strings.Contains(err.Error(), "name the file of one") {
 		t.Errorf("two sets in a folder: %v", err)
 	}
+}
+
+// flip damages one byte, counted from the end.
+func flip(data []byte, at int) []byte {
+	data[len(data)+at] ^= 0xff
+	return data
 }
 
 func FuzzIDX(f *testing.F) {

@@ -63,7 +63,7 @@ type Set struct {
 
 // Skipped is an image that could not be read and was left out.
 type Skipped struct {
-	Name string
+	Name string // within the source
 	Err  error
 }
 

@@ -30,8 +30,11 @@ type tree interface {
 	visit(ctx context.Context, names []string, fn func(name string, r io.Reader, err error) error) error
 }
 
-// visible reports whether a file is part of the data, not the litter of an operating system.
+// visible reports whether a file is part of the data: it has a name, and is not the litter of an operating system.
 func visible(name string) bool {
+	if name == "" {
+		return false
+	}
 	for part := range strings.SplitSeq(name, "/") {
 		if strings.HasPrefix(part, ".") || part == "__MACOSX" {
 			return false
