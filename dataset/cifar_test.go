@@ -127,18 +127,24 @@ func TestPickleProtocols(t *testing.T) {
 }
 
 func TestPickleRunsNothing(t *testing.T) {
-	for name, data := range map[string]string{
-		"a command":      "\x80\x02cposix\nsystem\nU\x04true\x85R.",
-		"by stack":       "\x80\x04\x8c\x05posix\x8c\x06system\x93.",
-		"class instance": "\x80\x02c__builtin__\nobject\n)\x81.",
-		"protocol 0":     "cos\nsystem\n(S'true'\ntR.",
-		"many objects":   "\x80\x02" + strings.Repeat("N", maxPickled+1) + ".",
-		"endless text":   "\x80\x02c_codecs\nencode\nq\x00" + "X\x0a\x00\x00\x000123456789q\x01U\x06latin1\x86q\x02" + strings.Repeat("h\x00h\x02R", 1000) + ".",
-		"huge string":    "\x80\x02T\xff\xff\xff\xffabc.",
-		"itself":         "\x80\x02]q\x00h\x00b.",
+	array := string(pickled2("labels", []byte{1}, cifarImage(1)))
+	for _, c := range []struct{ name, message, data string }{
+		{"a command", "posix.system", "\x80\x02cposix\nsystem\nU\x04true\x85R."},
+		{"by stack", "posix.system", "\x80\x04\x8c\x05posix\x8c\x06system\x93."},
+		{"class instance", "refused", "\x80\x02c__builtin__\nobject\n)\x81."},
+		{"protocol 0", "refused", "cos\nsystem\n(S'true'\ntR."},
+		{"many objects", "objects", "\x80\x02](" + strings.Repeat("N", maxPickled) + "e."},
+		{"endless text", "over and over", "\x80\x02](X\xc8\x00\x00\x00" + strings.Repeat("x", 200) + "q\x01" + strings.Repeat("c_codecs\nencode\n(h\x01U\x06latin1tR", 10) + "e."},
+		{"huge string", "cut short", "\x80\x02T\xff\xff\xff\xffabc."},
+		{"a list as an array", "refused", "\x80\x02]q\x00h\x00b."},
+		{"no operands", "operands", "\x80\x02R."},
+		{"no mark", "operands", "\x80\x02]e."},
+		{"column-major", "row-major", strings.Replace(array, "tb\x89T", "tb\x88T", 1)},
+		{"floats", "row-major", strings.Replace(array, "U\x02u1", "U\x02f4", 1)},
+		{"shape", "shape", strings.Replace(array, "M\x00\x0c\x86", "M\x00\x0d\x86", 1)},
 	} {
-		if _, err := unpickle([]byte(data)); err == nil {
-			t.Errorf("%s: accepted", name)
+		if _, err := unpickle([]byte(c.data)); err == nil || !strings.Contains(err.Error(), c.message) {
+			t.Errorf("%s: error %v, want one with %q", c.name, err, c.message)
 		}
 	}
 }

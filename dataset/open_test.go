@@ -61,6 +61,7 @@ func TestPictures(t *testing.T) {
 		{"default split", "", map[string][]byte{"train/dog/1.png": gray(1), "test/cat/1.png": gray(2), "preview.png": gray(9)}, []uint8{1}, []int32{1}, []string{"cat", "dog"}},
 		{"test split", ":test", map[string][]byte{"train/dog/1.png": gray(1), "test/cat/1.png": gray(2)}, []uint8{2}, []int32{0}, []string{"cat", "dog"}},
 		{"the only split", "", map[string][]byte{"test/1.png": gray(1)}, []uint8{1}, nil, nil},
+		{"the only split, named", ":train", map[string][]byte{"train/cat/1.png": gray(1)}, []uint8{1}, []int32{0}, []string{"cat"}},
 		{"a class named train", "", map[string][]byte{"train/1.png": gray(1), "tram/1.png": gray(2)}, []uint8{1, 2}, []int32{0, 1}, []string{"train", "tram"}},
 		{"litter", "", map[string][]byte{"a.png": gray(1), "__MACOSX/._a.png": []byte("x"), ".cache/b.png": gray(2)}, []uint8{1}, nil, nil},
 	} {
@@ -275,6 +276,44 @@ func TestOversizedFile(t *testing.T) {
 	if _, err := readFile(io.LimitReader(zeros{}, 1<<40), 1<<20); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("%v", err)
 	}
+}
+
+// An archive that changes between the two passes over it, and one with an entry that takes for ever to pass over.
+func TestTarPasses(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	archive := tarBytes(t, map[string][]byte{"a.png": gray(1)})
+	tr := tarred{func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil }}
+	nothing := func(string, io.Reader, error) error { return nil }
+	if err := tr.visit(ctx, []string{"a.png", "gone.png"}, nothing); err == nil || !strings.Contains(err.Error(), "changed") {
+		t.Errorf("a file that is gone: %v", err)
+	}
+	endless := &cancelling{after: 100, cancel: cancel}
+	var head bytes.Buffer
+	tar.NewWriter(&head).WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "a", Size: 1 << 40})
+	tr.open = func() (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(&head, endless)), nil
+	}
+	if _, err := tr.list(ctx); !errors.Is(err, context.Canceled) || endless.after < -1 {
+		t.Errorf("an endless entry: %v, after %d more reads", err, -endless.after)
+	}
+}
+
+// cancelling gives zeros, read after read, one of which cancels a context; long after that it fails.
+type cancelling struct {
+	after  int
+	cancel func()
+}
+
+func (c *cancelling) Read(p []byte) (int, error) {
+	if c.after--; c.after == 0 {
+		c.cancel()
+	}
+	if c.after < -100 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	clear(p)
+	return len(p), nil
 }
 
 type zeros struct{}
