@@ -86,7 +86,7 @@ func folder(root string) tree {
 			if err != nil {
 				return nil, err
 			}
-			return walk(ctx, nil, root, "", real, map[string]bool{})
+			return walk(ctx, nil, "", real, map[string]bool{})
 		},
 		open: func(name string) (io.ReadCloser, error) {
 			return os.Open(filepath.Join(root, filepath.FromSlash(name)))
@@ -94,9 +94,9 @@ func folder(root string) tree {
 	}
 }
 
-// walk appends the regular files below root/rel, whose resolved path is real. entered holds the resolved directories
-// already walked.
-func walk(ctx context.Context, names []string, root, rel, real string, entered map[string]bool) ([]string, error) {
+// walk appends the regular files of the directory called rel, whose resolved path is real. entered holds the directories
+// already walked, resolved.
+func walk(ctx context.Context, names []string, rel, real string, entered map[string]bool) ([]string, error) {
 	if entered[real] {
 		return names, nil
 	}
@@ -126,7 +126,7 @@ func walk(ctx context.Context, names []string, root, rel, real string, entered m
 		}
 		switch {
 		case mode.IsDir():
-			if names, err = walk(ctx, names, root, name, at, entered); err != nil {
+			if names, err = walk(ctx, names, name, at, entered); err != nil {
 				return nil, err
 			}
 		case mode.IsRegular():
