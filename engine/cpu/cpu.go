@@ -1,0 +1,57 @@
+// Package cpu compiles expr programs for the processor's cores and runs them.
+//
+// A program has three phases. The prologue computes what depends on parameters alone, once per Bind. The body computes sample
+// values: each worker takes a tile of a few images through the whole body, and through all steps of a chain, without meeting
+// another worker; its intermediate values live in one small arena. Sums over the batch are accumulated in a fixed number of lanes
+// and added in lane order. The epilogue computes what depends on those sums. Nothing a result depends on is decided by the number
+// of workers or by which of them took which tile, so results are bit-identical for any number of threads.
+//
+// The way of an expression: lower.go (few, shared, engine-level operations), schedule.go (fusing pointwise operations into loops;
+// an order), memory.go (places in the arenas), then loop.go, conv.go and image.go (the instructions), run.go (tiles and lanes).
+package cpu
+
+import (
+	"runtime"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/expr"
+)
+
+// Engine compiles programs for this machine's cores. The zero value uses all of them with the best kernels they can run.
+type Engine struct {
+	// Threads is the number of workers; 0 means one per available core.
+	Threads int
+	// Kernels are the inner loops; nil means kernels.Best().
+	Kernels *kernels.Set
+	// TileImages is the number of images a worker takes through the program at a time; 0 means as many as suit the caches.
+	TileImages int
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+func (e *Engine) threads() int {
+	if e.Threads > 0 {
+		return e.Threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// Compile prepares a program.
+func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
+	set := e.Kernels
+	if set == nil {
+		set = kernels.Best()
+	}
+	g, err := lower(outputs, set)
+	if err != nil {
+		return nil, err
+	}
+	tile := e.TileImages
+	if tile <= 0 {
+		tile = g.tileImages()
+	}
+	p := &program{graph: g, kernels: set, threads: e.threads(), tile: tile}
+	p.plan()
+	return p, nil
+}

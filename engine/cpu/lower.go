@@ -1,0 +1,288 @@
+package cpu
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/expr"
+)
+
+// This file turns an expression into engine-level nodes: equal computations become one node, normalisation becomes statistics
+// and a pointwise map, kernels are packed for the matrix kernel in the prologue, and a bias joins its convolution.
+
+// Engine-level operations beside those of package expr.
+const (
+	opMoments  = expr.Op(100 + iota) // x -> 2×C: mean and 1/√(variance + eps) of each channel's group
+	opRow                            // view: row N[0] of such a 2×C value
+	opPack                           // w -> panels of Cols output channels for kernels.ConvTile; N = {Cols, flip}
+	opPackBias                       // b -> padded by zeros to a multiple of N[0] channels
+)
+
+type phase uint8
+
+const (
+	prologue phase = iota
+	body
+	epilogue
+)
+
+// node is one engine-level operation and its result.
+type node struct {
+	id    int
+	op    expr.Op
+	phase phase
+	kind  expr.Kind
+	shape expr.Shape
+	attr  expr.Attr
+	in    []*node
+	users []*node
+	place place
+	unit  *unit
+	depth int
+	alias bool // shares the memory of in[0]
+}
+
+// scalar immediate, if the node is a constant.
+func (n *node) constant() (float32, bool) { return float32(n.attr.X[0]), n.op == expr.OpConst }
+
+func (n *node) isReduction() bool {
+	return n.op == expr.OpSum && (n.shape == expr.Scalar || n.shape == n.in[0].shape.Channels())
+}
+
+// fusible nodes run inside a loop over a domain of pixels and channels.
+func (n *node) fusible() bool { return n.op.Pointwise() || n.isReduction() }
+
+// domain is the shape over which a fusible node's loop runs.
+func (n *node) domain() expr.Shape {
+	if n.isReduction() {
+		return n.in[0].shape
+	}
+	return n.shape
+}
+
+// batchReduction says whether the node sums over the images.
+func (n *node) batchReduction() bool { return n.op == expr.OpBatchSum || n.op == expr.OpConvKernel }
+
+type graph struct {
+	set     *kernels.Set
+	nodes   []*node // inputs before users
+	outputs []*node
+	byKey   map[string]*node
+	leaves  []*node // params, inputs and noises
+	made    int     // nodes made so far
+}
+
+func lower(outputs []*expr.Value, set *kernels.Set) (*graph, error) {
+	if len(outputs) == 0 {
+		return nil, fmt.Errorf("cpu: a program without outputs")
+	}
+	if err := expr.Err(outputs...); err != nil {
+		return nil, err
+	}
+	g := &graph{set: set, byKey: map[string]*node{}}
+	of := map[*expr.Value]*node{}
+	for _, v := range expr.Order(outputs...) {
+		in := make([]*node, len(v.In()))
+		for i, u := range v.In() {
+			in[i] = of[u]
+		}
+		of[v] = g.lowerOne(v, in)
+	}
+	for _, v := range outputs {
+		g.outputs = append(g.outputs, of[v])
+	}
+	g.settle()
+	g.joinBiases()
+	g.settle()
+	names := map[string]*node{}
+	for _, n := range g.nodes {
+		if n.phase == body {
+			for _, in := range n.in {
+				if in.phase == epilogue {
+					return nil, fmt.Errorf("cpu: %v of each image depends on a sum over the batch, which takes a second program", n.op)
+				}
+			}
+		}
+		if n.attr.Name != "" {
+			if other := names[n.attr.Name]; other != nil {
+				return nil, fmt.Errorf("cpu: two different leaves named %q", n.attr.Name)
+			}
+			names[n.attr.Name] = n
+			g.leaves = append(g.leaves, n)
+		}
+	}
+	return g, nil
+}
+
+func (g *graph) lowerOne(v *expr.Value, in []*node) *node {
+	switch v.Op() {
+	case expr.OpStop: // only differentiation sees it
+		return in[0]
+	case expr.OpNormalise, expr.OpInvStd:
+		x := in[0]
+		moments := g.add(opMoments, v.Kind(), expr.Shape{1, 2, x.shape[2]}, v.Attr(), x)
+		row := func(i int) *node {
+			return g.add(opRow, v.Kind(), x.shape.Channels(), expr.Attr{N: [2]int{i}}, moments)
+		}
+		if v.Op() == expr.OpInvStd {
+			return row(1)
+		}
+		minus := g.add(expr.OpAffine, v.Kind(), x.shape.Channels(), expr.Attr{X: [2]float64{-1}}, row(0))
+		centred := g.add(expr.OpAdd, v.Kind(), x.shape, expr.Attr{}, x, minus)
+		return g.add(expr.OpMul, v.Kind(), x.shape, expr.Attr{}, centred, row(1))
+	case expr.OpConv:
+		return g.conv(v, in)
+	}
+	if v.Op().Pointwise() {
+		for i, n := range in {
+			for n.op == expr.OpSpread { // loops read shared values in place
+				n = n.in[0]
+			}
+			if s := n.shape; s != v.Shape() && s != v.Shape().Channels() && s != expr.Scalar {
+				n = g.add(expr.OpBroadcast, n.kind, v.Shape(), expr.Attr{}, n)
+			}
+			in[i] = n
+		}
+	}
+	return g.add(v.Op(), v.Kind(), v.Shape(), v.Attr(), in...)
+}
+
+// conv packs the kernel for the micro-tile that suits its number of outputs.
+func (g *graph) conv(v *expr.Value, in []*node) *node {
+	x, w, flip := in[0], in[1], 0
+	outputs := v.Shape()[2]
+	if w.op == expr.OpFlip {
+		w, flip = w.in[0], 1
+	}
+	tile := convTile(g.set, outputs)
+	panels := (outputs + tile.Cols - 1) / tile.Cols
+	taps := w.shape[0]
+	packed := g.add(opPack, expr.Shared, expr.Shape{1, panels, taps * x.shape[2] * tile.Cols}, expr.Attr{N: [2]int{tile.Cols, flip}}, w)
+	return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{taps}}, x, packed)
+}
+
+// add returns the node for this computation, the existing one if there is one.
+func (g *graph) add(op expr.Op, kind expr.Kind, shape expr.Shape, attr expr.Attr, in ...*node) *node {
+	var key strings.Builder
+	fmt.Fprintf(&key, "%d %d %v %q %x %v %v %v", op, kind, shape, attr.Name, attr.X, attr.N, attr.TA, attr.TB)
+	for _, n := range in {
+		fmt.Fprintf(&key, " %d", n.id)
+	}
+	if n := g.byKey[key.String()]; n != nil {
+		return n
+	}
+	g.made++
+	n := &node{id: g.made, op: op, kind: kind, shape: shape, attr: attr, in: in, alias: op == opRow}
+	n.phase = body
+	if kind == expr.Shared {
+		n.phase = prologue
+		for _, i := range in {
+			if i.phase != prologue {
+				n.phase = epilogue
+			}
+		}
+	}
+	g.byKey[key.String()] = n
+	g.nodes = append(g.nodes, n)
+	return n
+}
+
+// settle keeps the nodes that the outputs need, inputs before users, and finds the users of each.
+func (g *graph) settle() {
+	seen := map[*node]bool{}
+	g.nodes = g.nodes[:0]
+	type frame struct {
+		n    *node
+		next int
+	}
+	for _, root := range g.outputs {
+		if seen[root] {
+			continue
+		}
+		seen[root] = true
+		root.users = nil
+		stack := []frame{{n: root}}
+		for len(stack) > 0 {
+			top := &stack[len(stack)-1]
+			if top.next == len(top.n.in) {
+				g.nodes = append(g.nodes, top.n)
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			in := top.n.in[top.next]
+			top.next++
+			if !seen[in] {
+				seen[in] = true
+				in.users = nil
+				stack = append(stack, frame{n: in})
+			}
+		}
+	}
+	for _, n := range g.nodes {
+		for _, in := range n.in {
+			in.users = append(in.users, n)
+		}
+	}
+}
+
+// joinBiases lets a convolution add its bias while it writes its result.
+func (g *graph) joinBiases() {
+	isOutput := map[*node]bool{}
+	for _, n := range g.outputs {
+		isOutput[n] = true
+	}
+	for _, n := range g.nodes {
+		if n.op != expr.OpAdd {
+			continue
+		}
+		for i := range 2 {
+			c, b := n.in[i], n.in[1-i]
+			if c.op != expr.OpConv || len(c.in) != 2 || len(c.users) != 1 || isOutput[c] || c.shape != n.shape ||
+				b.phase != prologue || b.shape != n.shape.Channels() {
+				continue
+			}
+			cols := c.in[1].attr.N[0]
+			padded := (b.shape[2] + cols - 1) / cols * cols
+			bias := g.add(opPackBias, expr.Shared, expr.Shape{1, 1, padded}, expr.Attr{N: [2]int{cols}}, b)
+			n.op, n.in, n.attr = expr.OpConv, []*node{c.in[0], c.in[1], bias}, c.attr
+			break
+		}
+	}
+}
+
+// tileImages is the number of images per tile: few enough for the largest value to stay in the second-level cache, many enough
+// for small layers to fill the matrix kernel.
+func (g *graph) tileImages() int {
+	const floats = 1 << 18
+	largest := 1
+	for _, n := range g.nodes {
+		if n.phase == body {
+			largest = max(largest, n.shape.Size())
+		}
+	}
+	return min(max(floats/largest, 1), 16)
+}
+
+// flops counts the multiplications and additions of convolutions and matrix products, per image.
+func (g *graph) flops() float64 {
+	total := 0.0
+	for _, n := range g.nodes {
+		if n.phase != body && n.op != expr.OpConvKernel {
+			continue
+		}
+		switch n.op {
+		case expr.OpConv:
+			total += 2 * float64(n.shape.Size()*n.attr.N[0]*n.in[0].shape[2])
+		case expr.OpConvKernel:
+			total += 2 * float64(n.shape.Size()*n.in[0].shape[0]*n.in[0].shape[1])
+		case expr.OpMatMul:
+			inner := n.in[0].shape[2]
+			if n.attr.TA {
+				inner = n.in[0].shape[0] * n.in[0].shape[1]
+			}
+			total += 2 * float64(n.shape.Size()*inner)
+		}
+	}
+	return total
+}

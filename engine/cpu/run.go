@@ -1,0 +1,358 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/expr"
+)
+
+// This file runs a program: tiles of images over workers, sums over the batch in lanes.
+
+type program struct {
+	graph   *graph
+	kernels *kernels.Set
+	threads int
+	tile    int
+
+	phases       [3][]*unit
+	instructions [3][]instruction
+	arenaSize    [spaces]int
+	scratch      int
+	tables       map[tableKey][]int32
+
+	bound     bool
+	batchSize int // for which the prologue ran
+	prologue  []float32
+	epilogue  []float32
+	lanes     [][]float32
+	workers   []*frame
+}
+
+// tableKey names a table of pixel offsets, shared by the instructions that need the same one.
+type tableKey struct {
+	kind   string
+	shape  expr.Shape
+	n, per int
+}
+
+func (p *program) table(key tableKey, build func() []int32) []int32 {
+	if t := p.tables[key]; t != nil {
+		return t
+	}
+	t := build()
+	p.tables[key] = t
+	return t
+}
+
+// plan schedules, places and translates the graph.
+func (p *program) plan() {
+	p.tables = map[tableKey][]int32{}
+	p.phases = p.graph.units()
+	p.placeValues()
+	for i, units := range p.phases {
+		for _, u := range units {
+			in := p.instruction(u)
+			p.instructions[i] = append(p.instructions[i], in)
+			p.scratch = max(p.scratch, in.scratch)
+		}
+	}
+	p.prologue = make([]float32, p.arenaSize[inPrologue])
+	p.epilogue = make([]float32, p.arenaSize[inEpilogue])
+}
+
+func (p *program) Flops() float64 { return p.graph.flops() }
+
+// frame is what instructions work on: the arenas, the tile's images, and one worker's scratch memory.
+type frame struct {
+	kernels *kernels.Set
+	mem     [spaces][]float32
+	images  int // in this tile
+	first   int // its place in the batch
+	step    int
+	chain   engine.Chain
+	scratch []float32
+	regs    [][]float32
+	rows    map[[2]int][]int32
+	tail    []int32
+}
+
+func (p *program) newFrame() *frame {
+	f := &frame{kernels: p.kernels, images: 1, scratch: make([]float32, p.scratch+64), rows: map[[2]int][]int32{}}
+	f.mem[inPrologue], f.mem[inEpilogue] = p.prologue, p.epilogue
+	return f
+}
+
+// tileOf is the memory from a value of the whole tile on.
+func (f *frame) tileOf(n *node) []float32 { return f.mem[n.place.space][n.place.offset:] }
+
+func (f *frame) registers(n int) [][]float32 {
+	for len(f.regs) < n {
+		f.regs = append(f.regs, nil)
+	}
+	return f.regs[:n]
+}
+
+// identity holds the offsets of rows that lie one after the other.
+func (f *frame) identity(rows, depth int) []int32 {
+	key := [2]int{rows, depth}
+	if f.rows[key] == nil {
+		offsets := make([]int32, rows)
+		for r := range offsets {
+			offsets[r] = int32(r * depth)
+		}
+		f.rows[key] = offsets
+	}
+	return f.rows[key]
+}
+
+// repeatLast keeps the first n offsets and repeats the last of them.
+func (f *frame) repeatLast(offsets []int32, n int) []int32 {
+	f.tail = append(f.tail[:0], offsets[:n]...)
+	for len(f.tail) < len(offsets) {
+		f.tail = append(f.tail, offsets[n-1])
+	}
+	return f.tail
+}
+
+func (p *program) Bind(params map[string][]float32) error {
+	for _, n := range p.graph.leaves {
+		if n.op != expr.OpParam {
+			continue
+		}
+		values, ok := params[n.attr.Name]
+		if !ok {
+			return fmt.Errorf("cpu: no value for parameter %q", n.attr.Name)
+		}
+		if len(values) != n.shape.Size() {
+			return fmt.Errorf("cpu: parameter %q has %d values, its shape %v takes %d", n.attr.Name, len(values), n.shape, n.shape.Size())
+		}
+		copy(p.prologue[n.place.offset:], values)
+	}
+	p.bound, p.batchSize = true, 0
+	return nil
+}
+
+// prepare runs the prologue, if it has not run for these parameters and this batch size.
+func (p *program) prepare(batch int) {
+	if p.batchSize == batch {
+		return
+	}
+	for _, n := range p.graph.nodes {
+		if n.place.space != inPrologue {
+			continue
+		}
+		switch n.op {
+		case expr.OpConst:
+			p.prologue[n.place.offset] = float32(n.attr.X[0])
+		case expr.OpBatchSize:
+			p.prologue[n.place.offset] = float32(batch)
+		}
+	}
+	f := p.worker(0)
+	f.images = 1
+	for _, in := range p.instructions[prologue] {
+		in.run(f)
+	}
+	p.batchSize = batch
+}
+
+func (p *program) worker(i int) *frame {
+	for len(p.workers) <= i {
+		p.workers = append(p.workers, p.newFrame())
+	}
+	return p.workers[i]
+}
+
+// laneCount is the number of partial sums over the batch. It must not depend on the number of threads.
+const laneCount = 4
+
+func (p *program) check(call engine.Call) error {
+	if !p.bound {
+		return fmt.Errorf("cpu: Run before Bind")
+	}
+	if call.Batch < 1 {
+		return fmt.Errorf("cpu: a batch of %d images", call.Batch)
+	}
+	steps := max(call.Chain.Steps, 1)
+	for _, n := range p.graph.leaves {
+		if n.op != expr.OpInput {
+			continue
+		}
+		name := n.attr.Name
+		if values, ok := call.Chain.PerStep[name]; ok {
+			if len(values) != steps || n.shape != expr.Scalar {
+				return fmt.Errorf("cpu: input %q of shape %v has %d values for %d steps", name, n.shape, len(values), steps)
+			}
+			continue
+		}
+		values, ok := call.Inputs[name]
+		if !ok {
+			return fmt.Errorf("cpu: no value for input %q", name)
+		}
+		if want := call.Batch * n.shape.Size(); len(values) != want {
+			return fmt.Errorf("cpu: input %q has %d values, a batch of %d of shape %v takes %d", name, len(values), call.Batch, n.shape, want)
+		}
+	}
+	for name, i := range call.Chain.Feedback {
+		input := p.graph.input(name)
+		if input == nil || i < 0 || i >= len(p.graph.outputs) || p.graph.outputs[i].shape != input.shape || p.graph.outputs[i].phase != body {
+			return fmt.Errorf("cpu: output %d cannot become input %q of the next step", i, name)
+		}
+	}
+	if len(call.Outputs) != len(p.graph.outputs) {
+		return fmt.Errorf("cpu: %d outputs asked for, the program has %d", len(call.Outputs), len(p.graph.outputs))
+	}
+	for i, out := range call.Outputs {
+		n := p.graph.outputs[i]
+		want := n.shape.Size()
+		if n.kind == expr.Sample {
+			want *= call.Batch
+		}
+		if out != nil && len(out) != want {
+			return fmt.Errorf("cpu: output %d has room for %d values, it takes %d", i, len(out), want)
+		}
+	}
+	return nil
+}
+
+func (g *graph) input(name string) *node {
+	for _, n := range g.leaves {
+		if n.op == expr.OpInput && n.attr.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func (p *program) Run(ctx context.Context, call engine.Call) error {
+	if err := p.check(call); err != nil {
+		return err
+	}
+	p.prepare(call.Batch)
+	if len(p.instructions[body]) > 0 || p.hasSampleOutputs() {
+		if err := p.runTiles(ctx, call); err != nil {
+			return err
+		}
+	}
+	f := p.worker(0)
+	f.images = 1
+	if len(p.lanes) > 0 {
+		f.mem[inLanes] = p.lanes[0]
+	}
+	for _, in := range p.instructions[epilogue] {
+		in.run(f)
+	}
+	for i, n := range p.graph.outputs {
+		if n.kind == expr.Shared && call.Outputs[i] != nil {
+			copy(call.Outputs[i], f.at(n, 0, n.shape.Size()))
+		}
+	}
+	return nil
+}
+
+func (p *program) hasSampleOutputs() bool {
+	for _, n := range p.graph.outputs {
+		if n.kind == expr.Sample {
+			return true
+		}
+	}
+	return false
+}
+
+// runTiles takes all images through the body. Lane l of the sums over the batch has the tiles l, l + lanes, l + 2·lanes, ... in
+// that order, whoever computes them.
+func (p *program) runTiles(ctx context.Context, call engine.Call) error {
+	tiles := (call.Batch + p.tile - 1) / p.tile
+	lanes := tiles // without sums every tile may go its own way
+	sums := p.arenaSize[inLanes] > 64
+	if sums {
+		lanes = min(laneCount, tiles)
+		for len(p.lanes) < lanes {
+			p.lanes = append(p.lanes, make([]float32, p.arenaSize[inLanes]))
+		}
+		for _, lane := range p.lanes[:lanes] {
+			clear(lane)
+		}
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for w := range min(p.threads, lanes) {
+		f := p.worker(w)
+		if f.mem[inBody] == nil {
+			f.mem[inBody] = make([]float32, p.arenaSize[inBody])
+		}
+		wg.Go(func() {
+			for {
+				lane := int(next.Add(1)) - 1
+				if lane >= lanes {
+					return
+				}
+				if sums {
+					f.mem[inLanes] = p.lanes[lane]
+				}
+				for tile := lane; tile < tiles; tile += lanes {
+					if !p.runTile(ctx, f, tile*p.tile, call) {
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if sums {
+		for _, lane := range p.lanes[1:lanes] {
+			p.kernels.Add(p.lanes[0], p.lanes[0], lane)
+		}
+	}
+	return nil
+}
+
+// runTile takes the images from first on through every step; false if the context ended.
+func (p *program) runTile(ctx context.Context, f *frame, first int, call engine.Call) bool {
+	f.first, f.images, f.chain = first, min(p.tile, call.Batch-first), call.Chain
+	for _, n := range p.graph.leaves {
+		if n.op != expr.OpInput {
+			continue
+		}
+		if _, varies := call.Chain.PerStep[n.attr.Name]; !varies {
+			size := n.shape.Size()
+			copy(f.tileOf(n, 0), call.Inputs[n.attr.Name][first*size:(first+f.images)*size])
+		}
+	}
+	for f.step = range max(call.Chain.Steps, 1) {
+		if ctx.Err() != nil {
+			return false
+		}
+		if f.step > 0 {
+			for name, i := range call.Chain.Feedback {
+				in, out := p.graph.input(name), p.graph.outputs[i]
+				copy(f.tileOf(in, 0)[:f.images*in.shape.Size()], f.tileOf(out, 0))
+			}
+		}
+		for name, values := range call.Chain.PerStep {
+			if in := p.graph.input(name); in != nil {
+				fill(f.tileOf(in, 0)[:f.images], values[f.step])
+			}
+		}
+		for _, in := range p.instructions[body] {
+			in.run(f)
+		}
+	}
+	for i, n := range p.graph.outputs {
+		if out := call.Outputs[i]; out != nil && n.kind == expr.Sample {
+			size := n.shape.Size()
+			for image := range f.images { // a view's images do not lie one after the other
+				copy(out[(first+image)*size:][:size], f.at(n, image, size))
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,114 @@
+package cpu
+
+import (
+	"slices"
+
+	"github.com/joule-ebm/joule/expr"
+)
+
+// This file groups nodes into units, the instructions of a program. Pointwise operations and sums over pixels that share a domain
+// run together in one loop over it, so that what passes between them stays in the first-level cache; every other node is a unit of
+// its own.
+
+// unit is one instruction: a node, or several fused into a loop over a domain.
+type unit struct {
+	nodes  []*node // inputs before users
+	domain expr.Shape
+	index  int // position in its phase
+}
+
+func (u *unit) loop() bool { return u.nodes[0].fusible() }
+
+// fusibleEdge says whether user can take in's elements as the loop that makes them goes along.
+func fusibleEdge(in, user *node) bool {
+	return in.fusible() && !in.isReduction() && user.fusible() && in.phase == user.phase && in.kind == user.kind && in.domain() == user.domain()
+}
+
+// units groups the nodes of each phase and puts them in order.
+func (g *graph) units() (phases [3][]*unit) {
+	// depth counts the loop borders above a node. Two nodes of the same depth and domain can run in one loop: a way from one to
+	// the other through something outside the loop would make them differ in depth.
+	for _, n := range g.nodes {
+		n.depth, n.unit = 0, nil
+		for _, in := range n.in {
+			d := in.depth
+			if !fusibleEdge(in, n) {
+				d++
+			}
+			n.depth = max(n.depth, d)
+		}
+	}
+	// Fuse what is connected: by an edge, or by reading the same value.
+	parent := map[*node]*node{}
+	var find func(n *node) *node
+	find = func(n *node) *node {
+		if p := parent[n]; p != nil && p != n {
+			parent[n] = find(p)
+			return parent[n]
+		}
+		return n
+	}
+	join := func(a, b *node) {
+		if a, b = find(a), find(b); a != b {
+			parent[b] = a
+		}
+	}
+	for _, n := range g.nodes {
+		for i, u := range n.users {
+			if fusibleEdge(n, u) && n.depth == u.depth {
+				join(n, u)
+			}
+			if n.shape.Size() == 1 || n.phase == prologue && u.phase == body {
+				continue // sharing a number or a parameter is no reason
+			}
+			for _, other := range n.users[:i] {
+				if u.fusible() && other.fusible() && u.depth == other.depth && u.phase == other.phase && u.kind == other.kind && u.domain() == other.domain() {
+					join(other, u)
+				}
+			}
+		}
+	}
+	units := map[*node]*unit{}
+	for _, n := range g.nodes {
+		if n.op.Leaf() && n.op != expr.OpGaussian && n.op != expr.OpUniform {
+			continue
+		}
+		root := n
+		if n.fusible() {
+			root = find(n)
+		}
+		if units[root] == nil {
+			units[root] = &unit{domain: n.domain()}
+		}
+		n.unit = units[root]
+		n.unit.nodes = append(n.unit.nodes, n)
+	}
+	// Depth first: an operand is computed shortly before it is used, which keeps the arenas small.
+	seen := map[*unit]bool{}
+	var visit func(u *unit)
+	visit = func(u *unit) {
+		if u == nil || seen[u] {
+			return
+		}
+		seen[u] = true
+		for _, n := range u.nodes {
+			for _, in := range n.in {
+				if in.unit != u {
+					visit(in.unit)
+				}
+			}
+		}
+		p := u.nodes[0].phase
+		if u.nodes[0].batchReduction() {
+			p = body
+		}
+		u.index = len(phases[p])
+		phases[p] = append(phases[p], u)
+	}
+	for _, n := range g.nodes {
+		if slices.Contains(g.outputs, n) || n.batchReduction() {
+			visit(n.unit)
+		}
+	}
+	return phases
+}

@@ -1,0 +1,55 @@
+package mcmc
+
+import "github.com/joule-ebm/joule/expr"
+
+// Langevin is unadjusted Langevin dynamics with a step size and a noise chosen apart (short-run MCMC):
+//
+//	x̂ = x + σ·N(0, I)
+//	x' = clamp(x̂ - λ ∇E(x̂), 0, 1)
+//
+// The noise comes first and the gradient is taken at the noised point, as in the code of Du et al. (2021).
+type Langevin struct {
+	StepSize float64 // λ
+	Sigma    float64 // σ
+	// Anneal lowers the noise linearly over a chain: step k of K has σ·(K - k - 1)/K.
+	Anneal bool
+}
+
+// noiseScale is the input that carries an annealed σ.
+const noiseScale = "noise_scale"
+
+// Noise is one Gaussian per pixel.
+func (Langevin) Noise(name string, image expr.Shape) []*expr.Value {
+	return []*expr.Value{expr.Gaussian(name, image)}
+}
+
+// Step is one transition.
+func (l Langevin) Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition {
+	noised := expr.Add(x, expr.Affine(noise[0], l.Sigma, 0))
+	if l.Anneal {
+		noised = expr.Add(x, expr.Mul(expr.Input(noiseScale, expr.Scalar), noise[0]))
+	}
+	return Transition{Next: GradientStep(energy, noised, l.StepSize), Before: noised}
+}
+
+// GradientStep is clamp(x - λ ∇E(x), 0, 1).
+func GradientStep(energy Energy, x *expr.Value, stepSize float64) *expr.Value {
+	score := expr.Grad(energy(x), x)[0]
+	return expr.Clamp(expr.Sub(x, expr.Affine(score, stepSize, 0)), 0, 1)
+}
+
+// Drift is λ.
+func (l Langevin) Drift() float64 { return l.StepSize }
+
+// Schedule is the annealed noise, if there is one.
+func (l Langevin) Schedule(steps int) map[string][]float32 {
+	if !l.Anneal {
+		return nil
+	}
+	steps = max(steps, 1)
+	sigma := make([]float32, steps)
+	for k := range sigma {
+		sigma[k] = float32(l.Sigma * float64(steps-k-1) / float64(steps))
+	}
+	return map[string][]float32{noiseScale: sigma}
+}
