@@ -109,9 +109,9 @@ func (c *conv) scratch() int {
 
 func (c *conv) run(f *frame) {
 	pixels := f.images * c.y.shape[0] * c.y.shape[1]
-	x := f.tileOf(c.x, c.depth)
+	x := f.tileOf(c.x)
 	clear(x[c.zeros : c.zeros+c.depth])
-	y := f.tileOf(c.y, 0)
+	y := f.tileOf(c.y)
 	var bias []float32
 	if c.bias != nil {
 		bias = f.at(c.bias, 0, c.bias.shape.Size())
@@ -233,7 +233,7 @@ const gradPixels = 256
 
 func (g *kernelGrad) run(f *frame) {
 	inputs, outputs := g.x.shape[2], g.dy.shape[2]
-	x, dy := f.tileOf(g.x, 64), f.tileOf(g.dy, 64)
+	x, dy := f.tileOf(g.x), f.tileOf(g.dy)
 	clear(x[g.zeros : g.zeros+inputs])
 	sum := f.at(g.sum, 0, g.sum.shape.Size())
 	rows, cols := g.tile.Rows, g.tile.Cols

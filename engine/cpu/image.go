@@ -49,7 +49,7 @@ func (p *program) instruction(u *unit) instruction {
 	case expr.OpSoftmax:
 		return instruction{run: func(f *frame) {
 			size := f.images * n.shape.Size()
-			f.kernels.Softmax(f.tileOf(n, 0)[:size], f.tileOf(n.in[0], 0)[:size], n.shape[2])
+			f.kernels.Softmax(f.tileOf(n)[:size], f.tileOf(n.in[0])[:size], n.shape[2])
 		}}
 	case expr.OpBatchSum:
 		return instruction{run: func(f *frame) {
@@ -253,9 +253,9 @@ func (p *program) pool(n *node, from expr.Shape, taps [][]int) func(f *frame) {
 		return out
 	})
 	return func(f *frame) {
-		x := f.tileOf(n.in[0], channels)
+		x := f.tileOf(n.in[0])
 		clear(x[zeros:][:channels])
-		y := f.tileOf(n, 0)[:f.images*n.shape.Size()]
+		y := f.tileOf(n)[:f.images*n.shape.Size()]
 		f.kernels.GatherSum(y, x, offsets[:len(y)/channels*per], per, channels, 1.0/9)
 	}
 }

@@ -324,7 +324,7 @@ func (p *program) runTile(ctx context.Context, f *frame, first int, call engine.
 		}
 		if _, varies := call.Chain.PerStep[n.attr.Name]; !varies {
 			size := n.shape.Size()
-			copy(f.tileOf(n, 0), call.Inputs[n.attr.Name][first*size:(first+f.images)*size])
+			copy(f.tileOf(n), call.Inputs[n.attr.Name][first*size:(first+f.images)*size])
 		}
 	}
 	for f.step = range max(call.Chain.Steps, 1) {
@@ -334,12 +334,12 @@ func (p *program) runTile(ctx context.Context, f *frame, first int, call engine.
 		if f.step > 0 {
 			for name, i := range call.Chain.Feedback {
 				in, out := p.graph.input(name), p.graph.outputs[i]
-				copy(f.tileOf(in, 0)[:f.images*in.shape.Size()], f.tileOf(out, 0))
+				copy(f.tileOf(in)[:f.images*in.shape.Size()], f.tileOf(out))
 			}
 		}
 		for name, values := range call.Chain.PerStep {
 			if in := p.graph.input(name); in != nil {
-				fill(f.tileOf(in, 0)[:f.images], values[f.step])
+				fill(f.tileOf(in)[:f.images], values[f.step])
 			}
 		}
 		for _, in := range p.instructions[body] {
