@@ -146,8 +146,6 @@ func Const(c float64) *Value { return node(OpConst, Shared, Scalar, Attr{X: [2]f
 // BatchSize is the number of images.
 func BatchSize() *Value { return node(OpBatchSize, Shared, Scalar, Attr{}) }
 
-func (v *Value) isConst(c float64) bool { return v.op == OpConst && v.attr.X[0] == c }
-
 // Order lists the given values and everything they are built from, inputs before their users. The order depends on the structure
 // alone.
 func Order(roots ...*Value) []*Value {
