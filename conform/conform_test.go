@@ -1,0 +1,41 @@
+package conform_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/joule-ebm/joule/conform"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
+)
+
+// TestRecordedCases holds every set of kernels to every recorded case.
+func TestRecordedCases(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "testdata", "golden", "*.safetensors"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recorded cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			c, err := conform.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, set := range kernels.All() {
+				t.Run(set.Name, func(t *testing.T) {
+					results, err := c.Check(t.Context(), &cpu.Engine{Kernels: set})
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range results {
+						if r.OK {
+							t.Logf("%-24s %.2g", r.Quantity, r.Error)
+						} else {
+							t.Errorf("%-24s %.2g, want at most %.0g (worst: %s)", r.Quantity, r.Error, r.Tolerance, r.Worst)
+						}
+					}
+				})
+			}
+		})
+	}
+}
