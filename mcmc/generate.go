@@ -1,0 +1,114 @@
+package mcmc
+
+// This file generates images the way the authors evaluate their models (Du et al. 2021, test_inception.py in their code). A chain
+// starts from noise and goes through rounds of
+//
+//	x ← augment(x)     not in the first round, and not in the last ones
+//	K steps of the sampler
+//
+// Augmentation carries chains from mode to mode; the rounds without it, which end the chain, turn what it did into clean images.
+// In their code 1,000 chains share a pool. With its defaults each is started in one round, goes through 8 augmented rounds on
+// average and ends with 15 plain ones; here every chain goes through exactly as many.
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/joule-ebm/joule/rng"
+)
+
+const (
+	augmentedRounds = 8
+	plainRounds     = 15
+)
+
+// Generation says how images are generated.
+type Generation struct {
+	Steps        int          // of each chain, in all
+	Round        int          // steps from one augmentation to the next: K
+	Plain        int          // the last steps, before which nothing is augmented any more
+	Augmentation Augmentation // the zero value makes one long plain chain
+	Threads      int          // for augmentation
+	// Every is the number of steps between two looks at the images; 0 means a round. A sampler with a schedule runs whole rounds.
+	Every int
+
+	Inputs map[string][]float32 // of the energy beside the image, such as labels
+	// Seed and FirstChain name all random numbers: image i of the batch is that of chain FirstChain + i.
+	Seed, FirstChain uint64
+}
+
+// NewGeneration is the authors' procedure for a model trained with chains of k steps and augmentation a.
+func NewGeneration(k int, a Augmentation) Generation {
+	return Generation{Steps: (1 + augmentedRounds + plainRounds) * k, Round: k, Plain: plainRounds * k, Augmentation: a, Threads: 1}
+}
+
+// WithSteps is the same procedure with chains of another length: the plain rounds keep their share.
+func (g Generation) WithSteps(steps int) Generation {
+	g.Steps, g.Plain = steps, steps*g.Plain/max(1, g.Steps)
+	return g
+}
+
+// The purposes of random streams beside the sampler's.
+const (
+	streamNoise = iota + 1
+	streamAugment
+)
+
+// FillNoise makes every one of the images x, of the given size, uniform noise: the starts of chains. Image i is that of chain
+// firstChain + i.
+func FillNoise(x []float32, size int, seed, firstChain uint64) {
+	for i := range len(x) / size {
+		s := rng.New(seed, streamNoise, firstChain+uint64(i))
+		s.FillUniform(x[i*size:][:size])
+	}
+}
+
+// Generate takes the chains x (N,H,W,C, in place), which start from noise for instance, through a generation. It calls look (if
+// not nil) with the number of steps done, at first 0 and at last all of them; x then holds the images of that moment. An error
+// of look ends it. The result does not depend on threads, nor on which chains are generated together.
+func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look func(step int) error) error {
+	if g.Steps < 0 || g.Round < 1 || g.Plain < 0 || g.Every < 0 {
+		return fmt.Errorf("mcmc: generation of %d steps, rounds of %d, the last %d plain, a look every %d: want 0 or more steps, and rounds of 1 or more",
+			g.Steps, g.Round, g.Plain, g.Every)
+	}
+	every := g.Every
+	if every == 0 || c.of.Schedule(g.Round) != nil {
+		every = g.Round
+	}
+	if look == nil {
+		look = func(int) error { return nil }
+	}
+	if err := look(0); err != nil {
+		return err
+	}
+	for step := 0; step < g.Steps; {
+		if step > 0 && step%g.Round == 0 && step+g.Round+g.Plain <= g.Steps {
+			if err := c.augment(x, g, step); err != nil {
+				return err
+			}
+		}
+		steps := min(every, g.Round-step%g.Round, g.Steps-step)
+		walk := Walk{Steps: steps, Inputs: g.Inputs, Seed: g.Seed, FirstChain: g.FirstChain, FirstStep: uint64(step)}
+		if _, err := c.Run(ctx, x, walk); err != nil {
+			return err
+		}
+		step += steps
+		if err := look(step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// augment transforms each image by the numbers of its chain and step.
+func (c *Chain) augment(x []float32, g Generation, step int) error {
+	if g.Augmentation == NoAugmentation {
+		return nil
+	}
+	size, unused := c.image.Size(), rng.New(0)
+	return g.Augmentation.each(len(x)/size, c.image[0], c.image[1], c.image[2], g.Threads, &unused, func(i int, a *Augmenter, _ *rng.Stream) error {
+		s := rng.New(g.Seed, streamAugment, g.FirstChain+uint64(i), uint64(step))
+		image := x[i*size:][:size]
+		return a.Apply(image, image, &s)
+	})
+}

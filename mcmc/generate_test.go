@@ -1,0 +1,177 @@
+package mcmc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/mcmc"
+)
+
+var small = expr.Shape{6, 6, 1}
+
+// bowl is the energy ½‖x - ¼‖², whose chains go to images of one grey.
+func bowl(x *expr.Value) *expr.Value {
+	d := expr.Affine(x, 1, -0.25)
+	return expr.Affine(expr.Total(expr.Mul(d, d)), 0.5, 0)
+}
+
+func newChain(t *testing.T, threads int, s mcmc.Sampler) *mcmc.Chain {
+	t.Helper()
+	c, err := mcmc.NewChain(&cpu.Engine{Threads: threads}, s, bowl, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Bind(nil); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// generate makes n chains from noise and calls look with each state.
+func generate(t *testing.T, c *mcmc.Chain, n int, g mcmc.Generation, look func(step int, x []float32)) []float32 {
+	t.Helper()
+	x := make([]float32, n*small.Size())
+	mcmc.FillNoise(x, small.Size(), g.Seed, g.FirstChain)
+	err := c.Generate(context.Background(), x, g, func(step int) error {
+		if look != nil {
+			look(step, x)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// A sampler that stands still shows where images are augmented: before every round but the first and the plain ones.
+func TestGenerationAugmentsBetweenRounds(t *testing.T) {
+	still := newChain(t, 1, mcmc.Langevin{})
+	tests := []struct {
+		steps, plain int
+		want         []int // steps after which images changed
+	}{
+		{20, 0, []int{4, 8, 12, 16}},
+		{20, 8, []int{4, 8}},
+		{22, 8, []int{4, 8}},
+		{24, 8, []int{4, 8, 12}},
+		{8, 4, nil},
+		{3, 0, nil},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test.steps, " ", test.plain), func(t *testing.T) {
+			g := mcmc.Generation{Steps: test.steps, Round: 4, Plain: test.plain, Every: 1, Augmentation: mcmc.Augmentation{CropScale: 0.2}}
+			var changed []int
+			var last []float32
+			generate(t, still, 2, g, func(step int, x []float32) {
+				if last != nil && !slices.Equal(last, x) {
+					changed = append(changed, step-1)
+				}
+				last = slices.Clone(x)
+			})
+			if !slices.Equal(changed, test.want) {
+				t.Errorf("images augmented after steps %v, want %v", changed, test.want)
+			}
+			g.Augmentation = mcmc.NoAugmentation
+			if x := generate(t, still, 2, g, nil); slices.Equal(x, last) != (test.want == nil) {
+				t.Error("without augmentation the images are not those the chains started from")
+			}
+		})
+	}
+}
+
+func TestGenerationOfTheAuthors(t *testing.T) {
+	g := mcmc.NewGeneration(40, mcmc.AugmentCIFAR10)
+	if g.Steps != 24*40 || g.Plain != 15*40 || g.Round != 40 || g.Augmentation != mcmc.AugmentCIFAR10 {
+		t.Errorf("got %+v, want a round from noise, 8 augmented and 15 plain ones", g)
+	}
+	if g = g.WithSteps(240); g.Steps != 240 || g.Plain != 150 || g.Round != 40 {
+		t.Errorf("a quarter of the steps: %+v, want 240, the last 150 plain", g)
+	}
+}
+
+// The numbers of a chain depend on its name alone: not on threads, on its neighbours, nor on how often somebody looks.
+func TestGenerationIsReproducible(t *testing.T) {
+	sampler := mcmc.Langevin{StepSize: 0.1, Sigma: 0.05}
+	one, three := newChain(t, 1, sampler), newChain(t, 3, sampler)
+	g := mcmc.Generation{Steps: 24, Round: 4, Plain: 8, Augmentation: mcmc.Augmentation{CropScale: 0.3, Flip: true, BlurKernel: 3}, Threads: 1, Seed: 7}
+	const n = 40
+	want := generate(t, one, n, g, nil)
+	if slices.Equal(want[:small.Size()], want[small.Size():2*small.Size()]) {
+		t.Error("two chains are alike")
+	}
+
+	again := g
+	again.Threads, again.Every = 3, 3
+	if !slices.Equal(generate(t, three, n, again, nil), want) {
+		t.Error("three threads and more looks give other images")
+	}
+	rest := g
+	rest.FirstChain = 11
+	parts := append(generate(t, one, 11, g, nil), generate(t, one, n-11, rest, nil)...)
+	if !slices.Equal(parts, want) {
+		t.Error("chains generated in two parts are not those generated together")
+	}
+	other := g
+	other.Seed = 8
+	if slices.Equal(generate(t, one, n, other, nil), want) {
+		t.Error("another seed gives the same images")
+	}
+}
+
+func TestGenerationSamples(t *testing.T) {
+	g := mcmc.NewGeneration(10, mcmc.NoAugmentation)
+	x := generate(t, newChain(t, 2, mcmc.Langevin{StepSize: 0.2, Sigma: 0.001}), 3, g, nil)
+	for i, v := range x {
+		if v < 0.24 || v > 0.26 {
+			t.Fatalf("pixel %d ends at %v, want the minimum of the energy, 0.25", i, v)
+		}
+	}
+}
+
+func TestGenerationLooks(t *testing.T) {
+	tests := map[string]struct {
+		sampler mcmc.Sampler
+		every   int
+		want    []int
+	}{
+		"rounds":   {mcmc.Langevin{}, 0, []int{0, 4, 8, 10}},
+		"often":    {mcmc.Langevin{}, 3, []int{0, 3, 4, 7, 8, 10}},
+		"annealed": {mcmc.Langevin{Sigma: 0.1, Anneal: true}, 1, []int{0, 4, 8, 10}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var steps []int
+			g := mcmc.Generation{Steps: 10, Round: 4, Every: test.every}
+			generate(t, newChain(t, 1, test.sampler), 1, g, func(step int, _ []float32) { steps = append(steps, step) })
+			if !slices.Equal(steps, test.want) {
+				t.Errorf("looked after steps %v, want %v", steps, test.want)
+			}
+		})
+	}
+}
+
+func TestGenerationEnds(t *testing.T) {
+	c, x := newChain(t, 1, mcmc.Langevin{}), make([]float32, small.Size())
+	g := mcmc.Generation{Steps: 10, Round: 4}
+	enough := errors.New("enough")
+	if err := c.Generate(context.Background(), x, g, func(int) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("an error of look: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := c.Generate(ctx, x, g, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	for _, bad := range []mcmc.Generation{{Steps: -1, Round: 4}, {Steps: 10}, {Steps: 10, Round: 4, Plain: -1}, {Steps: 10, Round: 4, Every: -1},
+		{Steps: 10, Round: 4, Augmentation: mcmc.Augmentation{CropScale: 2}}} {
+		if err := c.Generate(context.Background(), x, bad, nil); err == nil {
+			t.Errorf("no error for %+v", bad)
+		}
+	}
+}
