@@ -1,0 +1,95 @@
+package run
+
+// This file holds configurations to start from. The constants of the paper are those of Du et al., "Improved Contrastive
+// Divergence Training of Energy-Based Models" (ICML 2021), and of its authors' code.
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/joule-ebm/joule/mcmc"
+)
+
+// DefaultPreset is the preset to use where none is given.
+const DefaultPreset = "mnist"
+
+// Preset is a named configuration.
+type Preset struct {
+	Name, About string
+	change      func(*Config)
+}
+
+// Presets lists the configurations to start from.
+func Presets() []Preset {
+	return []Preset{
+		{"mnist", "digits in a few minutes on two cores, from the MNIST images built in", func(c *Config) {
+			c.Sampler.Steps = 20
+			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
+			c.Limits.Iterations = 600
+		}},
+		{"mnist-paper", "the paper's network for MNIST with the paper's constants", func(c *Config) {
+			c.Network.Name = "mnist"
+			c.Limits.Iterations = 20_000
+		}},
+		{"cifar10", "the paper's CIFAR-10 model, for days on many cores; needs --data", func(c *Config) {
+			c.photographs("cifar10")
+			c.Augmentation = "cifar10"
+			c.Limits.Iterations = 20_000
+		}},
+		{"cifar10-small", "a narrow CIFAR-10 network for a few cores; needs --data", func(c *Config) {
+			c.photographs("cifar10")
+			c.Network.Filters, c.Network.Attention = 16, false
+			c.Augmentation = "cifar10"
+			c.Sampler.Steps = 20
+			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
+			c.Output.Checkpoint, c.Output.Samples = 20, 20
+			c.Limits.Iterations = 2000
+		}},
+		{"celeba128", "the paper's model of faces at 128×128, for many cores; needs --data", func(c *Config) {
+			c.photographs("celeba128")
+			c.Augmentation = "large"
+			c.Sampler.StepSize = 500
+			c.Output.Checkpoint, c.Output.Samples = 10, 10
+			c.Limits.Iterations = 20_000
+		}},
+	}
+}
+
+// PresetConfig returns the configuration of a preset.
+func PresetConfig(name string) (Config, error) {
+	var names []string
+	for _, p := range Presets() {
+		if p.Name == name {
+			c := paper()
+			p.change(&c)
+			return c, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Config{}, fmt.Errorf("no preset %.40q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// paper has the quick network on MNIST, and for the rest what the paper's models have in common.
+func paper() Config {
+	var c Config
+	c.Data, c.HeldOut, c.Seed = "mnist", 1000, 1
+	c.Network.Name, c.Network.Norm, c.Network.Kernel = "quick", "reference", "standardised"
+	c.Sampler.Kind, c.Sampler.Steps, c.Sampler.StepSize, c.Sampler.Noise = "langevin", 40, 100, 0.001
+	c.Sampler.Leapfrogs, c.Sampler.Temperature = 3, 1
+	c.Buffer.Size, c.Buffer.Restart = mcmc.ReplaySize, mcmc.Restart
+	c.Augmentation = "none"
+	c.Loss.Regularisation, c.Loss.Optimisation, c.Loss.Entropy = 1, 1, 0.3
+	c.Loss.Neighbour, c.Loss.References, c.Loss.EntropyAfter = 1, 100, 1000
+	c.Optimiser.Batch, c.Optimiser.LearningRate = 128, 2e-4
+	c.Optimiser.Beta1, c.Optimiser.Beta2, c.Optimiser.Epsilon = 0, 0.9, 1e-8
+	c.Optimiser.Clip, c.Optimiser.Average = 0.5, 0.99
+	c.Output.Checkpoint, c.Output.Samples, c.Output.Pictures, c.Output.HeldOut, c.Output.Diagnose = 50, 50, 64, 50, 50
+	c.Recovery.Failures, c.Recovery.RateFactor = 5, 0.5
+	return c
+}
+
+// photographs has what the paper's models of colour images share.
+func (c *Config) photographs(network string) {
+	c.Data = ""
+	c.Network.Name, c.Network.MultiScale, c.Network.Attention = network, true, true
+}
