@@ -63,7 +63,9 @@ func New(f *safetensors.File) (*Case, error) {
 		options.MultiScale, options.Attention = m.flag("multiscale"), m.flag("self_attn")
 	}
 	if m.flag("cond") {
-		options.Classes = m.integer("classes")
+		if options.Classes = m.integer("classes"); options.Classes < 1 {
+			m.fail("classes", "below 1 in a conditional case")
+		}
 	}
 	if f.Metadata["spec_norm"] == "True" && m.err == nil {
 		m.err = fmt.Errorf("it was recorded with spectral normalisation, whose state it does not hold")
@@ -97,50 +99,51 @@ func New(f *safetensors.File) (*Case, error) {
 		}
 		c.recorded = append(c.recorded, tensor{t.Name, t.Shape, values})
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// check sees to it that every tensor is there and has the shape that the network gives it.
+// check sees to it that every tensor is there and has the shape that the network gives it, and takes the parameters over.
 func (c *Case) check() error {
 	scales := len(c.Model.Build(energy.NewParams(), expr.Input("x", c.Model.Image), c.labelInput()))
-	images := []int{c.batch, c.Model.Image[2], c.Model.Image[0], c.Model.Image[1]}
-	want := map[string][]int{
-		"energy": {c.batch, scales},
-		"noise":  append([]int{c.steps}, images...),
+	image := []int{c.Model.Image[2], c.Model.Image[0], c.Model.Image[1]}
+	images := append([]int{c.batch}, image...)
+	if t := c.find("compare"); t == nil || len(t.shape) != 4 || t.shape[0] < 1 || !slices.Equal(t.shape[1:], image) {
+		return fmt.Errorf("it has no tensor compare of shape [N %d %d %d]", image[0], image[1], image[2])
 	}
-	for _, name := range []string{"x", "x_pos", "x_kl", "score_grad_x", "chain_end", "chain_before_last_step"} {
-		want[name] = images
+	want := []tensor{
+		{name: "x", shape: images}, {name: "energy", shape: []int{c.batch, scales}}, {name: "score_grad_x", shape: images},
+		{name: "noise", shape: append([]int{c.steps}, images...)}, {name: "chain_end", shape: images},
+		{name: "chain_before_last_step", shape: images}, {name: "x_pos", shape: images}, {name: "x_kl", shape: images},
 	}
 	if c.Model.Classes > 0 {
-		want["label"] = []int{c.batch, c.Model.Classes}
-	}
-	if t := c.find("compare"); t == nil || len(t.shape) != 4 || t.shape[0] < 1 || !slices.Equal(t.shape[1:], images[1:]) {
-		return fmt.Errorf("it has no reference images compare of %v", images[1:])
+		want = append(want, tensor{name: "label", shape: []int{c.batch, c.Model.Classes}})
 	}
 	for _, s := range c.specs {
-		want["param/"+s.Name] = s.TorchShape()
-	}
-	for name, shape := range want {
-		if t := c.find(name); t == nil {
-			return fmt.Errorf("it has no tensor %s", name)
-		} else if !slices.Equal(t.shape, shape) {
-			return fmt.Errorf("its tensor %s has shape %v, want %v", name, t.shape, shape)
+		want = append(want, tensor{name: "param/" + s.Name, shape: s.TorchShape()})
+		for _, q := range quantities {
+			if name := q.name + "/" + s.Name; c.find(name) != nil {
+				want = append(want, tensor{name: name, shape: s.TorchShape()})
+			}
 		}
 	}
-	for _, s := range c.specs {
-		values := make([]float32, s.Shape.Size())
-		s.FromTorch(values, c.find("param/"+s.Name).values)
-		c.params[s.Name] = values
-		for _, q := range quantities {
-			if t := c.find(q.name + "/" + s.Name); t != nil && !slices.Equal(t.shape, s.TorchShape()) {
-				return fmt.Errorf("its tensor %s has shape %v, want %v", t.name, t.shape, s.TorchShape())
-			}
+	for _, w := range want {
+		if t := c.find(w.name); t == nil {
+			return fmt.Errorf("it has no tensor %s", w.name)
+		} else if !slices.Equal(t.shape, w.shape) {
+			return fmt.Errorf("its tensor %s has shape %v, want %v", w.name, t.shape, w.shape)
 		}
 	}
 	for _, q := range quantities {
 		if len(c.parts(q.name)) == 0 {
 			return fmt.Errorf("it has no tensor %s", q.name)
 		}
+	}
+	for _, s := range c.specs {
+		c.params[s.Name] = make([]float32, s.Shape.Size())
+		s.FromTorch(c.params[s.Name], c.find("param/"+s.Name).values)
 	}
 	return nil
 }
@@ -171,24 +174,18 @@ func (c *Case) label() []float32 {
 }
 
 // images gives recorded images as this implementation lays them out: N,C,H,W to N,H,W,C.
-func (c *Case) images(name string) []float32 { return c.pixelsLast(c.find(name).values) }
-
-func (c *Case) pixelsLast(stored []float32) []float32 {
-	out := make([]float32, len(stored))
-	transpose(out, stored, c.Model.Image[2], c.Model.Image[0]*c.Model.Image[1])
-	return out
+func (c *Case) images(name string) []float32 {
+	return transposed(c.find(name).values, c.Model.Image[2], c.Model.Image[0]*c.Model.Image[1])
 }
 
-// channelsFirst is the inverse of pixelsLast.
+// channelsFirst is the inverse.
 func (c *Case) channelsFirst(images []float32) []float32 {
-	out := make([]float32, len(images))
-	transpose(out, images, c.Model.Image[0]*c.Model.Image[1], c.Model.Image[2])
-	return out
+	return transposed(images, c.Model.Image[0]*c.Model.Image[1], c.Model.Image[2])
 }
 
-// transpose takes matrices of rows×columns, one after the other, to columns×rows.
-func transpose(dst, src []float32, rows, columns int) {
-	size := rows * columns
+// transposed takes matrices of rows×columns, one after the other, to columns×rows.
+func transposed(src []float32, rows, columns int) []float32 {
+	dst, size := make([]float32, len(src)), rows*columns
 	for first := 0; first < len(src); first += size {
 		for r := range rows {
 			for k := range columns {
@@ -196,6 +193,7 @@ func transpose(dst, src []float32, rows, columns int) {
 			}
 		}
 	}
+	return dst
 }
 
 // metadata reads settings and remembers the first mistake.
