@@ -12,6 +12,9 @@ var rules = map[Op]func(y, g *Value) []*Value{
 	OpAffine: func(y, g *Value) []*Value { return one(Affine(g, y.attr.X[0], 0)) },
 	OpPow: func(y, g *Value) []*Value {
 		p := y.attr.X[0]
+		if p == 0 { // 0·a^-1 is not 0 where a is
+			return one(nil)
+		}
 		return one(Affine(Mul(g, Pow(y.in[0], p-1)), p, 0))
 	},
 	OpExp:   func(y, g *Value) []*Value { return one(Mul(g, y)) },

@@ -24,9 +24,6 @@ func Flip(w *Value) *Value {
 	if w.kind != Shared {
 		return bad(OpFlip, "of a sample value")
 	}
-	if w.op == OpFlip {
-		return w.in[0]
-	}
 	return node(OpFlip, Shared, Shape{w.shape[0], w.shape[2], w.shape[1]}, Attr{}, w)
 }
 
@@ -109,7 +106,7 @@ func Embed(v *Value, lo, channels int) *Value {
 	if err := Err(v); err != nil {
 		return &Value{op: OpEmbed, err: err}
 	}
-	if lo < 0 || lo+v.shape[2] > channels {
+	if lo < 0 || lo > channels-v.shape[2] {
 		return bad(OpEmbed, "%v at channel %d of %d", v.shape, lo, channels)
 	}
 	return unary(OpEmbed, v, Shape{v.shape[0], v.shape[1], channels}, Attr{N: [2]int{lo, channels}})

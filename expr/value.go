@@ -12,6 +12,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -93,11 +94,13 @@ func (v *Value) String() string {
 // Err is the first mistake made in building any of the values, or nil.
 func Err(values ...*Value) error {
 	for _, v := range values {
-		if v == nil {
-			return fmt.Errorf("expr: a nil value")
-		}
-		if v.err != nil {
+		switch {
+		case v == nil:
+			return errors.New("expr: a nil value")
+		case v.err != nil:
 			return v.err
+		case v.op == OpInvalid:
+			return errors.New("expr: a value that no function of the package made")
 		}
 	}
 	return nil
@@ -107,16 +110,8 @@ func bad(op Op, format string, args ...any) *Value {
 	return &Value{op: op, err: fmt.Errorf("expr: %v: %s", op, fmt.Sprintf(format, args...))}
 }
 
-// node makes a value unless one of its inputs is already invalid.
+// node makes a value of valid inputs.
 func node(op Op, kind Kind, shape Shape, attr Attr, in ...*Value) *Value {
-	for _, v := range in {
-		if v == nil {
-			return bad(op, "a nil input")
-		}
-		if v.err != nil {
-			return &Value{op: op, err: v.err}
-		}
-	}
 	return &Value{op: op, kind: kind, shape: shape, attr: attr, in: in}
 }
 

@@ -80,6 +80,7 @@ func lower(outputs []*expr.Value, set *kernels.Set) (*graph, error) {
 	if err := expr.Err(outputs...); err != nil {
 		return nil, err
 	}
+	outputs = expr.Simplify(outputs...)
 	g := &graph{set: set, byKey: map[string]*node{}}
 	of := map[*expr.Value]*node{}
 	for _, v := range expr.Order(outputs...) {
@@ -117,8 +118,6 @@ func lower(outputs []*expr.Value, set *kernels.Set) (*graph, error) {
 
 func (g *graph) lowerOne(v *expr.Value, in []*node) *node {
 	switch v.Op() {
-	case expr.OpStop: // only differentiation sees it
-		return in[0]
 	case expr.OpNormalise, expr.OpInvStd:
 		x := in[0]
 		moments := g.add(opMoments, v.Kind(), expr.Shape{1, 2, x.shape[2]}, v.Attr(), x)

@@ -1,0 +1,118 @@
+package expr
+
+import "slices"
+
+// Simplify gives values equal to the given ones that take less to compute: constants are gathered, sums of copies are multiples,
+// and nothing is repeated where the operation that uses it repeats by itself. The constructors do none of this: what they build
+// holds every value that it was built from, so that Grad may be taken with respect to any of them. Simplified values are to be
+// computed, not differentiated: Stop is gone from them.
+func Simplify(values ...*Value) []*Value {
+	simple := map[*Value]*Value{}
+	for _, v := range Order(values...) {
+		in := make([]*Value, len(v.in))
+		for i, u := range v.in {
+			in[i] = simple[u]
+		}
+		simple[v] = simplified(v, in)
+	}
+	results := make([]*Value, len(values))
+	for i, v := range values {
+		results[i] = simple[v]
+	}
+	return results
+}
+
+// simplified is v computed from inputs that have been simplified. The result has v's shape and kind.
+func simplified(v *Value, in []*Value) *Value {
+	if v.err != nil {
+		return v
+	}
+	switch v.op {
+	case OpAdd:
+		if a, c, ok := withConst(v, in); ok {
+			return affine(a, 1, c)
+		}
+	case OpMul:
+		if a, c, ok := withConst(v, in); ok {
+			return affine(a, c, 0)
+		}
+	case OpAffine:
+		return affine(in[0], v.attr.X[0], v.attr.X[1])
+	case OpPow:
+		if v.attr.X[0] == 1 {
+			return in[0]
+		}
+	case OpSum: // of copies
+		if in[0].op == OpBroadcast {
+			inner := in[0].in[0]
+			if s, _, err := join(inner, v); err == nil && s == v.shape {
+				return Broadcast(affine(inner, float64(in[0].shape.Size()/v.shape.Size()), 0), v.shape)
+			}
+		}
+	case OpBatchSum: // of copies
+		if in[0].op == OpSpread {
+			return Mul(in[0].in[0], BatchSize())
+		}
+	case OpBroadcast:
+		if in[0].op == OpBroadcast {
+			return Broadcast(in[0].in[0], v.shape)
+		}
+	case OpFlip:
+		if in[0].op == OpFlip {
+			return in[0].in[0]
+		}
+	case OpStop:
+		return in[0]
+	}
+	if v.op.Pointwise() {
+		in = bare(v, in)
+	}
+	if slices.Equal(in, v.in) {
+		return v
+	}
+	return node(v.op, v.kind, v.shape, v.attr, in...)
+}
+
+// withConst finds the input of a pointwise v that the other, a repeated constant, leaves in its shape and kind.
+func withConst(v *Value, in []*Value) (other *Value, c float64, ok bool) {
+	for i, u := range in {
+		for u.op == OpSpread || u.op == OpBroadcast {
+			u = u.in[0]
+		}
+		if other := in[1-i]; u.op == OpConst && other.shape == v.shape && other.kind == v.kind {
+			return other, u.attr.X[0], true
+		}
+	}
+	return nil, 0, false
+}
+
+// affine is scale·a + shift, taken before a is repeated.
+func affine(a *Value, scale, shift float64) *Value {
+	switch {
+	case scale == 1 && shift == 0:
+		return a
+	case a.op == OpConst:
+		return Const(scale*a.attr.X[0] + shift)
+	case a.op == OpAffine:
+		return affine(a.in[0], scale*a.attr.X[0], scale*a.attr.X[1]+shift)
+	case a.op == OpSpread || a.op == OpBroadcast:
+		return node(a.op, a.kind, a.shape, a.attr, affine(a.in[0], scale, shift))
+	}
+	return Affine(a, scale, shift)
+}
+
+// bare leaves out spreads and broadcasts of the inputs of a pointwise v where the others alone give it its shape and kind.
+func bare(v *Value, in []*Value) []*Value {
+	in = slices.Clone(in)
+	for i := range in {
+		for in[i].op == OpBroadcast || in[i].op == OpSpread {
+			trial := slices.Clone(in)
+			trial[i] = in[i].in[0]
+			if s, k, err := join(trial...); err != nil || s != v.shape || k != v.kind {
+				break
+			}
+			in = trial
+		}
+	}
+	return in
+}
