@@ -1,0 +1,159 @@
+// Command joule learns energy functions from images and generates, composes and checks images with them.
+//
+// Each subcommand has its file; this one starts them and says what went wrong: one line on standard error, and the exit code 1,
+// or 2 where the command line itself is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"unicode"
+
+	"github.com/spf13/cobra"
+)
+
+// reports is where to tell of a defect.
+const reports = "https://github.com/joule-ebm/joule/issues"
+
+// commands make the subcommands, in the order of the help.
+var commands = []func() *cobra.Command{newSampleCommand, newScoreCommand, newEvalCommand}
+
+func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// execute runs a command line and returns the exit code.
+func execute(args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			fmt.Fprintf(stderr, "joule: internal error: %s; please report it, with the command you gave, at %s\n",
+				oneLine(fmt.Sprint(fault, " ", faultPlace())), reports)
+			code = 1
+		}
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	started := false
+	onRun(root, func() { started = true })
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	message := oneLine(err.Error())
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		message = strings.ReplaceAll(message, context.Canceled.Error(), "interrupted")
+	}
+	if usage := (usageError{}); started && !errors.As(err, &usage) {
+		if err != errReported {
+			fmt.Fprintln(stderr, "joule:", message)
+		}
+		return 1
+	}
+	fmt.Fprintf(stderr, "joule: %s (see %s --help)\n", message, cmd.CommandPath())
+	return 2
+}
+
+// usageError is a mistake in the command line that only the command itself notices.
+type usageError struct{ error }
+
+func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errReported is returned by a command that has said itself what went wrong.
+var errReported = errors.New("reported")
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "joule",
+		Short: "Learn what images look like: energy-based models",
+		Long: `Joule learns an energy function from images: low for images like those it has seen, high for
+all others. A learnt energy generates new images and tells unusual ones from usual ones.`,
+		Example: `  joule train                                  learn MNIST, in a few minutes
+  joule sample RUN -o digits.png               generate digits with what was learnt
+  joule score RUN photos/                      how unusual is each of these pictures?
+  joule eval ood RUN --out-of fashion-mnist    how well does it tell digits from clothes?`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("joule {{.Version}}\n")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	for _, command := range commands {
+		root.AddCommand(command())
+	}
+	return root
+}
+
+// onRun has start called when a command begins its work: an error before that is one of usage.
+func onRun(cmd *cobra.Command, start func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			start()
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		onRun(sub, start)
+	}
+}
+
+// version is that of the module, and the commit it was built from as far as the build knows it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown version)"
+	}
+	parts := []string{info.Main.Version}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			parts = append(parts, s.Value[:min(12, len(s.Value))])
+		case s.Key == "vcs.modified" && s.Value == "true":
+			parts = append(parts, "with changes")
+		}
+	}
+	return strings.Join(append(parts, info.GoVersion, runtime.GOOS+"/"+runtime.GOARCH), " ")
+}
+
+// oneLine makes a message fit for a line.
+func oneLine(message string) string { return strings.Join(strings.Fields(printable(message)), " ") }
+
+// printable takes out what would move the cursor or change colours: file names may hold anything.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// faultPlace is where the panic being recovered from began.
+func faultPlace() string {
+	callers := make([]uintptr, 32)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
+	panicked := false
+	for {
+		frame, more := frames.Next()
+		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
+		if panicked && !inRuntime {
+			return fmt.Sprintf("(%s:%d)", frame.Function, frame.Line)
+		}
+		if panicked = panicked || inRuntime; !more {
+			return ""
+		}
+	}
+}
