@@ -177,18 +177,14 @@ func (c *Config) completeNetwork() error {
 		if len(n.Image) != 3 || n.Image[2] != 1 && n.Image[2] != 3 {
 			return fmt.Errorf("setting network.image is %v: want height, width and 1 or 3 channels, such as 28,28,1", n.Image)
 		}
-		_, err := c.energy(min(1, classes(c.Network.Conditional, 1)))
+		some := 0
+		if n.Conditional {
+			some = 1 // any number: the data will say
+		}
+		_, err := c.energy(some)
 		return err
 	}
 	return fmt.Errorf("setting network.name is %.40q: want one of %s", n.Name, strings.Join(names, ", "))
-}
-
-// classes is the length of the label of an energy of data with n classes.
-func classes(conditional bool, n int) int {
-	if conditional {
-		return n
-	}
-	return 0
 }
 
 // energy makes the network; classes is the length of its label.

@@ -13,12 +13,21 @@ package run
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/run/settings"
 )
 
 // The files of a run directory.
@@ -26,6 +35,7 @@ const (
 	configFile     = "config.yaml"
 	metricsFile    = "metrics.jsonl"
 	samplesDir     = "samples"
+	samplesFile    = "samples.png"
 	checkpointFile = "checkpoint"
 	stoppedFile    = "checkpoint.stopped"
 	modelFile      = "model.safetensors"
@@ -61,13 +71,180 @@ type Result struct {
 	Detection   eval.Detection `json:"detection"`   // how well their energies tell them apart
 }
 
+// runner is a run while it trains.
+type runner struct {
+	dir      *directory
+	config   Config
+	options  Options
+	engine   engine.Engine
+	model    *energy.Energy
+	trainer  *cd.Trainer
+	training *dataset.Set
+	heldOut  *dataset.Set
+	classes  []string // of a conditional model
+	data     fingerprint
+	recovery recovery
+	log      *records
+}
+
 // Start begins a run in dir, which must be new or empty, and trains until a limit is reached or ctx is done. An interrupted run
 // has saved its state and is no error.
 func Start(ctx context.Context, dir string, c Config, o Options) (Result, error) {
-	return Result{}, errors.New("not yet")
+	r, err := prepare(ctx, c, o)
+	if err != nil {
+		return Result{}, err
+	}
+	if r.dir, err = create(dir); err != nil {
+		return Result{}, err
+	}
+	if err := writeConfig(r.dir.file(configFile), &r.config); err != nil {
+		r.dir.abandon()
+		return Result{}, err
+	}
+	defer r.dir.leave()
+	return r.run(ctx)
 }
 
 // Resume goes on with the run in dir, with the configuration it was started with, but for limits if they are not nil.
 func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result, error) {
-	return Result{}, errors.New("not yet")
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err != nil {
+		return Result{}, fmt.Errorf("%s: no run to resume (no %s): start one without --resume", dir, configFile)
+	}
+	d, err := enter(dir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer d.leave()
+	c, err := readConfig(d.file(configFile))
+	if err != nil {
+		return Result{}, err
+	}
+	if limits != nil {
+		c.Limits = *limits
+	}
+	r, err := prepare(ctx, c, o)
+	if err != nil {
+		return Result{}, err
+	}
+	if limits != nil {
+		if err := writeConfig(d.file(configFile), &r.config); err != nil {
+			return Result{}, err
+		}
+	}
+	r.dir = d
+	return r.run(ctx)
+}
+
+// prepare makes all that a run needs beside its directory.
+func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &runner{config: c, options: o, engine: &cpu.Engine{Threads: o.Threads}}
+	if err := r.openData(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.model, err = c.energy(len(r.classes)); err != nil {
+		return nil, err
+	}
+	return r, r.begin()
+}
+
+// begin puts the trainer at the beginning.
+func (r *runner) begin() error {
+	s, err := r.config.training(r.options.Threads)
+	if err != nil {
+		return err
+	}
+	r.trainer, err = cd.NewTrainer(r.engine, r.model, s)
+	return err
+}
+
+// openData reads the data set and holds some of it out: as much as the configuration says, but at most a tenth.
+func (r *runner) openData(ctx context.Context) error {
+	c := &r.config
+	set, err := dataset.Open(ctx, c.Data, c.ImageSize())
+	if err != nil {
+		return fmt.Errorf("data set %w", err)
+	}
+	for _, s := range set.Skipped {
+		r.options.Log.Warn("left out an image that cannot be read", "image", s.Name, "reason", s.Err)
+	}
+	if set.Len() < 2 {
+		return fmt.Errorf("data set %s: %d images are too few to learn from", c.Data, set.Len())
+	}
+	if c.Network.Conditional {
+		if r.classes = set.Classes; len(r.classes) == 0 {
+			return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: set it to false", c.Data)
+		}
+	}
+	r.data = fingerprintOf(set)
+	r.training, r.heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
+	r.options.Log.Info("data", "set", c.Data, "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
+	return err
+}
+
+// run goes to the newest state, trains and looks at what came of it.
+func (r *runner) run(ctx context.Context) (Result, error) {
+	if err := r.load(); err != nil {
+		return Result{}, err
+	}
+	var err error
+	if r.log, err = openRecords(r.dir, r.trainer.Iteration); err != nil {
+		return Result{}, err
+	}
+	defer r.log.close()
+	if r.trainer.Iteration == 0 { // a state to go back to, and a first sign of a full disk
+		if err := r.saveCheckpoint(); err != nil {
+			return Result{}, err
+		}
+	} else {
+		r.options.Log.Info("resumed", "iteration", r.trainer.Iteration)
+	}
+	result, err := r.trainAndFinish(ctx)
+	if err == nil {
+		err = r.log.close()
+	}
+	return result, err
+}
+
+func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
+	stopped := Result{Dir: r.dir.path, Interrupted: true}
+	interrupted, err := r.train(ctx)
+	if err == nil {
+		err = r.saveStop()
+	}
+	if err != nil {
+		return stopped, fmt.Errorf("%w (continue from the last checkpoint with joule train --resume --out %s)", err, r.dir.path)
+	}
+	stopped.Iteration = r.trainer.Iteration
+	if interrupted {
+		return stopped, nil
+	}
+	result, err := r.finish(ctx)
+	if err != nil && ctx.Err() != nil {
+		return stopped, nil
+	}
+	return result, err
+}
+
+func writeConfig(path string, c *Config) error {
+	return durable.WriteFile(path, func(w io.Writer) error { return settings.Write(w, c) })
+}
+
+func readConfig(path string) (Config, error) {
+	c := paper()
+	file, err := os.Open(path)
+	if err != nil {
+		return c, err
+	}
+	defer file.Close()
+	if err := settings.Read(file, &c); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }

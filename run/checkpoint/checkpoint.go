@@ -93,6 +93,18 @@ func Load(path string) (*Checkpoint, error) {
 	return nil, fmt.Errorf("no checkpoint can be read, restore one from a copy or start the run anew: %v; %v", newest, previous)
 }
 
+// Discard removes the checkpoint at path, so that the previous one takes over, and says whether it did: without a whole previous
+// one everything stays.
+func Discard(path string) (bool, error) {
+	if verify(path+previousSuffix) != nil {
+		return false, nil
+	}
+	if err := os.Remove(path); err != nil {
+		return false, fmt.Errorf("discarding the checkpoint: %w", err)
+	}
+	return true, durable.SyncDir(filepath.Dir(path))
+}
+
 func load(path string) (sections []Section, err error) {
 	err = open(path, func(r io.Reader, size int64) error {
 		sections, err = Read(r, size)

@@ -1,0 +1,92 @@
+package run
+
+// This file guards a run directory: one process at a time trains in it, and nothing that is there already is written over.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/joule-ebm/joule/run/durable"
+)
+
+// directory is a run directory that this process alone may write in.
+type directory struct {
+	path string
+	lock *os.File
+}
+
+func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
+
+// create makes the directory of a new run.
+func create(path string) (*directory, error) {
+	if err := vacant(path); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return nil, fmt.Errorf("%s: the run directory cannot be made, choose another with --out: %w", path, plain(err))
+	}
+	d, err := enter(path)
+	if err != nil {
+		_ = os.Remove(path) // if it is empty, and so most likely ours
+		return nil, err
+	}
+	if err := vacant(path); err != nil { // another process was faster
+		d.leave()
+		return nil, err
+	}
+	return d, nil
+}
+
+// vacant is an error if a run cannot start at path. A directory that a start was killed in, before it wrote anything, is vacant.
+func vacant(path string) error {
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: not a directory to start a run in, choose another with --out: %w", path, plain(err))
+	}
+	if _, err := os.Lstat(filepath.Join(path, configFile)); err == nil {
+		return fmt.Errorf("%s: there is a run already; continue it with --resume, or choose another directory with --out", path)
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != lockFile && !strings.HasSuffix(name, ".unfinished") {
+			return fmt.Errorf("%s: the directory is not empty; choose another with --out", path)
+		}
+	}
+	return nil
+}
+
+// enter locks an existing directory and removes what a killed process left half-written.
+func enter(path string) (*directory, error) {
+	file, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot write in the run directory: %w", path, plain(err))
+	}
+	if err := lock(file); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: another process is training in it; wait for it or stop it: %w", path, err)
+	}
+	d := &directory{path, file}
+	for _, dir := range []string{path, d.file(samplesDir)} {
+		if err := durable.Sweep(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.leave()
+			return nil, fmt.Errorf("%s: clearing what a killed process left: %w", path, plain(err))
+		}
+	}
+	return d, nil
+}
+
+// leave lets other processes in.
+func (d *directory) leave() { d.lock.Close() }
+
+// abandon leaves a directory in which no run came to be, and removes it if there is nothing else in it.
+func (d *directory) abandon() {
+	_ = os.Remove(d.file(lockFile))
+	d.leave()
+	_ = os.Remove(d.path)
+}

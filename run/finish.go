@@ -1,0 +1,119 @@
+package run
+
+// This file looks at what a run has learnt: energies of images it has not seen, and samples drawn from noise.
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/rng"
+)
+
+func samplesName(iteration int64) string { return fmt.Sprintf("%s/%06d.png", samplesDir, iteration) }
+
+// finish keeps the model of a run that has reached its limit and says what it is worth.
+func (r *runner) finish(ctx context.Context) (Result, error) {
+	result := Result{Dir: r.dir.path, Iteration: r.trainer.Iteration, Model: r.dir.file(modelFile), Data: r.config.Data}
+	if err := r.compare(ctx, &result); err != nil {
+		return result, err
+	}
+	r.options.Log.Info("drawing samples from noise", "images", r.config.Output.Pictures)
+	images, err := r.generate(ctx)
+	if err != nil {
+		return result, err
+	}
+	result.Samples = r.dir.file(samplesFile)
+	return result, r.log.picture(samplesFile, r.trainer.Iteration, images, r.config.ImageSize())
+}
+
+// compare measures how well the energy tells the images held out from others.
+func (r *runner) compare(ctx context.Context, result *Result) error {
+	in, err := r.energies(ctx, r.heldOut.Pixels)
+	if err != nil {
+		return err
+	}
+	name, pixels, err := r.outliers(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := r.energies(ctx, pixels)
+	if err != nil {
+		return err
+	}
+	result.Outliers = name
+	result.Detection, err = eval.Detect(in, out)
+	return err
+}
+
+// outliers are images to tell the data from, as many as are held out at most: clothes, or digits where clothes are the data, or
+// noise where the data have colours.
+func (r *runner) outliers(ctx context.Context) (name string, pixels []uint8, err error) {
+	size, n := r.config.ImageSize(), r.heldOut.Len()
+	if size.Channels != 1 {
+		noise, err := eval.OutlierNamed("noise")
+		if err != nil {
+			return "", nil, err
+		}
+		s := rng.New(r.config.Seed, streamOutliers)
+		pixels, err = noise.Make(n, size.Height, size.Width, size.Channels, nil, &s)
+		return noise.Name, pixels, err
+	}
+	name = "fashion-mnist"
+	if strings.HasPrefix(r.config.Data, name) {
+		name = "mnist:test"
+	}
+	set, err := dataset.Open(ctx, name, size)
+	if err != nil {
+		return "", nil, err
+	}
+	return name, set.Pixels[:min(n, set.Len())*size.Len()], nil
+}
+
+// energies are those of the averaged weights; of a conditional model, those of the mixture of its classes.
+func (r *runner) energies(ctx context.Context, pixels []uint8) ([]float64, error) {
+	scorer, err := eval.NewScorer(r.engine, r.model, r.trainer.Named(r.trainer.Averaged))
+	if err != nil {
+		return nil, err
+	}
+	return scorer.Score(ctx, pixels, eval.AnyLabel)
+}
+
+// generate draws images from noise by the authors' procedure, with the averaged weights.
+func (r *runner) generate(ctx context.Context) ([]float32, error) {
+	sampler, err := r.config.NewSampler()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := cd.NewChain(r.engine, r.model, sampler)
+	if err != nil {
+		return nil, err
+	}
+	if err := chain.Bind(r.trainer.Named(r.trainer.Averaged)); err != nil {
+		return nil, err
+	}
+	images, labels := r.blank(r.config.Output.Pictures)
+	for i := range labels {
+		labels[i] = int32(i % r.model.Classes)
+	}
+	mcmc.FillNoise(images, r.model.Image.Size(), r.config.Seed, 0)
+	g := mcmc.NewGeneration(r.config.Sampler.Steps, r.config.Transitions())
+	g.Seed, g.Threads = r.config.Seed, r.options.Threads
+	g.Inputs = map[string][]float32{"label": cd.OneHot(labels, r.model.Classes)}
+	return images, chain.Generate(ctx, images, g, nil)
+}
+
+func meanAndSpread(values []float64) (mean, spread float64) {
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	for _, v := range values {
+		spread += (v - mean) * (v - mean) / float64(len(values))
+	}
+	return mean, math.Sqrt(spread)
+}

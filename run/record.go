@@ -1,0 +1,162 @@
+package run
+
+// This file writes down what training measures: as JSON lines, as TensorBoard curves, and as pictures of samples.
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/picture"
+	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/run/metrics"
+	"github.com/joule-ebm/joule/run/tensorboard"
+)
+
+// quantities are the numbers of an iteration under their TensorBoard names; in JSON lines an underscore takes the slash's place.
+// Energies are means over the scales.
+var quantities = []struct {
+	name string
+	of   func(m *cd.Metrics) float64
+}{
+	{"loss/total", func(m *cd.Metrics) float64 { return m.Loss }},
+	{"loss/cd", func(m *cd.Metrics) float64 { return m.Terms[cd.TermContrastive] }},
+	{"loss/reg", func(m *cd.Metrics) float64 { return m.Terms[cd.TermMagnitude] }},
+	{"loss/opt", func(m *cd.Metrics) float64 { return m.Terms[cd.TermOptimisation] }},
+	{"loss/ent", func(m *cd.Metrics) float64 { return m.Terms[cd.TermEntropy] }},
+	{"energy/data", func(m *cd.Metrics) float64 { return m.EnergyPos }},
+	{"energy/samples", func(m *cd.Metrics) float64 { return m.EnergyNeg }},
+	{"energy/gap", func(m *cd.Metrics) float64 { return m.EnergyNeg - m.EnergyPos }},
+	{"energy/spread_data", func(m *cd.Metrics) float64 { return m.SpreadPos }},
+	{"energy/spread_samples", func(m *cd.Metrics) float64 { return m.SpreadNeg }},
+	{"gradient/norm", func(m *cd.Metrics) float64 { return m.GradNorm }},
+	{"gradient/cd", func(m *cd.Metrics) float64 { return m.GradCD }},
+	{"gradient/opt", func(m *cd.Metrics) float64 { return m.GradOpt }},
+	{"gradient/ent", func(m *cd.Metrics) float64 { return m.GradEnt }},
+	{"chain/moved", func(m *cd.Metrics) float64 { return m.Moved }},
+	{"chain/acceptance", func(m *cd.Metrics) float64 { return m.Acceptance }},
+	{"diversity/samples", func(m *cd.Metrics) float64 { return m.Diversity }},
+	{"diversity/data", func(m *cd.Metrics) float64 { return m.DataDiversity }},
+	{"buffer/size", func(m *cd.Metrics) float64 { return float64(m.BufferSize) }},
+	{"buffer/age", func(m *cd.Metrics) float64 { return m.BufferAge }},
+	{"update/learning_rate", func(m *cd.Metrics) float64 { return m.LearningRate }},
+}
+
+// Names of what a run itself measures.
+const (
+	attemptName       = "update/attempt"  // how often training has gone back
+	heldOutEnergyName = "held_out/energy" // mean energy of the images held out under the averaged weights, summed over the scales
+	heldOutSpreadName = "held_out/spread" // its standard deviation
+	secondsName       = "time/seconds"    // of the iteration
+)
+
+// SecondsField is the name in metrics.jsonl of the only number that differs between equal runs: the time an iteration took.
+var SecondsField = jsonName(secondsName)
+
+func jsonName(name string) string { return strings.ReplaceAll(name, "/", "_") }
+
+// records are the open logs of a run.
+type records struct {
+	dir     *directory
+	metrics *metrics.Log
+	board   *tensorboard.Writer
+	events  io.Closer
+}
+
+// openRecords opens the logs to go on after the given iteration.
+func openRecords(dir *directory, iteration int64) (*records, error) {
+	l := &records{dir: dir}
+	return l, l.reopen(iteration)
+}
+
+// reopen drops what was written about later iterations.
+func (l *records) reopen(iteration int64) error {
+	if err := l.close(); err != nil {
+		return err
+	}
+	var err error
+	if l.metrics, err = metrics.Open(l.dir.file(metricsFile), int(iteration)); err != nil {
+		return err
+	}
+	now := time.Now()
+	file, err := os.OpenFile(l.dir.file(tensorboard.FileName(now)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	l.events = file
+	l.board, err = tensorboard.NewWriter(file, now, int(iteration)+1)
+	return err
+}
+
+func (l *records) close() error {
+	var err error
+	if l.metrics != nil {
+		err = l.metrics.Close()
+		l.metrics = nil
+	}
+	if l.events != nil {
+		if closing := l.events.Close(); err == nil {
+			err = closing
+		}
+		l.events = nil
+	}
+	return err
+}
+
+// add writes down an iteration. What was not measured, and so is not a number, is left out.
+func (l *records) add(m *cd.Metrics, more ...metrics.Field) error {
+	var fields []metrics.Field
+	for _, q := range quantities {
+		fields = append(fields, metrics.Field{Name: q.name, Value: q.of(m)})
+	}
+	curves, kept := map[string]float64{}, fields[:0]
+	for _, f := range append(fields, more...) {
+		if !math.IsNaN(f.Value) {
+			curves[f.Name] = f.Value
+			kept = append(kept, metrics.Field{Name: jsonName(f.Name), Value: f.Value})
+		}
+	}
+	if err := l.metrics.Append(metrics.Record{Iteration: int(m.Iteration), Fields: kept}); err != nil {
+		return err
+	}
+	return l.board.Scalar(int(m.Iteration), time.Now(), curves)
+}
+
+// picture writes images, N,H,W,C in [0, 1], as a grid to a file of the run, and shows it in TensorBoard.
+func (l *records) picture(name string, iteration int64, images []float32, size dataset.Size) error {
+	n := len(images) / size.Len()
+	columns := int(math.Ceil(math.Sqrt(float64(n))))
+	scale := max(1, min(64/size.Height, 64/size.Width))
+	grid, err := picture.Grid(picture.Quantise(images), n, size.Height, size.Width, size.Channels, columns, scale)
+	if err != nil {
+		return err
+	}
+	var png bytes.Buffer
+	if err := picture.EncodePNG(&png, grid); err != nil {
+		return err
+	}
+	path := l.dir.file(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return fmt.Errorf("%s: %w", path, plain(err))
+	}
+	err = durable.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(png.Bytes())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	bounds, channels := grid.Bounds(), 3
+	if _, grey := grid.(*image.Gray); grey {
+		channels = 1
+	}
+	return l.board.Image(int(iteration), time.Now(), "samples", png.Bytes(), bounds.Dx(), bounds.Dy(), channels)
+}

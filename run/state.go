@@ -1,0 +1,238 @@
+package run
+
+// This file turns the state of training into a checkpoint and back.
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/run/checkpoint"
+	"github.com/joule-ebm/joule/run/durable"
+)
+
+// counters are the part of the state that is a few numbers.
+type counters struct {
+	Iteration   int64       `json:"iteration"`
+	Attempt     int64       `json:"attempt"`
+	RateScale   float64     `json:"rate_scale"`
+	AdamUpdates int64       `json:"adam_updates"`
+	Recovery    recovery    `json:"recovery"`
+	Data        fingerprint `json:"data"`
+}
+
+// fingerprint tells one data set from another.
+type fingerprint struct {
+	Images   int    `json:"images"`
+	Checksum uint32 `json:"checksum"` // CRC-32C of the pixels and labels
+}
+
+func fingerprintOf(set *dataset.Set) fingerprint {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Checksum(set.Pixels, table)
+	for _, l := range set.Labels {
+		sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(l)))
+	}
+	return fingerprint{set.Len(), sum}
+}
+
+// vectors are the trainer's numbers by section.
+func vectors(t *cd.Trainer) []struct {
+	name   string
+	values []float32
+} {
+	return []struct {
+		name   string
+		values []float32
+	}{{"parameters", t.Parameters}, {"averaged", t.Averaged}, {"adam_mean", t.Adam.Mean}, {"adam_square", t.Adam.Square}}
+}
+
+// encode writes the state down. Equal states give equal bytes.
+func (r *runner) encode() ([]checkpoint.Section, error) {
+	t := r.trainer
+	head, err := json.Marshal(counters{t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery, r.data})
+	if err != nil {
+		return nil, err
+	}
+	sections := []checkpoint.Section{{Name: "state", Data: head}}
+	for _, v := range vectors(t) {
+		data := make([]byte, 0, 4*len(v.values))
+		for _, x := range v.values {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+		}
+		sections = append(sections, checkpoint.Section{Name: v.name, Data: data})
+	}
+	var buffer bytes.Buffer
+	if _, err := t.Buffer.WriteTo(&buffer); err != nil {
+		return nil, err
+	}
+	return append(sections, checkpoint.Section{Name: "buffer", Data: buffer.Bytes()}), nil
+}
+
+// decode puts the trainer into the state that a checkpoint holds.
+func (r *runner) decode(c *checkpoint.Checkpoint) error {
+	head, err := decodeCounters(c)
+	if err != nil {
+		return err
+	}
+	if head.Data != r.data {
+		return fmt.Errorf("%s: the data set %s is not the one the run was started with (%d images now, %d then, or other pixels): restore it",
+			r.dir.path, r.config.Data, r.data.Images, head.Data.Images)
+	}
+	t := r.trainer
+	for _, v := range vectors(t) {
+		data, err := c.Section(v.name)
+		if err != nil {
+			return err
+		}
+		if len(data) != 4*len(v.values) {
+			return fmt.Errorf("%s: section %s is of another network than config.yaml's: restore the configuration", c.Path, v.name)
+		}
+		for i := range v.values {
+			v.values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+	}
+	buffer, err := c.Section("buffer")
+	if err != nil {
+		return err
+	}
+	if _, err := t.Buffer.ReadFrom(bytes.NewReader(buffer)); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery = head.Iteration, head.Attempt, head.RateScale, head.AdamUpdates, head.Recovery
+	return nil
+}
+
+func decodeCounters(c *checkpoint.Checkpoint) (counters, error) {
+	data, err := c.Section("state")
+	if err != nil {
+		return counters{}, err
+	}
+	var head counters
+	if err := json.Unmarshal(data, &head); err != nil {
+		return head, fmt.Errorf("%s: section state: %w", c.Path, err)
+	}
+	return head, nil
+}
+
+// A run keeps two kinds of checkpoints. The one in "checkpoint" is saved at fixed iterations, so that where a diverged run goes back
+// to does not depend on when it was stopped. The one in "checkpoint.stopped" is where an orderly stop in between left off.
+
+// saveCheckpoint saves the state at one of the fixed iterations.
+func (r *runner) saveCheckpoint() error {
+	if err := r.log.metrics.Sync(); err != nil {
+		return err
+	}
+	sections, err := r.encode()
+	if err != nil {
+		return err
+	}
+	if err := checkpoint.Save(r.dir.file(checkpointFile), sections); err != nil {
+		return err
+	}
+	if err := r.forgetStop(); err != nil {
+		return err
+	}
+	return r.saveModel()
+}
+
+// saveStop saves the state wherever training has come to.
+func (r *runner) saveStop() error {
+	if r.trainer.Iteration%r.config.Output.Checkpoint != 0 {
+		if err := r.log.metrics.Sync(); err != nil {
+			return err
+		}
+		sections, err := r.encode()
+		if err != nil {
+			return err
+		}
+		err = durable.WriteFile(r.dir.file(stoppedFile), func(w io.Writer) error { return checkpoint.Write(w, sections) })
+		if err != nil {
+			return err
+		}
+	}
+	return r.saveModel()
+}
+
+func (r *runner) forgetStop() error {
+	err := os.Remove(r.dir.file(stoppedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// load goes to the newest state there is, or stays at the beginning if there is none.
+func (r *runner) load() error {
+	newest, err := r.newestCheckpoint()
+	if err != nil {
+		return err
+	}
+	stopped, err := readStop(r.dir.file(stoppedFile))
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		r.options.Log.Warn("going on from the last checkpoint instead of where the run stopped", "reason", err)
+	case err == nil:
+		head, err := decodeCounters(stopped)
+		if err == nil && head.Iteration > newest.iteration {
+			return r.decode(stopped)
+		}
+	}
+	if newest.checkpoint == nil {
+		return nil
+	}
+	return r.decode(newest.checkpoint)
+}
+
+type foundCheckpoint struct {
+	checkpoint *checkpoint.Checkpoint // nil: there is none
+	iteration  int64                  // -1: there is none
+}
+
+// newestCheckpoint reads the newest of the states saved at fixed iterations.
+func (r *runner) newestCheckpoint() (foundCheckpoint, error) {
+	c, err := checkpoint.Load(r.dir.file(checkpointFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return foundCheckpoint{nil, -1}, nil
+	}
+	if err != nil {
+		return foundCheckpoint{}, err
+	}
+	if c.Fallback != nil && !errors.Is(c.Fallback, fs.ErrNotExist) {
+		r.options.Log.Warn("going back to the previous checkpoint", "reason", c.Fallback)
+	}
+	head, err := decodeCounters(c)
+	return foundCheckpoint{c, head.Iteration}, err
+}
+
+func readStop(path string) (*checkpoint.Checkpoint, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	sections, err := checkpoint.Read(file, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &checkpoint.Checkpoint{Sections: sections, Path: path}, nil
+}
+
+func (r *runner) saveModel() error {
+	t := r.trainer
+	m := Model{Config: r.config, Classes: r.classes, Iterations: t.Iteration, Energy: r.model, Params: t.Named(t.Averaged)}
+	return m.Write(r.dir.file(modelFile))
+}

@@ -1,0 +1,170 @@
+package run
+
+// This file is the training loop: a batch of data, an update of the weights, and from time to time something to keep.
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/run/metrics"
+)
+
+// The purposes of random streams, beside those of the training step.
+const (
+	streamDequantise = iota + 100
+	streamPicture
+	streamOutliers
+)
+
+// train makes iterations until a limit is reached, or ctx is done: then it is interrupted.
+func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
+	t, c := r.trainer, &r.config
+	clock := newClock(c.Limits)
+	for !clock.done(t.Iteration) {
+		if ctx.Err() != nil {
+			return true, nil
+		}
+		started := time.Now()
+		m, err := t.Step(ctx, r.images(t.Iteration), r.labels(t.Iteration))
+		switch {
+		case errors.Is(err, cd.ErrDiverged):
+			if err := r.recover(err); err != nil {
+				return false, err
+			}
+			continue
+		case err != nil && ctx.Err() != nil:
+			return true, nil
+		case err != nil:
+			return false, err
+		}
+		// From here on the iteration is written down whole, interrupted or not.
+		measured, err := r.measure(context.WithoutCancel(ctx))
+		if err != nil {
+			return false, err
+		}
+		measured = append(measured, metrics.Field{Name: secondsName, Value: time.Since(started).Seconds()})
+		if err := r.log.add(&m, measured...); err != nil {
+			return false, err
+		}
+		if due(t.Iteration, c.Output.Samples) {
+			if err := r.drawBuffer(); err != nil {
+				return false, err
+			}
+		}
+		if due(t.Iteration, c.Output.Checkpoint) {
+			r.recovery.passed(t.Iteration)
+			if err := r.saveCheckpoint(); err != nil {
+				return false, err
+			}
+		}
+		if p := clock.tick(m); r.options.Progress != nil {
+			r.options.Progress(p)
+		}
+	}
+	return false, nil
+}
+
+// due says whether something that happens every so many iterations happens after this one; 0 is never.
+func due(iteration, every int64) bool { return every > 0 && iteration%every == 0 }
+
+// images is the batch of an iteration: the data in an order given by the seed, dequantised.
+func (r *runner) images(iteration int64) []float32 {
+	var pixels []uint8
+	for i := range r.config.Optimiser.Batch {
+		pixels = append(pixels, r.training.Image(r.at(iteration, i))...)
+	}
+	images := make([]float32, len(pixels))
+	s := rng.New(r.config.Seed, streamDequantise, uint64(iteration))
+	dataset.Dequantise(images, pixels, &s)
+	return images
+}
+
+// labels are those of the same batch; nil for an unconditional model.
+func (r *runner) labels(iteration int64) []int32 {
+	if r.model.Classes == 0 {
+		return nil
+	}
+	labels := make([]int32, r.config.Optimiser.Batch)
+	for i := range labels {
+		labels[i] = r.training.Labels[r.at(iteration, i)]
+	}
+	return labels
+}
+
+// at is the place in the data of image i of an iteration's batch.
+func (r *runner) at(iteration int64, i int) int {
+	return r.training.At(r.config.Seed, uint64(iteration)*uint64(r.config.Optimiser.Batch)+uint64(i))
+}
+
+// measure is what is measured after an iteration beside the training step's own numbers.
+func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
+	fields := []metrics.Field{{Name: attemptName, Value: float64(r.trainer.Attempt)}}
+	if !due(r.trainer.Iteration, r.config.Output.HeldOut) {
+		return fields, nil
+	}
+	energies, err := r.energies(ctx, r.heldOut.Pixels)
+	mean, spread := meanAndSpread(energies)
+	return append(fields, metrics.Field{Name: heldOutEnergyName, Value: mean}, metrics.Field{Name: heldOutSpreadName, Value: spread}), err
+}
+
+// drawBuffer makes a picture of images in the replay buffer: where chains ended.
+func (r *runner) drawBuffer() error {
+	t := r.trainer
+	images, labels := r.blank(r.config.Output.Pictures)
+	s := rng.New(r.config.Seed, streamPicture, uint64(t.Iteration))
+	if err := t.Buffer.Draw(images, labels, 0, mcmc.NoAugmentation, r.options.Threads, &s); err != nil {
+		return err
+	}
+	return r.log.picture(samplesName(t.Iteration), t.Iteration, images, r.config.ImageSize())
+}
+
+// blank is memory for n images and, in a conditional model, their labels.
+func (r *runner) blank(n int) (images []float32, labels []int32) {
+	if r.model.Classes > 0 {
+		labels = make([]int32, n)
+	}
+	return make([]float32, n*r.model.Image.Size()), labels
+}
+
+// clock says how far a run is and how fast it goes.
+type clock struct {
+	limits  Limits
+	started time.Time
+	last    time.Time
+	seconds float64 // of an iteration, lately
+}
+
+func newClock(l Limits) *clock { return &clock{limits: l, started: time.Now(), last: time.Now()} }
+
+func (c *clock) done(iteration int64) bool {
+	return c.limits.Iterations > 0 && iteration >= c.limits.Iterations || c.limits.For > 0 && time.Since(c.started) >= c.limits.For
+}
+
+// tick ends an iteration.
+func (c *clock) tick(m cd.Metrics) Progress {
+	const memory = 0.9 // of the moving average of the time an iteration takes
+	now := time.Now()
+	seconds := now.Sub(c.last).Seconds()
+	if c.last = now; c.seconds == 0 {
+		c.seconds = seconds
+	}
+	c.seconds = memory*c.seconds + (1-memory)*seconds
+	p := Progress{Iteration: m.Iteration, Iterations: c.limits.Iterations, Rate: 1 / c.seconds, Metrics: m}
+	limit := func(fraction, left float64) {
+		if d := time.Duration(left * float64(time.Second)); p.Fraction == 0 || d < p.Left {
+			p.Fraction, p.Left = min(1, fraction), max(0, d)
+		}
+	}
+	if n := c.limits.Iterations; n > 0 {
+		limit(float64(m.Iteration)/float64(n), float64(n-m.Iteration)*c.seconds)
+	}
+	if c.limits.For > 0 {
+		limit(now.Sub(c.started).Seconds()/c.limits.For.Seconds(), (c.limits.For - now.Sub(c.started)).Seconds())
+	}
+	return p
+}
