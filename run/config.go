@@ -141,9 +141,6 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("setting %s is %v: want 0 or more and less than 1", k.key, k.value)
 		}
 	}
-	if c.Data == "" {
-		return fmt.Errorf("setting data is empty: say where the images are, such as --data mnist or --data photos.zip")
-	}
 	if c.Limits.For < 0 {
 		return fmt.Errorf("setting limits.for is %v: want a duration such as 10m, or 0 for no limit", c.Limits.For)
 	}

@@ -13,6 +13,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -167,6 +168,10 @@ func (r *runner) begin() error {
 // openData reads the data set and holds some of it out: as much as the configuration says, but at most a tenth.
 func (r *runner) openData(ctx context.Context) error {
 	c := &r.config
+	if c.Data == "" {
+		return errors.New("setting data is empty: say where the images are, such as --data mnist or --data photos.zip")
+	}
+	r.options.Log.Info("reading the data", "set", c.Data)
 	set, err := dataset.Open(ctx, c.Data, c.ImageSize())
 	if err != nil {
 		return fmt.Errorf("data set %w", err)
@@ -184,8 +189,11 @@ func (r *runner) openData(ctx context.Context) error {
 	}
 	r.data = fingerprintOf(set)
 	r.training, r.heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
-	r.options.Log.Info("data", "set", c.Data, "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
-	return err
+	if err != nil {
+		return fmt.Errorf("data set %s: %w", c.Data, err)
+	}
+	r.options.Log.Info("data", "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
+	return nil
 }
 
 // run goes to the newest state, trains and looks at what came of it.

@@ -25,6 +25,9 @@ const (
 func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 	t, c := r.trainer, &r.config
 	clock := newClock(c.Limits)
+	if clock.done(t.Iteration) {
+		r.options.Log.Info("the run has made all its iterations; --iterations or --for make it go on", "iteration", t.Iteration)
+	}
 	for !clock.done(t.Iteration) {
 		if ctx.Err() != nil {
 			return true, nil

@@ -24,7 +24,7 @@ import (
 const reports = "https://github.com/joule-ebm/joule/issues"
 
 // commands make the subcommands, in the order of the help.
-var commands = []func() *cobra.Command{newSampleCommand, newScoreCommand, newEvalCommand}
+var commands = []func() *cobra.Command{newTrainCommand, newSampleCommand, newScoreCommand, newEvalCommand}
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
 

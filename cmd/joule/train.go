@@ -1,0 +1,263 @@
+package main
+
+// joule train: learn an energy from images.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/run/settings"
+)
+
+type trainOptions struct {
+	preset      string
+	data        string
+	out         string
+	iterations  int64
+	duration    time.Duration
+	seed        uint64
+	sets        []string
+	resume      bool
+	printConfig bool
+	threads     uint
+	json        bool
+}
+
+func newTrainCommand() *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Learn an energy from images",
+		Long: `Learn an energy from images, by improved contrastive divergence (Du et al., ICML 2021). A run is a
+directory: its configuration, metrics as JSON lines and for TensorBoard, pictures of samples as it
+goes, checkpoints and the model. Equal settings and seeds give equal models, bit for bit, whatever
+the number of threads.
+
+Ctrl-C saves and stops; --resume goes on from there, and from the last checkpoint of a run that was
+killed, with the configuration it was started with. A limit on time counts from the start or the
+resumption.
+
+Presets to start from, whose settings --print-config shows and --set changes:
+` + presetList() + "\n" + dataset.Usage,
+		Example: `  joule train                                             digits, in a few minutes
+  joule train --for 10m --out digits
+  joule train --resume --out digits --iterations 5000     go on with it
+  joule train --set loss.opt=0 --set loss.ent=0           plain contrastive divergence
+  joule train --set network.conditional=true              an energy for each digit
+  joule train --preset cifar10-small --data cifar-10-binary.tar.gz
+  joule train --preset cifar10-small --print-config       the settings and what they mean`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return train(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.preset, "preset", run.DefaultPreset, "`name` of the configuration to start from")
+	f.StringVar(&o.data, "data", "", "data set, as below (default the preset's)")
+	f.StringVarP(&o.out, "out", "o", "", "run `directory` (default runs/PRESET, or the next free name)")
+	f.Int64Var(&o.iterations, "iterations", 0, "stop after so many iterations in all (default the preset's, unless --for is given)")
+	f.DurationVar(&o.duration, "for", 0, "stop after so much training, such as 10m")
+	f.Uint64Var(&o.seed, "seed", 1, "of all random numbers")
+	f.StringArrayVar(&o.sets, "set", nil, "change a setting: `key=value`; may be repeated")
+	f.BoolVar(&o.resume, "resume", false, "go on with the run in --out")
+	f.BoolVar(&o.printConfig, "print-config", false, "print the configuration and stop")
+	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
+	return cmd
+}
+
+func presetList() string {
+	var list strings.Builder
+	for _, p := range run.Presets() {
+		fmt.Fprintf(&list, "  %-14s %s\n", p.Name, p.About)
+	}
+	return list.String()
+}
+
+func train(cmd *cobra.Command, o trainOptions) error {
+	given := cmd.Flags().Changed
+	var limits *run.Limits
+	if given("iterations") || given("for") {
+		limits = &run.Limits{Iterations: o.iterations, For: o.duration}
+	}
+	screen := newTrainScreen(cmd.ErrOrStderr())
+	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show}
+	var result run.Result
+	if o.resume {
+		for _, flag := range []string{"preset", "data", "seed", "set", "print-config"} {
+			if given(flag) {
+				return usageErrorf("--%s cannot be given with --resume: a run goes on with the configuration it was started with", flag)
+			}
+		}
+		if o.out == "" {
+			return usageErrorf("--resume needs --out, the directory of the run to go on with")
+		}
+		var err error
+		if result, err = run.Resume(cmd.Context(), o.out, limits, options); err != nil {
+			screen.clear()
+			return err
+		}
+	} else {
+		config, err := trainConfig(o, given, limits)
+		if err != nil {
+			return usageError{err}
+		}
+		if o.printConfig {
+			return settings.Write(cmd.OutOrStdout(), &config)
+		}
+		if o.out == "" {
+			o.out = freeName(filepath.Join("runs", o.preset))
+		}
+		screen.log.Info("training", "preset", o.preset, "out", o.out)
+		if result, err = run.Start(cmd.Context(), o.out, config, options); err != nil {
+			screen.clear()
+			return err
+		}
+	}
+	screen.clear()
+	if o.json {
+		if err := json.NewEncoder(cmd.OutOrStdout()).Encode(result); err != nil {
+			return err
+		}
+	} else if !result.Interrupted {
+		_, err := io.WriteString(cmd.OutOrStdout(), learnt(result))
+		return err
+	}
+	if result.Interrupted {
+		fmt.Fprintf(cmd.ErrOrStderr(), "joule: interrupted after %d iterations, all saved; go on with: joule train --resume --out %s\n",
+			result.Iteration, shellWord(result.Dir))
+		return errReported
+	}
+	return nil
+}
+
+// trainConfig is the preset with what the command line changes.
+func trainConfig(o trainOptions, given func(string) bool, limits *run.Limits) (run.Config, error) {
+	c, err := run.PresetConfig(o.preset)
+	if err != nil {
+		return c, fmt.Errorf("--preset: %w", err)
+	}
+	for _, assignment := range o.sets {
+		if err := settings.Set(&c, assignment); err != nil {
+			return c, fmt.Errorf("--set: %w", err)
+		}
+	}
+	if given("data") {
+		c.Data = o.data
+	}
+	if given("seed") {
+		c.Seed = o.seed
+	}
+	if limits != nil {
+		c.Limits = *limits
+	}
+	return c, c.Validate()
+}
+
+// freeName is the first of name, name-2, name-3, ... that is not there.
+func freeName(name string) string {
+	free := name
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); err != nil {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
+}
+
+// learnt are the last lines: what came of the run, where to look, and what to try next.
+func learnt(r run.Result) string {
+	d, dir := r.Detection, shellWord(r.Dir)
+	verdict := "it tells them apart"
+	switch {
+	case d.AUROC < 0.6:
+		verdict = "it does not tell them apart yet: train longer"
+	case d.AUROC < 0.9:
+		verdict = "it begins to tell them apart"
+	}
+	return fmt.Sprintf(`
+After %d iterations the model is in %s.
+Energies of images it has not seen: %s %.3g, %s %.3g (median); %s (AUROC %.4f; chance is 0.5, perfect 1).
+Samples from noise: %s; on the way: %s
+
+Try next:
+  joule sample %s -n 100 -o grid.png --gif chains.gif
+  joule eval ood %s --in %s --out-of %s
+  joule train --resume --out %s --iterations %d
+`, r.Iteration, r.Model, r.Data, d.MedianIn, r.Outliers, d.MedianOut, verdict, d.AUROC,
+		r.Samples, filepath.Join(r.Dir, "samples"), dir, dir, shellWord(r.Data), r.Outliers, dir, 2*r.Iteration)
+}
+
+// shellWord quotes a word for a POSIX shell if need be.
+func shellWord(word string) string {
+	plain := strings.IndexFunc(word, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,=@%", r)
+	}) < 0
+	if plain && word != "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// trainScreen shows a run: on a terminal by a bar, elsewhere by a line of log now and then.
+type trainScreen struct {
+	out  io.Writer
+	log  *slog.Logger
+	bar  *progressbar.ProgressBar // nil until there is something to show, and where there is no terminal
+	last time.Time
+}
+
+func newTrainScreen(out io.Writer) *trainScreen {
+	s := &trainScreen{out: out}
+	s.log = slog.New(slog.NewTextHandler(s, nil))
+	return s
+}
+
+// Write is the log's way out, past the bar.
+func (s *trainScreen) Write(line []byte) (int, error) {
+	s.clear()
+	return s.out.Write(line)
+}
+
+func (s *trainScreen) clear() {
+	if s.bar != nil {
+		_ = s.bar.Clear()
+	}
+}
+
+// show shows how far a run is.
+func (s *trainScreen) show(p run.Progress) {
+	left := "no limit"
+	if p.Fraction > 0 {
+		left = p.Left.Round(time.Second).String() + " left"
+	}
+	if !isTerminal(s.out) {
+		if now := time.Now(); now.Sub(s.last) >= lineEvery {
+			s.last = now
+			s.log.Info("training", "iteration", p.Iteration, "of", p.Iterations, "rate", fmt.Sprintf("%.3g/s", p.Rate), "time", left,
+				"energy_data", fmt.Sprintf("%.3g", p.Metrics.EnergyPos), "energy_samples", fmt.Sprintf("%.3g", p.Metrics.EnergyNeg))
+		}
+		return
+	}
+	const thousand = 1000 // the bar's length is the fraction of the run, which may be limited by time
+	if s.bar == nil {
+		length := int64(thousand)
+		if p.Fraction == 0 {
+			length = -1
+		}
+		s.bar = progressbar.NewOptions64(length, progressbar.OptionSetWriter(s.out), progressbar.OptionSetWidth(24),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond))
+	}
+	s.bar.Describe(fmt.Sprintf("%d iterations, %.3g/s, %s, energy of data %.3g, of samples %.3g", p.Iteration, p.Rate, left,
+		p.Metrics.EnergyPos, p.Metrics.EnergyNeg))
+	_ = s.bar.Set64(int64(thousand * p.Fraction)) // a terminal that cannot be written to is no reason to stop
+}
