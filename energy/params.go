@@ -63,12 +63,12 @@ func (p *Params) Get(name string, shape expr.Shape, init Init) *expr.Value {
 	return k.values[i].live
 }
 
-// fail records a mistake and gives a value that is invalid, the way expr marks its own.
+// fail records a mistake and gives a value that carries it.
 func (k *registry) fail(err error) *expr.Value {
 	if k.err == nil {
 		k.err = err
 	}
-	return expr.Param(err.Error(), expr.Shape{})
+	return expr.Invalid(err)
 }
 
 // Frozen gives the same parameters held fixed, E_sg(θ): an energy built from them has no derivative with respect to them.

@@ -102,7 +102,7 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 	results := make([]*Value, len(wrt))
 	if err := Err(append([]*Value{y}, wrt...)...); err != nil {
 		for i := range results {
-			results[i] = &Value{op: OpInvalid, err: err}
+			results[i] = Invalid(err)
 		}
 		return results
 	}

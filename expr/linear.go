@@ -7,7 +7,7 @@ package expr
 // with t over the 3×3 neighbourhood (cross-correlation, as the field calls convolution); for 1 tap a linear map of each pixel.
 func Conv(x, w *Value) *Value {
 	if err := Err(x, w); err != nil {
-		return &Value{op: OpConv, err: err}
+		return Invalid(err)
 	}
 	if t := w.shape[0]; w.kind != Shared || (t != 1 && t != 9) || x.shape[2] != w.shape[1] {
 		return bad(OpConv, "a %v value of shape %v by a %v kernel of shape %v (want H×W×I and T×I×O with T 1 or 9)", x.kind, x.shape, w.kind, w.shape)
@@ -19,7 +19,7 @@ func Conv(x, w *Value) *Value {
 // with w.
 func Flip(w *Value) *Value {
 	if err := Err(w); err != nil {
-		return &Value{op: OpFlip, err: err}
+		return Invalid(err)
 	}
 	if w.kind != Shared {
 		return bad(OpFlip, "of a sample value")
@@ -32,7 +32,7 @@ func Flip(w *Value) *Value {
 //	k[t, i, o] = Σ_images Σ_p x[p + t, i]·y[p, o]
 func ConvKernel(x, y *Value, taps int) *Value {
 	if err := Err(x, y); err != nil {
-		return &Value{op: OpConvKernel, err: err}
+		return Invalid(err)
 	}
 	if x.shape[0] != y.shape[0] || x.shape[1] != y.shape[1] || (taps != 1 && taps != 9) {
 		return bad(OpConvKernel, "shapes %v and %v, %d taps", x.shape, y.shape, taps)
@@ -45,7 +45,7 @@ func pooled(s Shape) Shape { return Shape{(s[0] + 1) / 2, (s[1] + 1) / 2, s[2]} 
 // Pool is the average over 3×3 pixels at stride 2, padded by zeros that count: H×W×C to ⌈H/2⌉×⌈W/2⌉×C.
 func Pool(x *Value) *Value {
 	if err := Err(x); err != nil {
-		return &Value{op: OpPool, err: err}
+		return Invalid(err)
 	}
 	return node(OpPool, Sample, pooled(x.shape), Attr{}, Spread(x))
 }
@@ -53,7 +53,7 @@ func Pool(x *Value) *Value {
 // Unpool is the transpose of Pool: it takes pooled values back to the shape to.
 func Unpool(x *Value, to Shape) *Value {
 	if err := Err(x); err != nil {
-		return &Value{op: OpUnpool, err: err}
+		return Invalid(err)
 	}
 	if pooled(to) != x.shape {
 		return bad(OpUnpool, "%v is not the pooled shape of %v", x.shape, to)
@@ -64,7 +64,7 @@ func Unpool(x *Value, to Shape) *Value {
 // MatMul multiplies, image by image, H×W×C values read as matrices of H·W rows and C columns, each transposed first if asked.
 func MatMul(a, b *Value, transposeA, transposeB bool) *Value {
 	if err := Err(a, b); err != nil {
-		return &Value{op: OpMatMul, err: err}
+		return Invalid(err)
 	}
 	shape := Shape{a.shape[0], a.shape[1], columns(b, transposeB)}
 	if transposeA {
@@ -93,7 +93,7 @@ func matMul(a, b *Value, ta, tb bool, shape Shape) *Value {
 // Slice takes channels lo to hi-1 of the last axis.
 func Slice(v *Value, lo, hi int) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpSlice, err: err}
+		return Invalid(err)
 	}
 	if lo < 0 || hi > v.shape[2] || lo >= hi {
 		return bad(OpSlice, "channels %d to %d of %v", lo, hi, v.shape)
@@ -104,7 +104,7 @@ func Slice(v *Value, lo, hi int) *Value {
 // Embed is the transpose of Slice: v becomes the channels from lo on of a value with the given number of channels, the rest zero.
 func Embed(v *Value, lo, channels int) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpEmbed, err: err}
+		return Invalid(err)
 	}
 	if lo < 0 || lo > channels-v.shape[2] {
 		return bad(OpEmbed, "%v at channel %d of %d", v.shape, lo, channels)

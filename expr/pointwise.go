@@ -8,7 +8,7 @@ import (
 // pointwise builds an element-by-element operation, which repeats its inputs along their axes of size 1.
 func pointwise(op Op, attr Attr, in ...*Value) *Value {
 	if err := Err(in...); err != nil {
-		return &Value{op: op, err: err}
+		return Invalid(err)
 	}
 	shape, kind, err := join(in...)
 	if err != nil {
@@ -79,7 +79,7 @@ func Negative(a *Value) *Value { return Within(a, math.Inf(-1), 0) }
 // Sum adds the elements of v over the axes along which to has size 1; the other axes stay.
 func Sum(v *Value, to Shape) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpSum, err: err}
+		return Invalid(err)
 	}
 	for axis, n := range to {
 		if n != 1 && n != v.shape[axis] {
@@ -98,10 +98,10 @@ func Total(v *Value) *Value { return Sum(v, Scalar) }
 // Broadcast repeats v along the axes where it has size 1.
 func Broadcast(v *Value, to Shape) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpBroadcast, err: err}
+		return Invalid(err)
 	}
 	for axis, n := range v.shape {
-		if to[axis] < 1 || n != 1 && n != to[axis] {
+		if n != 1 && n != to[axis] {
 			return bad(OpBroadcast, "cannot broadcast %v to %v", v.shape, to)
 		}
 	}
@@ -117,7 +117,7 @@ func unary(op Op, v *Value, shape Shape, attr Attr) *Value { return node(op, v.k
 // BatchSum adds a sample value over the images of the batch: the one way, with ConvKernel, from sample to shared.
 func BatchSum(v *Value) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpBatchSum, err: err}
+		return Invalid(err)
 	}
 	if v.kind == Shared {
 		return bad(OpBatchSum, "of a shared value")
@@ -131,7 +131,7 @@ func BatchMean(v *Value) *Value { return Mul(BatchSum(v), Pow(BatchSize(), -1)) 
 // Spread gives every image a copy of a shared value; a sample value stays as it is.
 func Spread(v *Value) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpSpread, err: err}
+		return Invalid(err)
 	}
 	if v.kind == Sample {
 		return v
@@ -142,7 +142,7 @@ func Spread(v *Value) *Value {
 // Stop is v held fixed: its derivative is zero.
 func Stop(v *Value) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpStop, err: err}
+		return Invalid(err)
 	}
 	return unary(OpStop, v, v.shape, Attr{})
 }

@@ -4,7 +4,7 @@ package expr
 // g·C/G on. It is its own transpose.
 func GroupSum(v *Value, groups int) *Value {
 	if err := Err(v); err != nil {
-		return &Value{op: OpGroupSum, err: err}
+		return Invalid(err)
 	}
 	if groups < 1 || v.shape[2]%groups != 0 || v.shape != v.shape.Channels() {
 		return bad(OpGroupSum, "%v in %d groups", v.shape, groups)
@@ -28,7 +28,7 @@ func InvStd(x *Value, groups int, eps float64) *Value {
 
 func statistic(op Op, x *Value, groups int, eps float64, perChannel bool) *Value {
 	if err := Err(x); err != nil {
-		return &Value{op: op, err: err}
+		return Invalid(err)
 	}
 	if groups < 1 || x.shape[2]%groups != 0 || eps < 0 {
 		return bad(op, "%v in %d groups, eps %g", x.shape, groups, eps)
@@ -49,7 +49,7 @@ func groupMean(v *Value, groups int) *Value {
 // Softmax is e^x over its sum along the channels, per pixel.
 func Softmax(x *Value) *Value {
 	if err := Err(x); err != nil {
-		return &Value{op: OpSoftmax, err: err}
+		return Invalid(err)
 	}
 	return node(OpSoftmax, Sample, x.shape, Attr{}, Spread(x))
 }
@@ -59,7 +59,7 @@ func Softmax(x *Value) *Value {
 // as locally constant.
 func Singular(w *Value) *Value {
 	if err := Err(w); err != nil {
-		return &Value{op: OpSingular, err: err}
+		return Invalid(err)
 	}
 	if w.kind != Shared {
 		return bad(OpSingular, "of a sample value")
@@ -71,9 +71,10 @@ func Singular(w *Value) *Value {
 // M×(H·W)×C value. Which one it is, is locally constant in x, so the derivative is zero.
 func Nearest(x, references *Value, k int) *Value {
 	if err := Err(x, references); err != nil {
-		return &Value{op: OpNearest, err: err}
+		return Invalid(err)
 	}
-	if r := references.shape; references.kind != Shared || r[1]*r[2] != x.shape.Size() || k < 1 || k > r[0] {
+	r := references.shape
+	if references.kind != Shared || r[1] != x.shape[0]*x.shape[1] || r[2] != x.shape[2] || k < 1 || k > r[0] {
 		return bad(OpNearest, "the %d-th of %v references of shape %v for %v", k, references.kind, r, x.shape)
 	}
 	return node(OpNearest, Sample, x.shape, Attr{N: [2]int{k}}, Spread(x), references)

@@ -14,7 +14,7 @@ package expr
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"math"
 )
 
 // Shape holds the three axes of a value: height, width, channels; or taps, inputs, outputs of a kernel.
@@ -25,6 +25,18 @@ var Scalar = Shape{1, 1, 1}
 
 // Size is the number of elements.
 func (s Shape) Size() int { return s[0] * s[1] * s[2] }
+
+// possible says whether all sizes are positive and the number of elements fits in 31 bits.
+func (s Shape) possible() bool {
+	size := 1
+	for _, n := range s {
+		if n < 1 || n > math.MaxInt32/size {
+			return false
+		}
+		size *= n
+	}
+	return true
+}
 
 // Channels is the shape of one number per channel of s.
 func (s Shape) Channels() Shape { return Shape{1, 1, s[2]} }
@@ -106,18 +118,24 @@ func Err(values ...*Value) error {
 	return nil
 }
 
+// Invalid is a value that carries the mistake err, for functions that build values as this package does.
+func Invalid(err error) *Value { return &Value{err: err} }
+
 func bad(op Op, format string, args ...any) *Value {
-	return &Value{op: op, err: fmt.Errorf("expr: %v: %s", op, fmt.Sprintf(format, args...))}
+	return Invalid(fmt.Errorf("expr: %v: %s", op, fmt.Sprintf(format, args...)))
 }
 
 // node makes a value of valid inputs.
 func node(op Op, kind Kind, shape Shape, attr Attr, in ...*Value) *Value {
+	if !shape.possible() {
+		return bad(op, "a result of shape %v: want positive sizes and fewer than 2³¹ elements", shape)
+	}
 	return &Value{op: op, kind: kind, shape: shape, attr: attr, in: in}
 }
 
 func leaf(op Op, kind Kind, name string, shape Shape) *Value {
-	if name == "" || slices.Min(shape[:]) < 1 {
-		return bad(op, "needs a name and a shape of positive sizes, got %q, %v", name, shape)
+	if name == "" || !shape.possible() {
+		return bad(op, "%q of shape %v: want a name, positive sizes and fewer than 2³¹ elements", name, shape)
 	}
 	return node(op, kind, shape, Attr{Name: name})
 }
