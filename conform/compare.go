@@ -54,6 +54,17 @@ func (c *Case) Check(ctx context.Context, e engine.Engine) ([]Result, error) {
 	return results, nil
 }
 
+// Failures counts the quantities that are off by more than their tolerance.
+func Failures(results []Result) int {
+	n := 0
+	for _, r := range results {
+		if !r.OK {
+			n++
+		}
+	}
+	return n
+}
+
 // parts are the tensors of a quantity: itself, or one per parameter.
 func (c *Case) parts(quantity string) []tensor {
 	var parts []tensor

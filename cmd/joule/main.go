@@ -24,7 +24,8 @@ import (
 const reports = "https://github.com/joule-ebm/joule/issues"
 
 // commands make the subcommands, in the order of the help.
-var commands = []func() *cobra.Command{newTrainCommand, newSampleCommand, newScoreCommand, newEvalCommand}
+var commands = []func() *cobra.Command{newTrainCommand, newSampleCommand, newScoreCommand, newEvalCommand, newConformCommand, newBenchCommand,
+	newDoctorCommand}
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
 

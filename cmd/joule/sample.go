@@ -65,7 +65,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f := cmd.Flags()
 	f.UintVarP(&o.n, "number", "n", 64, "number of images")
 	f.Uint64Var(&o.seed, "seed", 1, "of all random numbers")
-	f.StringVarP(&o.output, "output", "o", "samples.png", "a .png for a grid of all images, or a `path` ending in / for a folder of single ones")
+	f.StringVarP(&o.output, "output", "o", "samples.png", "a .png for one picture of all images, or a `path` ending in / for single ones")
 	f.StringVar(&o.gif, "gif", "", "also show the chains of the first images as an animation, in this `file`")
 	f.UintVar(&o.steps, "steps", 0, "steps of a chain in all (default 24 rounds of the K of training)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")

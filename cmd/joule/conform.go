@@ -1,0 +1,126 @@
+package main
+
+// joule conform: recorded cases, computed here.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/joule-ebm/joule/conform"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
+)
+
+func newConformCommand() *cobra.Command {
+	var (
+		set     string
+		threads uint
+		asJSON  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "conform FILE...",
+		Short: "Compare with recorded numbers of the authors' networks",
+		Long: `Compare with recorded numbers: each FILE holds a case of one of the authors' networks, computed in
+float64, in the format of testdata/golden/README.md. Joule computes the same in float32 and prints
+a line per quantity: its relative error, the most it may be, and ok or FAIL. The exit code is 1 if
+any quantity fails.
+
+The relative error is the norm of the difference over the norm of what was recorded, over all
+numbers of a quantity together. Gradients start from the recorded end of the chain.`,
+		Example: `  joule conform testdata/golden/*.safetensors
+  joule conform --kernels portable mnist.safetensors    the kernels in plain Go
+  joule conform --json mnist.safetensors                for a program to read`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			e, err := engineWith(set, threads)
+			if err != nil {
+				return err
+			}
+			return compareAll(cmd, files, e, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&set, "kernels", "", kernelsUsage)
+	f.UintVar(&threads, "threads", 0, "threads to use (default one a core)")
+	f.BoolVar(&asJSON, "json", false, "print the results as JSON")
+	return cmd
+}
+
+const kernelsUsage = "inner `loops` to use: avx512, avx2 or portable (default the fastest this machine can run)"
+
+// engineWith is an engine with the kernels of that name, or the best.
+func engineWith(set string, threads uint) (*cpu.Engine, error) {
+	e := &cpu.Engine{Threads: int(min(threads, mostThreads)), Kernels: kernels.Best()}
+	if set == "" {
+		return e, nil
+	}
+	var err error
+	if e.Kernels, err = kernels.ByName(set); err != nil {
+		return nil, usageErrorf("--kernels: %w", err)
+	}
+	return e, nil
+}
+
+const mostThreads = 1024
+
+// conformReport is what --json prints, one for each file.
+type conformReport struct {
+	File    string           `json:"file"`
+	Network string           `json:"network"`
+	Kernels string           `json:"kernels"`
+	Results []conform.Result `json:"results"`
+	OK      bool             `json:"ok"`
+}
+
+func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) error {
+	var reports []conformReport
+	failed := 0
+	for _, file := range files {
+		c, err := conform.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		results, err := c.Check(cmd.Context(), e)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		failures := conform.Failures(results)
+		failed += failures
+		report := conformReport{file, c.Network, e.Kernels.Name, results, failures == 0}
+		if reports = append(reports, report); asJSON {
+			continue
+		}
+		if _, err := io.WriteString(cmd.OutOrStdout(), report.text()); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		if err := json.NewEncoder(cmd.OutOrStdout()).Encode(reports); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("quantities off by more than float32 explains: %d", failed)
+	}
+	return nil
+}
+
+func (r conformReport) text() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: network %s, kernels %s\n", r.File, r.Network, r.Kernels)
+	for _, q := range r.Results {
+		verdict := "ok"
+		if !q.OK {
+			verdict = "FAIL"
+			if q.Worst != "" {
+				verdict += ", mostly by " + q.Worst
+			}
+		}
+		fmt.Fprintf(&text, "  %-24s %.1e  of at most %.0e  %s\n", q.Quantity, q.Error, q.Tolerance, verdict)
+	}
+	return text.String()
+}
