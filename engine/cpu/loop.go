@@ -69,7 +69,6 @@ type loop struct {
 	code         []vectorOp
 	slots        int
 	ones         int // register of ones, or -1
-	coefficients []*coefficient
 }
 
 // newLoop translates a unit of fusible nodes.
