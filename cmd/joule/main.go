@@ -24,8 +24,15 @@ import (
 const reports = "https://github.com/joule-ebm/joule/issues"
 
 // commands make the subcommands, in the order of the help.
-var commands = []func() *cobra.Command{newTrainCommand, newSampleCommand, newScoreCommand, newEvalCommand, newConformCommand, newBenchCommand,
-	newDoctorCommand}
+var commands = []func() *cobra.Command{
+	newTrainCommand,
+	newSampleCommand,
+	newScoreCommand,
+	newEvalCommand,
+	newConformCommand,
+	newBenchCommand,
+	newDoctorCommand,
+}
 
 func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
 
