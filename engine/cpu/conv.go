@@ -131,7 +131,12 @@ func (c *conv) run(f *frame) {
 		if bias != nil {
 			b = bias[j : j+cols]
 		}
-		for from := 0; from < pixels; from += rows {
+		from := 0
+		if whole := pixels / rows; !c.patches && j+cols <= outputs {
+			c.tile.Run(y[j:], outputs, x, c.offsets, whole, c.taps, c.depth, w, b)
+			from = whole * rows
+		}
+		for ; from < pixels; from += rows {
 			offsets := c.offsets[from/rows*perBlock:][:perBlock]
 			source, taps, depth := x, c.taps, c.depth
 			if c.patches {
@@ -139,10 +144,10 @@ func (c *conv) run(f *frame) {
 				source, offsets, taps, depth = patches, identity, 1, c.taps*c.depth
 			}
 			if from+rows <= pixels && j+cols <= outputs {
-				c.tile.Run(y[from*outputs+j:], outputs, source, offsets, taps, depth, w, b)
+				c.tile.Run(y[from*outputs+j:], outputs, source, offsets, 1, taps, depth, w, b)
 				continue
 			}
-			c.tile.Run(block, cols, source, offsets, taps, depth, w, b)
+			c.tile.Run(block, cols, source, offsets, 1, taps, depth, w, b)
 			for r := range min(rows, pixels-from) {
 				copy(y[(from+r)*outputs+j:(from+r)*outputs+min(outputs, j+cols)], block[r*cols:])
 			}
@@ -321,10 +326,10 @@ func (m *matMul) run(f *frame) {
 					at = f.repeatLast(offsets, n)
 				}
 				if n == rows && used == cols {
-					m.tile.Run(c[from*m.out+j:], m.out, a[from*m.inner:], at, 1, m.inner, panel, nil)
+					m.tile.Run(c[from*m.out+j:], m.out, a[from*m.inner:], at, 1, 1, m.inner, panel, nil)
 					continue
 				}
-				m.tile.Run(block, cols, a[from*m.inner:], at, 1, m.inner, panel, nil)
+				m.tile.Run(block, cols, a[from*m.inner:], at, 1, 1, m.inner, panel, nil)
 				for r := range n {
 					copy(c[(from+r)*m.out+j:][:used], block[r*cols:])
 				}

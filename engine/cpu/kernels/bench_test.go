@@ -44,10 +44,7 @@ func BenchmarkConvTile(b *testing.B) {
 						}
 					}
 					for b.Loop() {
-						for block := range blocks {
-							tile.Run(dst[block*tile.Rows*tile.Cols:], tile.Cols, x, offsets[block*shape.taps*tile.Rows:],
-								shape.taps, shape.depth, w, bias)
-						}
+						tile.Run(dst, tile.Cols, x, offsets, blocks, shape.taps, shape.depth, w, bias)
 					}
 					report(b, 2*float64(blocks*tile.Rows*tile.Cols*shape.taps*shape.depth))
 				})

@@ -73,11 +73,11 @@ func TestMemoryEdges(t *testing.T) {
 				s.GatherSum(slice(3*n), slice(5*n), guardedOffsets(slice, 3*2, 4*n), 2, n, 0.5)
 			}
 			for _, tile := range s.Conv {
-				const taps = 2
+				const blocks, taps = 2, 2
 				for _, depth := range []int{1, 2, 3, 8} {
 					stride := tile.Cols + 3
-					tile.Run(slice((tile.Rows-1)*stride+tile.Cols), stride, slice(depth+5),
-						guardedOffsets(slice, taps*tile.Rows, 5), taps, depth, slice(taps*depth*tile.Cols), slice(tile.Cols))
+					tile.Run(slice((blocks*tile.Rows-1)*stride+tile.Cols), stride, slice(depth+5),
+						guardedOffsets(slice, blocks*taps*tile.Rows, 5), blocks, taps, depth, slice(taps*depth*tile.Cols), slice(tile.Cols))
 				}
 			}
 			for _, tile := range s.Grad {

@@ -62,17 +62,17 @@ type Set struct {
 	multiplyAdds func(rounds int) float64
 }
 
-// ConvTile computes one block of Rows pixels by Cols output channels of a gather-GEMM:
+// ConvTile computes blocks of Rows pixels by Cols output channels of a gather-GEMM, block b of so many being
 //
-//	dst[r*stride+j] = bias[j] + sum_{t<taps} sum_{k<depth} x[offsets[t*Rows+r]+k] * w[(t*depth+k)*Cols+j]
+//	dst[(b*Rows+r)*stride+j] = bias[j] + sum_{t<taps} sum_{k<depth} x[offsets[(b*taps+t)*Rows+r]+k] * w[(t*depth+k)*Cols+j]
 //
 // for every r < Rows and j < Cols; a nil bias means zero. A 3x3 convolution has taps = 9 and the offsets of each pixel's
-// neighbours, with a pixel of zeros somewhere in x standing for the padding; a matrix product has taps = 1. The block is
+// neighbours, with a pixel of zeros somewhere in x standing for the padding; a matrix product has taps = 1. Blocks are
 // always written whole (callers point dst at scratch for the edges), and nothing but the elements named is touched.
 // The layout of w depends on Cols alone, so tiles of equal Cols share packed weights.
 type ConvTile struct {
 	Rows, Cols int
-	Run        func(dst []float32, stride int, x []float32, offsets []int32, taps, depth int, w, bias []float32)
+	Run        func(dst []float32, stride int, x []float32, offsets []int32, blocks, taps, depth int, w, bias []float32)
 }
 
 // GradTile accumulates one block of Rows input channels by Cols output channels of the gradient of a convolution kernel,

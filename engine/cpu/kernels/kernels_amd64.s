@@ -4256,12 +4256,23 @@ DATA avx2_3f000000<>+24(SB)/4, $0x3f000000
 DATA avx2_3f000000<>+28(SB)/4, $0x3f000000
 GLOBL avx2_3f000000<>(SB), RODATA|NOPTR, $32
 
-// func avx512Conv12x32(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+// func avx512Conv12x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·avx512Conv12x32(SB), NOSPLIT, $16-144
-	MOVQ    bias_base+120(FP), AX
+TEXT ·avx512Conv12x32(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block231:
+	CMPQ    (SP), $0x00
+	JLE     finished232
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero231
+	JZ      zero233
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4286,9 +4297,9 @@ TEXT ·avx512Conv12x32(SB), NOSPLIT, $16-144
 	VMOVAPS Z1, Z19
 	VMOVAPS Z1, Z21
 	VMOVAPS Z1, Z23
-	JMP     begin232
+	JMP     begin234
 
-zero231:
+zero233:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4314,20 +4325,18 @@ zero231:
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
 
-begin232:
-	MOVQ  taps+80(FP), AX
+begin234:
+	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end233
-	MOVQ  AX, (SP)
-	MOVQ  depth+88(FP), AX
+	JZ    end235
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end233
-	MOVQ  offsets_base+56(FP), AX
-	MOVQ  AX, 8(SP)
-	MOVQ  w_base+96(FP), CX
+	JZ    end235
+	MOVQ  w_base+104(FP), CX
 
-tap234:
-	MOVQ    8(SP), AX
+tap236:
+	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
@@ -4341,8 +4350,8 @@ tap234:
 	MOVLQSX 40(AX), R14
 	MOVLQSX 44(AX), R15
 	ADDQ    $0x00000030, AX
-	MOVQ    AX, 8(SP)
-	MOVQ    depth+88(FP), AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    x_base+32(FP), AX
 	LEAQ    (AX)(DX*4), DX
@@ -4357,10 +4366,10 @@ tap234:
 	LEAQ    (AX)(R13*4), R13
 	LEAQ    (AX)(R14*4), R14
 	LEAQ    (AX)(R15*4), R15
-	MOVQ    depth+88(FP), AX
+	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth235:
+depth237:
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX)(AX*4), Z26
@@ -4401,12 +4410,12 @@ depth235:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth235
-	DECQ         (SP)
-	JNZ          tap234
+	JNZ          depth237
+	DECQ         16(SP)
+	JNZ          tap236
 
-end233:
-	MOVQ    dst_base+0(FP), AX
+end235:
+	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -4443,15 +4452,31 @@ end233:
 	LEAQ    (AX)(CX*4), AX
 	VMOVUPS Z22, (AX)
 	VMOVUPS Z23, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block231
+
+finished232:
 	VZEROUPPER
 	RET
 
-// func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+// func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·avx512Conv4x32(SB), NOSPLIT, $16-144
-	MOVQ    bias_base+120(FP), AX
+TEXT ·avx512Conv4x32(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block238:
+	CMPQ    (SP), $0x00
+	JLE     finished239
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero236
+	JZ      zero240
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4460,9 +4485,9 @@ TEXT ·avx512Conv4x32(SB), NOSPLIT, $16-144
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     begin237
+	JMP     begin241
 
-zero236:
+zero240:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4472,37 +4497,35 @@ zero236:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-begin237:
-	MOVQ  taps+80(FP), AX
+begin241:
+	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end238
-	MOVQ  AX, (SP)
-	MOVQ  depth+88(FP), AX
+	JZ    end242
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end238
-	MOVQ  offsets_base+56(FP), AX
-	MOVQ  AX, 8(SP)
-	MOVQ  w_base+96(FP), CX
+	JZ    end242
+	MOVQ  w_base+104(FP), CX
 
-tap239:
-	MOVQ    8(SP), AX
+tap243:
+	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
 	MOVLQSX 12(AX), DI
 	ADDQ    $0x00000010, AX
-	MOVQ    AX, 8(SP)
-	MOVQ    depth+88(FP), AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    x_base+32(FP), AX
 	LEAQ    (AX)(DX*4), DX
 	LEAQ    (AX)(BX*4), BX
 	LEAQ    (AX)(SI*4), SI
 	LEAQ    (AX)(DI*4), DI
-	MOVQ    depth+88(FP), AX
+	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth240:
+depth244:
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX)(AX*4), Z10
@@ -4519,12 +4542,12 @@ depth240:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth240
-	DECQ         (SP)
-	JNZ          tap239
+	JNZ          depth244
+	DECQ         16(SP)
+	JNZ          tap243
 
-end238:
-	MOVQ    dst_base+0(FP), AX
+end242:
+	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -4537,15 +4560,31 @@ end238:
 	LEAQ    (AX)(CX*4), AX
 	VMOVUPS Z6, (AX)
 	VMOVUPS Z7, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block238
+
+finished239:
 	VZEROUPPER
 	RET
 
-// func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+// func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·avx512Conv12x16(SB), NOSPLIT, $16-144
-	MOVQ    bias_base+120(FP), AX
+TEXT ·avx512Conv12x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block245:
+	CMPQ    (SP), $0x00
+	JLE     finished246
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero241
+	JZ      zero247
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -4558,9 +4597,9 @@ TEXT ·avx512Conv12x16(SB), NOSPLIT, $16-144
 	VMOVAPS Z0, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
-	JMP     begin242
+	JMP     begin248
 
-zero241:
+zero247:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4574,20 +4613,18 @@ zero241:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-begin242:
-	MOVQ  taps+80(FP), AX
+begin248:
+	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end243
-	MOVQ  AX, (SP)
-	MOVQ  depth+88(FP), AX
+	JZ    end249
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end243
-	MOVQ  offsets_base+56(FP), AX
-	MOVQ  AX, 8(SP)
-	MOVQ  w_base+96(FP), CX
+	JZ    end249
+	MOVQ  w_base+104(FP), CX
 
-tap244:
-	MOVQ    8(SP), AX
+tap250:
+	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
@@ -4601,8 +4638,8 @@ tap244:
 	MOVLQSX 40(AX), R14
 	MOVLQSX 44(AX), R15
 	ADDQ    $0x00000030, AX
-	MOVQ    AX, 8(SP)
-	MOVQ    depth+88(FP), AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    x_base+32(FP), AX
 	LEAQ    (AX)(DX*4), DX
@@ -4617,10 +4654,10 @@ tap244:
 	LEAQ    (AX)(R13*4), R13
 	LEAQ    (AX)(R14*4), R14
 	LEAQ    (AX)(R15*4), R15
-	MOVQ    depth+88(FP), AX
+	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth245:
+depth251:
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (DX)(AX*4), Z12, Z0
 	VFMADD231PS.BCST (BX)(AX*4), Z12, Z1
@@ -4636,12 +4673,12 @@ depth245:
 	VFMADD231PS.BCST (R15)(AX*4), Z12, Z11
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth245
-	DECQ             (SP)
-	JNZ              tap244
+	JNZ              depth251
+	DECQ             16(SP)
+	JNZ              tap250
 
-end243:
-	MOVQ    dst_base+0(FP), AX
+end249:
+	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
 	LEAQ    (AX)(CX*4), AX
@@ -4666,58 +4703,72 @@ end243:
 	VMOVUPS Z10, (AX)
 	LEAQ    (AX)(CX*4), AX
 	VMOVUPS Z11, (AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block245
+
+finished246:
 	VZEROUPPER
 	RET
 
-// func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+// func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·avx512Conv4x16(SB), NOSPLIT, $16-144
-	MOVQ    bias_base+120(FP), AX
+TEXT ·avx512Conv4x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block252:
+	CMPQ    (SP), $0x00
+	JLE     finished253
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero246
+	JZ      zero254
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     begin247
+	JMP     begin255
 
-zero246:
+zero254:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-begin247:
-	MOVQ  taps+80(FP), AX
+begin255:
+	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end248
-	MOVQ  AX, (SP)
-	MOVQ  depth+88(FP), AX
+	JZ    end256
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end248
-	MOVQ  offsets_base+56(FP), AX
-	MOVQ  AX, 8(SP)
-	MOVQ  w_base+96(FP), CX
+	JZ    end256
+	MOVQ  w_base+104(FP), CX
 
-tap249:
-	MOVQ    8(SP), AX
+tap257:
+	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
 	MOVLQSX 12(AX), DI
 	ADDQ    $0x00000010, AX
-	MOVQ    AX, 8(SP)
-	MOVQ    depth+88(FP), AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    x_base+32(FP), AX
 	LEAQ    (AX)(DX*4), DX
 	LEAQ    (AX)(BX*4), BX
 	LEAQ    (AX)(SI*4), SI
 	LEAQ    (AX)(DI*4), DI
-	MOVQ    depth+88(FP), AX
+	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth250:
+depth258:
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
 	VFMADD231PS.BCST (BX)(AX*4), Z4, Z1
@@ -4725,12 +4776,12 @@ depth250:
 	VFMADD231PS.BCST (DI)(AX*4), Z4, Z3
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth250
-	DECQ             (SP)
-	JNZ              tap249
+	JNZ              depth258
+	DECQ             16(SP)
+	JNZ              tap257
 
-end248:
-	MOVQ    dst_base+0(FP), AX
+end256:
+	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
 	LEAQ    (AX)(CX*4), AX
@@ -4739,15 +4790,31 @@ end248:
 	VMOVUPS Z2, (AX)
 	LEAQ    (AX)(CX*4), AX
 	VMOVUPS Z3, (AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block252
+
+finished253:
 	VZEROUPPER
 	RET
 
-// func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+// func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, FMA3
-TEXT ·avx2Conv6x16(SB), NOSPLIT, $16-144
-	MOVQ    bias_base+120(FP), AX
+TEXT ·avx2Conv6x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block259:
+	CMPQ    (SP), $0x00
+	JLE     finished260
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero251
+	JZ      zero261
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -4760,9 +4827,9 @@ TEXT ·avx2Conv6x16(SB), NOSPLIT, $16-144
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
 	VMOVAPS Y1, Y11
-	JMP     begin252
+	JMP     begin262
 
-zero251:
+zero261:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4776,20 +4843,18 @@ zero251:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-begin252:
-	MOVQ  taps+80(FP), AX
+begin262:
+	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end253
-	MOVQ  AX, (SP)
-	MOVQ  depth+88(FP), AX
+	JZ    end263
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end253
-	MOVQ  offsets_base+56(FP), AX
-	MOVQ  AX, 8(SP)
-	MOVQ  w_base+96(FP), CX
+	JZ    end263
+	MOVQ  w_base+104(FP), CX
 
-tap254:
-	MOVQ    8(SP), AX
+tap264:
+	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
@@ -4797,8 +4862,8 @@ tap254:
 	MOVLQSX 16(AX), R8
 	MOVLQSX 20(AX), R9
 	ADDQ    $0x00000018, AX
-	MOVQ    AX, 8(SP)
-	MOVQ    depth+88(FP), AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    x_base+32(FP), AX
 	LEAQ    (AX)(DX*4), DX
@@ -4807,10 +4872,10 @@ tap254:
 	LEAQ    (AX)(DI*4), DI
 	LEAQ    (AX)(R8*4), R8
 	LEAQ    (AX)(R9*4), R9
-	MOVQ    depth+88(FP), AX
+	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth255:
+depth265:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX)(AX*4), Y14
@@ -4833,12 +4898,12 @@ depth255:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth255
-	DECQ         (SP)
-	JNZ          tap254
+	JNZ          depth265
+	DECQ         16(SP)
+	JNZ          tap264
 
-end253:
-	MOVQ    dst_base+0(FP), AX
+end263:
+	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -4857,15 +4922,31 @@ end253:
 	LEAQ    (AX)(CX*4), AX
 	VMOVUPS Y10, (AX)
 	VMOVUPS Y11, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block259
+
+finished260:
 	VZEROUPPER
 	RET
 
-// func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+// func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, FMA3
-TEXT ·avx2Conv4x16(SB), NOSPLIT, $16-144
-	MOVQ    bias_base+120(FP), AX
+TEXT ·avx2Conv4x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block266:
+	CMPQ    (SP), $0x00
+	JLE     finished267
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero256
+	JZ      zero268
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -4874,9 +4955,9 @@ TEXT ·avx2Conv4x16(SB), NOSPLIT, $16-144
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     begin257
+	JMP     begin269
 
-zero256:
+zero268:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4886,37 +4967,35 @@ zero256:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-begin257:
-	MOVQ  taps+80(FP), AX
+begin269:
+	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end258
-	MOVQ  AX, (SP)
-	MOVQ  depth+88(FP), AX
+	JZ    end270
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end258
-	MOVQ  offsets_base+56(FP), AX
-	MOVQ  AX, 8(SP)
-	MOVQ  w_base+96(FP), CX
+	JZ    end270
+	MOVQ  w_base+104(FP), CX
 
-tap259:
-	MOVQ    8(SP), AX
+tap271:
+	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
 	MOVLQSX 12(AX), DI
 	ADDQ    $0x00000010, AX
-	MOVQ    AX, 8(SP)
-	MOVQ    depth+88(FP), AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    x_base+32(FP), AX
 	LEAQ    (AX)(DX*4), DX
 	LEAQ    (AX)(BX*4), BX
 	LEAQ    (AX)(SI*4), SI
 	LEAQ    (AX)(DI*4), DI
-	MOVQ    depth+88(FP), AX
+	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth260:
+depth272:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX)(AX*4), Y10
@@ -4933,12 +5012,12 @@ depth260:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth260
-	DECQ         (SP)
-	JNZ          tap259
+	JNZ          depth272
+	DECQ         16(SP)
+	JNZ          tap271
 
-end258:
-	MOVQ    dst_base+0(FP), AX
+end270:
+	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -4951,6 +5030,11 @@ end258:
 	LEAQ    (AX)(CX*4), AX
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block266
+
+finished267:
 	VZEROUPPER
 	RET
 
@@ -4980,11 +5064,11 @@ TEXT ·avx512Grad8x32(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end262
+	JZ     end274
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel261:
+pixel273:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
@@ -5014,9 +5098,9 @@ pixel261:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel261
+	JNZ          pixel273
 
-end262:
+end274:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5079,11 +5163,11 @@ TEXT ·avx512Grad8x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end264
+	JZ     end276
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel263:
+pixel275:
 	MOVLQSX          (DX)(BX*4), DI
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (AX)(DI*4), Z8, Z0
@@ -5096,9 +5180,9 @@ pixel263:
 	VFMADD231PS.BCST 28(AX)(DI*4), Z8, Z7
 	ADDQ             SI, CX
 	INCQ             BX
-	JNZ              pixel263
+	JNZ              pixel275
 
-end264:
+end276:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5145,11 +5229,11 @@ TEXT ·avx2Grad4x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end266
+	JZ     end278
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel265:
+pixel277:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5167,9 +5251,9 @@ pixel265:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel265
+	JNZ          pixel277
 
-end266:
+end278:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Y0, Y0

@@ -402,7 +402,8 @@ func TestConvTile(t *testing.T) {
 					stride := tile.Cols + r.IntN(20)
 					x := random(r, 300+depth)
 					w := random(r, taps*depth*tile.Cols)
-					offsets := make([]int32, taps*tile.Rows)
+					blocks := 1 + r.IntN(3)
+					offsets := make([]int32, blocks*taps*tile.Rows)
 					for i := range offsets {
 						offsets[i] = int32(r.IntN(300))
 					}
@@ -410,10 +411,10 @@ func TestConvTile(t *testing.T) {
 					if biased {
 						bias = random(r, tile.Cols)
 					}
-					before := random(r, (tile.Rows-1)*stride+tile.Cols)
+					before := random(r, (blocks*tile.Rows-1)*stride+tile.Cols)
 					dst := append([]float32(nil), before...)
-					tile.Run(dst, stride, x, offsets, taps, depth, w, bias)
-					what := fmt.Sprintf("%dx%d taps=%d depth=%d bias=%t", tile.Rows, tile.Cols, taps, depth, biased)
+					tile.Run(dst, stride, x, offsets, blocks, taps, depth, w, bias)
+					what := fmt.Sprintf("%dx%d blocks=%d taps=%d depth=%d bias=%t", tile.Rows, tile.Cols, blocks, taps, depth, biased)
 					for i, got := range dst {
 						row, col := i/stride, i%stride
 						if col >= tile.Cols {
@@ -428,7 +429,7 @@ func TestConvTile(t *testing.T) {
 						}
 						for tap := range taps {
 							for k := range depth {
-								v := float64(x[int(offsets[tap*tile.Rows+row])+k]) * float64(w[(tap*depth+k)*tile.Cols+col])
+								v := float64(x[int(offsets[(row/tile.Rows*taps+tap)*tile.Rows+row%tile.Rows])+k]) * float64(w[(tap*depth+k)*tile.Cols+col])
 								want += v
 								scale += math.Abs(v)
 							}

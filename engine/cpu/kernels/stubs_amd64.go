@@ -137,22 +137,22 @@ func avx2GatherSum(dst []float32, x []float32, offsets []int32, taps int, channe
 func avx2MultiplyAdds(rounds int)
 
 //go:noescape
-func avx512Conv12x32(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+func avx512Conv12x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
-func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
-func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
-func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
-func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
-func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, taps int, depth int, w []float32, bias []float32)
+func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
 func avx512Grad8x32(dst []float32, stride int, x []float32, offsets []int32, dy []float32, dyStride int)

@@ -10,17 +10,18 @@ const (
 
 type portableRow = [portableCols]float32
 
-func portableConv(dst []float32, stride int, x []float32, offsets []int32, taps, depth int, w, bias []float32) {
-	for r := range portableRows {
+func portableConv(dst []float32, stride int, x []float32, offsets []int32, blocks, taps, depth int, w, bias []float32) {
+	for p := range blocks * portableRows {
 		var sum portableRow
 		if bias != nil {
 			sum = portableRow(bias)
 		}
+		block, r := p/portableRows, p%portableRows
 		for t := range taps {
-			pixel := x[offsets[t*portableRows+r]:][:depth]
+			pixel := x[offsets[(block*taps+t)*portableRows+r]:][:depth]
 			addProduct(&sum, pixel, w[t*depth*portableCols:][:depth*portableCols])
 		}
-		*(*portableRow)(dst[r*stride:]) = sum
+		*(*portableRow)(dst[p*stride:]) = sum
 	}
 }
 

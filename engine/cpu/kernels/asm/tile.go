@@ -49,12 +49,22 @@ func (t tile) sums() [][]VecVirtual {
 
 // conv writes a ConvTile. For each tap a pointer to the end of each row's pixel is held in a register and indexed by k, which
 // runs from -depth to 0. Twelve rows leave two registers: k, and the weights, which are simply read in order. What else
-// there is to know waits on the stack.
+// there is to know waits on the stack. The offsets, too, are read in order, block after block.
 func (t tile) conv() {
-	t.text(t.name("Conv"), "func(dst []float32, stride int, x []float32, offsets []int32, taps, depth int, w, bias []float32)")
+	t.text(t.name("Conv"), "func(dst []float32, stride int, x []float32, offsets []int32, blocks, taps, depth int, w, bias []float32)")
 	const step = 4 // bytes of a float32 and of an offset
 
 	sums := t.sums()
+	block, finished := label("block"), label("finished")
+	blocksLeft, blockDst := AllocLocal(8), AllocLocal(8)
+	tapsLeft, tapOffsets := AllocLocal(8), AllocLocal(8)
+	MOVQ(Load(Param("dst").Base(), GP64()), blockDst)
+	MOVQ(Load(Param("offsets").Base(), GP64()), tapOffsets)
+	MOVQ(Load(Param("blocks"), GP64()), blocksLeft)
+	Label(block)
+	CMPQ(blocksLeft, U8(0))
+	JLE(LabelRef(finished))
+	DECQ(blocksLeft)
 	zero, begin := label("zero"), label("begin")
 	bias := Load(Param("bias").Base(), GP64())
 	TESTQ(bias, bias)
@@ -76,7 +86,6 @@ func (t tile) conv() {
 
 	end, next := label("end"), label("tap")
 	k, w := GP64(), GP64()
-	tapsLeft, tapOffsets := AllocLocal(8), AllocLocal(8)
 	Load(Param("taps"), k)
 	TESTQ(k, k)
 	JZ(LabelRef(end))
@@ -84,8 +93,6 @@ func (t tile) conv() {
 	Load(Param("depth"), k)
 	TESTQ(k, k)
 	JZ(LabelRef(end))
-	Load(Param("offsets").Base(), k)
-	MOVQ(k, tapOffsets)
 	Load(Param("w").Base(), w)
 
 	Label(next)
@@ -118,16 +125,18 @@ func (t tile) conv() {
 	JNZ(LabelRef(next))
 
 	Label(end)
-	dst := Load(Param("dst").Base(), GP64())
+	dst := GP64()
+	MOVQ(blockDst, dst)
 	stride := Load(Param("stride"), GP64())
 	for r := range t.rows {
 		for v := range t.vectors {
 			VMOVUPS(sums[r][v], Mem{Base: dst, Disp: v * t.bytes()})
 		}
-		if r < t.rows-1 {
-			LEAQ(Mem{Base: dst, Index: stride, Scale: step}, dst)
-		}
+		LEAQ(Mem{Base: dst, Index: stride, Scale: step}, dst)
 	}
+	MOVQ(dst, blockDst)
+	JMP(LabelRef(block))
+	Label(finished)
 	done()
 }
 
