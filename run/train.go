@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
-	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/rng"
 	"github.com/joule-ebm/joule/run/metrics"
@@ -16,8 +15,7 @@ import (
 
 // The purposes of random streams, beside those of the training step.
 const (
-	streamDequantise = iota + 100
-	streamPicture
+	streamPicture = iota + 101
 	streamOutliers
 )
 
@@ -33,7 +31,8 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 			return true, nil
 		}
 		started := time.Now()
-		m, err := t.Step(ctx, r.images(t.Iteration), r.labels(t.Iteration))
+		images, labels := r.training.Batch(c.Seed, uint64(t.Iteration), c.Optimiser.Batch)
+		m, err := t.Step(ctx, images, labels)
 		switch {
 		case errors.Is(err, cd.ErrDiverged):
 			if err := r.recover(err); err != nil {
@@ -74,35 +73,6 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 
 // due says whether something that happens every so many iterations happens after this one; 0 is never.
 func due(iteration, every int64) bool { return every > 0 && iteration%every == 0 }
-
-// images is the batch of an iteration: the data in an order given by the seed, dequantised.
-func (r *runner) images(iteration int64) []float32 {
-	var pixels []uint8
-	for i := range r.config.Optimiser.Batch {
-		pixels = append(pixels, r.training.Image(r.at(iteration, i))...)
-	}
-	images := make([]float32, len(pixels))
-	s := rng.New(r.config.Seed, streamDequantise, uint64(iteration))
-	dataset.Dequantise(images, pixels, &s)
-	return images
-}
-
-// labels are those of the same batch; nil for an unconditional model.
-func (r *runner) labels(iteration int64) []int32 {
-	if r.model.Classes == 0 {
-		return nil
-	}
-	labels := make([]int32, r.config.Optimiser.Batch)
-	for i := range labels {
-		labels[i] = r.training.Labels[r.at(iteration, i)]
-	}
-	return labels
-}
-
-// at is the place in the data of image i of an iteration's batch.
-func (r *runner) at(iteration int64, i int) int {
-	return r.training.At(r.config.Seed, uint64(iteration)*uint64(r.config.Optimiser.Batch)+uint64(i))
-}
 
 // measure is what is measured after an iteration beside the training step's own numbers.
 func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
