@@ -26,27 +26,34 @@ func (HMC) Noise(name string, image expr.Shape) []*expr.Value {
 
 // Step is one proposal and its acceptance.
 func (h HMC) Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition {
-	momentum, uniform := noise[0], noise[1]
+	return Hamiltonian(energy, x, noise[0], noise[1], expr.Const(h.StepSize), expr.Const(1/h.Temperature), h.Leapfrogs)
+}
+
+// Hamiltonian is a transition of [HMC] whose step size ε and inverse temperature β = 1/T are numbers of the computation: inputs, for
+// annealing. momentum is N(0, I) in the shape of the image x, and uniform a number in [0, 1).
+func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, leapfrogs int) Transition {
+	force := expr.Mul(step, beta)
 	kick := func(p, x *expr.Value, part float64) *expr.Value {
-		return expr.Sub(p, expr.Affine(expr.Grad(energy(x), x)[0], part*h.StepSize/h.Temperature, 0))
+		return expr.Sub(p, expr.Mul(expr.Affine(force, part, 0), expr.Grad(energy(x), x)[0]))
 	}
 	hamiltonian := func(x, p *expr.Value) *expr.Value {
-		return expr.Add(expr.Affine(energy(x), 1/h.Temperature, 0), expr.Affine(expr.Total(expr.Mul(p, p)), 0.5, 0))
+		return expr.Add(expr.Mul(beta, energy(x)), expr.Affine(expr.Total(expr.Mul(p, p)), 0.5, 0))
 	}
 	proposal, p, before := x, momentum, x
-	for i := range h.Leapfrogs {
+	for i := range leapfrogs {
 		part := 1.0
 		if i == 0 {
 			part = 0.5
 		}
 		before = proposal
 		p = kick(p, proposal, part)
-		proposal, p = reflect(expr.Add(proposal, expr.Affine(p, h.StepSize, 0)), p)
+		proposal, p = reflect(expr.Add(proposal, expr.Mul(step, p)), p)
 	}
 	p = kick(p, proposal, 0.5)
-	// log u < H - H'
+	// log u < H - H', and in the box: a leap by more than its width ends outside.
 	excess := expr.Sub(hamiltonian(proposal, p), hamiltonian(x, momentum))
-	accepted := expr.Negative(expr.Add(expr.Log(uniform), excess))
+	outside := expr.Total(expr.Affine(expr.Within(proposal, -1e-6, 1+1e-6), -1, 1))
+	accepted := expr.Negative(expr.Add(expr.Add(expr.Log(uniform), excess), expr.Affine(outside, 1e30, 0)))
 	return Transition{Next: expr.Add(x, expr.Mul(accepted, expr.Sub(proposal, x))), Before: before, Accepted: accepted}
 }
 
