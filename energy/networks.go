@@ -1,7 +1,8 @@
 package energy
 
 // This file lists the networks. Source: Du et al. (2021), appendix, and their code, whose parameter names these are. f is the
-// number of filters.
+// number of filters. In the networks for digits, attention is an option that theirs have not; it looks at the image at a quarter of
+// its resolution, as in the network for CIFAR-10.
 
 import "github.com/joule-ebm/joule/expr"
 
@@ -15,11 +16,12 @@ var networks = []network{
 			Filters: 16,
 		},
 		towers: []tower{{
-			blocks: []block{ //   channels  resolution
-				{"", pool},          // f        1/2
-				{"res1", downWiden}, // 2f       1/4
-				{"res2", downWiden}, // 4f       1/8
-				{"res3", downWiden}, // 8f       1/16
+			blocks: []block{ //        channels  resolution
+				{"", pool},               // f        1/2
+				{"res1", downWiden},      // 2f       1/4
+				{"self_attn", attention}, // 2f
+				{"res2", downWiden},      // 4f       1/8
+				{"res3", downWiden},      // 8f       1/16
 			},
 		}},
 	},
@@ -32,9 +34,10 @@ var networks = []network{
 		},
 		towers: []tower{{
 			blocks: []block{
-				{"res1", downWiden}, // 2f       1/2
-				{"res2", downWiden}, // 4f       1/4
-				{"res3", downWiden}, // 8f       1/8
+				{"res1", downWiden},      // 2f       1/2
+				{"res2", downWiden},      // 4f       1/4
+				{"self_attn", attention}, // 4f
+				{"res3", downWiden},      // 8f       1/8
 			},
 		}},
 	},

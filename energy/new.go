@@ -27,7 +27,7 @@ type Network struct {
 	Image       expr.Shape // the images it was made for
 	Filters     int        // its usual number
 	MultiScale  bool       // whether it has several scales to use
-	Attention   bool       // whether it has a place for attention
+	Attention   bool       // whether attention is part of it as the paper has it; all have a place for it
 }
 
 // Networks lists the networks that New can make.
@@ -107,9 +107,6 @@ func (n network) check(o Options) error {
 	}
 	if o.MultiScale && !n.MultiScale {
 		return errors.New("it has one scale: turn multi-scale off")
-	}
-	if o.Attention && !n.Attention {
-		return errors.New("it has no place for attention: turn attention off")
 	}
 	for _, t := range n.used(o) {
 		if err := t.check(o); err != nil {
