@@ -8,6 +8,7 @@ package eval
 // roc_auc_score, average_precision_score and roc_curve.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -52,8 +53,24 @@ func Detect(in, out []float64) (Detection, error) {
 	if err != nil {
 		return Detection{}, err
 	}
-	d := Detection{NumIn: len(in), NumOut: len(out)}
-	numIn, numOut := float64(len(in)), float64(len(out))
+	f := rank(steps)
+	d := Detection{AUROC: f.auroc, AUPR: f.aupr, AUPRIn: f.auprIn, FPR95: f.fpr95, NumIn: len(in), NumOut: len(out)}
+	d.MeanIn, d.MedianIn = centre(in)
+	d.MeanOut, d.MedianOut = centre(out)
+	return d, nil
+}
+
+// figures are those of a [Detection] that depend on the order of the energies alone.
+type figures struct{ auroc, aupr, auprIn, fpr95 float64 }
+
+// rank computes the figures of steps from high to low, with an image of each kind at least.
+func rank(steps []step) (f figures) {
+	var totalIn, totalOut int
+	for _, s := range steps {
+		totalIn += s.in
+		totalOut += s.out
+	}
+	numIn, numOut := float64(totalIn), float64(totalOut)
 
 	// Flag from the highest energy down. wins counts pairs twice, so that a tie's half is whole.
 	var wins, flaggedIn, flaggedOut int
@@ -61,25 +78,26 @@ func Detect(in, out []float64) (Detection, error) {
 		wins += s.in * (2*flaggedOut + s.out)
 		flaggedIn += s.in
 		flaggedOut += s.out
-		d.AUPR += float64(s.out) / numOut * float64(flaggedOut) / float64(flaggedIn+flaggedOut)
+		if s.out > 0 {
+			f.aupr += float64(s.out) / numOut * float64(flaggedOut) / float64(flaggedIn+flaggedOut)
+		}
 	}
-	d.AUROC = float64(wins) / 2 / numIn / numOut
+	f.auroc = float64(wins) / 2 / numIn / numOut
 
 	// Accept from the lowest energy up; need is 95% of the in-distribution images, rounded up.
 	var acceptedIn, acceptedOut int
-	need := len(in) - len(in)/20
+	need := totalIn - totalIn/20
 	for _, s := range slices.Backward(steps) {
+		acceptedOut += s.out
 		if acceptedIn < need {
-			d.FPR95 = float64(acceptedOut+s.out) / numOut
+			f.fpr95 = float64(acceptedOut) / numOut
 		}
 		acceptedIn += s.in
-		acceptedOut += s.out
-		d.AUPRIn += float64(s.in) / numIn * float64(acceptedIn) / float64(acceptedIn+acceptedOut)
+		if s.in > 0 {
+			f.auprIn += float64(s.in) / numIn * float64(acceptedIn) / float64(acceptedIn+acceptedOut)
+		}
 	}
-
-	d.MeanIn, d.MedianIn = centre(in)
-	d.MeanOut, d.MedianOut = centre(out)
-	return d, nil
+	return f
 }
 
 // A ROCPoint is one threshold of the ROC curve, with outliers as the positive class: images of energy ≥ Threshold are flagged.
@@ -131,15 +149,7 @@ func thresholds(in, out []float64) ([]step, error) {
 	for _, e := range out {
 		steps = append(steps, step{energy: e, out: 1})
 	}
-	slices.SortFunc(steps, func(a, b step) int {
-		switch {
-		case a.energy > b.energy:
-			return -1
-		case a.energy < b.energy:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(steps, func(a, b step) int { return descending(a.energy, b.energy) })
 	distinct := steps[:1]
 	for _, s := range steps[1:] {
 		if last := &distinct[len(distinct)-1]; s.energy == last.energy {
@@ -151,6 +161,9 @@ func thresholds(in, out []float64) ([]step, error) {
 	}
 	return distinct, nil
 }
+
+// descending orders finite energies and infinities from high to low.
+func descending(a, b float64) int { return cmp.Compare(b, a) }
 
 // finite says what is wrong with the energies of one kind, if anything.
 func finite(kind string, energies []float64) error {

@@ -1,8 +1,9 @@
 package eval
 
 // This file makes outliers without another data set: images that a model of the data should give a high energy. Noise and
-// constants are the extremes of roughness and smoothness; inverted, rotated and blurred images keep some statistics of the data
-// and break others; the average of two images is the interpolation test of Du et al. 2021, and the hardest.
+// constants are the extremes of roughness and smoothness; inverted, turned and blurred images keep some statistics of the data and
+// break others; textures and shuffled images have its details without its shapes; the average of two images is the
+// interpolation test of Du et al. 2021, and the hardest. Some outliers may look usual: a turned 0 is a 0, and so may a mirrored photograph.
 // Pixels are uint8 in N,H,W,C order, and all arithmetic on them is in integers: the same stream makes the same outliers on
 // every machine.
 
@@ -32,8 +33,13 @@ func Outliers() []Outlier {
 		{Name: "constant", About: "one random intensity or colour an image", make: constant},
 		{Name: "inverted", About: "in-distribution images with light and dark exchanged", NeedsImages: true, make: inverted},
 		{Name: "rotated", About: "in-distribution images turned by 90 degrees", NeedsImages: true, square: true, make: rotated},
+		{Name: "flipped", About: "in-distribution images upside down", NeedsImages: true, make: flipped},
+		{Name: "mirrored", About: "in-distribution images with left and right exchanged", NeedsImages: true, make: mirrored},
 		{Name: "interpolation", About: "averages of two in-distribution images", NeedsImages: true, pairs: true, make: interpolation},
 		{Name: "blurred", About: "in-distribution images blurred with a Gaussian of 1/16 of the shorter side", NeedsImages: true, make: blurred},
+		{Name: "shuffled", About: "in-distribution images cut into 4 by 4 pieces, in random order", NeedsImages: true, make: shuffled},
+		{Name: "textures", About: "patches of in-distribution images, a quarter of a side, mirrored over and over", NeedsImages: true,
+			make: textures},
 	}
 }
 
@@ -130,6 +136,20 @@ func rotated(dst []uint8, i int, from images, _ *rng.Stream) {
 	}
 }
 
+func flipped(dst []uint8, i int, from images, _ *rng.Stream) {
+	src, row := from.image(i), from.w*from.c
+	for y := range from.h {
+		copy(dst[y*row:][:row], src[(from.h-1-y)*row:])
+	}
+}
+
+func mirrored(dst []uint8, i int, from images, _ *rng.Stream) {
+	src, c := from.image(i), from.c
+	for p := 0; p < from.h*from.w; p++ {
+		copy(dst[p*c:][:c], src[(p-p%from.w+from.w-1-p%from.w)*c:])
+	}
+}
+
 // interpolation rounds halves up, which is what quantising the average of the two pixels' middles, (u + ½)/256, gives.
 func interpolation(dst []uint8, i int, from images, s *rng.Stream) {
 	j := s.IntN(from.n - 1)
@@ -179,4 +199,95 @@ func blurred(dst []uint8, i int, from images, _ *rng.Stream) {
 			}
 		}
 	}
+}
+
+// shuffled keeps the pieces upright, and where the sides are no multiples of 4 the rest at the right and bottom edges in place.
+func shuffled(dst []uint8, i int, from images, s *rng.Stream) {
+	const across = 4
+	src, c := from.image(i), from.c
+	copy(dst, src)
+	h, w := from.h/across, from.w/across
+	var order [across * across]int
+	for k := range order { // Fisher and Yates, inside out
+		j := s.IntN(k + 1)
+		order[k], order[j] = order[j], k
+	}
+	for k, piece := range order {
+		for y := range h {
+			to, at := (k/across*h+y)*from.w+k%across*w, (piece/across*h+y)*from.w+piece%across*w
+			copy(dst[to*c:][:w*c], src[at*c:])
+		}
+	}
+}
+
+// textures takes the one of 8 random places in the image where the values vary most, so that it shows something.
+func textures(dst []uint8, i int, from images, s *rng.Stream) {
+	h, w, c := max(from.h/4, 1), max(from.w/4, 1), from.c
+	src := from.image(i)
+	var patch []uint8
+	most := int64(-1)
+	for range 8 {
+		y, x := s.IntN(from.h-h+1), s.IntN(from.w-w+1)
+		candidate := make([]uint8, 0, h*w*c)
+		for row := range h {
+			candidate = append(candidate, src[((y+row)*from.w+x)*c:][:w*c]...)
+		}
+		if v := variation(candidate); v > most {
+			patch, most = candidate, v
+		}
+	}
+	mirrorTile(dst, from.h, from.w, patch, h, w, c)
+}
+
+// variation is the variance of values times the square of their number.
+func variation(values []uint8) int64 {
+	var sum, squares int64
+	for _, u := range values {
+		sum += int64(u)
+		squares += int64(u) * int64(u)
+	}
+	return int64(len(values))*squares - sum*sum
+}
+
+// mirrorTile covers an image of H rows and W columns with a patch of h rows and w columns and its mirror images in turn, without seams.
+func mirrorTile(dst []uint8, H, W int, patch []uint8, h, w, c int) {
+	for y := range H {
+		for x := range W {
+			copy(dst[(y*W+x)*c:][:c], patch[(fold(y, h)*w+fold(x, w))*c:])
+		}
+	}
+}
+
+// fold reflects a coordinate into [0, n).
+func fold(at, n int) int {
+	at %= 2 * n
+	if at >= n {
+		return 2*n - 1 - at
+	}
+	return at
+}
+
+// Patches cuts an image of H rows and W columns into patches of h rows and w columns that do not overlap, in reading order; what is
+// left over at the right and bottom edges is not used. An image smaller than a patch makes one, continued by its mirror image.
+// Photographs of textures so become outliers at their own scale of detail, which scaling them down would take away.
+func Patches(pixels []uint8, H, W, h, w, c int) ([][]uint8, error) {
+	if H < 1 || W < 1 || h < 1 || w < 1 || c < 1 || len(pixels) != H*W*c {
+		return nil, fmt.Errorf("eval: patches of %d by %d of an image of %d bytes, %d rows, %d columns and %d channels", h, w, len(pixels), H, W, c)
+	}
+	if H < h || W < w {
+		patch := make([]uint8, h*w*c)
+		mirrorTile(patch, h, w, pixels, H, W, c)
+		return [][]uint8{patch}, nil
+	}
+	var patches [][]uint8
+	for y := 0; y+h <= H; y += h {
+		for x := 0; x+w <= W; x += w {
+			patch := make([]uint8, 0, h*w*c)
+			for row := range h {
+				patch = append(patch, pixels[((y+row)*W+x)*c:][:w*c]...)
+			}
+			patches = append(patches, patch)
+		}
+	}
+	return patches, nil
 }

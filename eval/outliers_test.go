@@ -113,6 +113,8 @@ func TestOutliersFromImages(t *testing.T) {
 		// 3 4 to 1 3
 		{"rotated", 2, 2, 1, []uint8{1, 2, 3, 4, 0, 0, 0, 0}, []uint8{2, 4, 1, 3}},
 		{"rotated", 2, 2, 2, []uint8{1, 10, 2, 20, 3, 30, 4, 40, 0, 0, 0, 0, 0, 0, 0, 0}, []uint8{2, 20, 4, 40, 1, 10, 3, 30}},
+		{"flipped", 3, 1, 2, []uint8{1, 10, 2, 20, 3, 30, 0, 0, 0, 0, 0, 0}, []uint8{3, 30, 2, 20, 1, 10}},
+		{"mirrored", 2, 3, 2, []uint8{1, 10, 2, 20, 3, 30, 4, 40, 5, 50, 6, 60}, []uint8{3, 30, 2, 20, 1, 10, 6, 60, 5, 50, 4, 40}},
 		{"interpolation", 1, 5, 1, []uint8{0, 0, 10, 255, 255, 0, 1, 20, 254, 255}, []uint8{0, 1, 15, 255, 255}},
 		{"blurred", 1, 3, 2, []uint8{7, 200, 7, 200, 7, 200, 0, 0, 0, 0, 0, 0}, []uint8{7, 200, 7, 200, 7, 200}},
 	} {
@@ -178,6 +180,107 @@ func TestBlurred(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Shuffling moves whole pieces, each to any place, and leaves the rest where it was.
+func TestShuffled(t *testing.T) {
+	const h, w, c, n = 9, 13, 3, 40
+	in := make([]uint8, n*h*w*c)
+	for p := range in { // a piece's number in its pixels, with the place in the piece; the rest is 255
+		y, x := p/c/w%h, p/c%w
+		if in[p] = 255; y < 8 && x < 12 {
+			in[p] = uint8((y/2*4+x/3)*10 + y%2*3 + x%3)
+		}
+	}
+	seen := map[[2]int]bool{}
+	out := makeOutliers(t, "shuffled", n, h, w, c, in, 1)
+	for i := range n {
+		image, pieces := out[i*h*w*c:][:h*w*c], map[int]bool{}
+		for y := range h {
+			for x := range w {
+				u := int(image[(y*w+x)*c])
+				switch {
+				case y == 8 || x == 12:
+					if u != 255 {
+						t.Fatalf("the rest at %d,%d is %d", y, x, u)
+					}
+				case u%10 != y%2*3+x%3:
+					t.Fatalf("at %d,%d is place %d of a piece", y, x, u%10)
+				default:
+					pieces[u/10] = true
+					seen[[2]int{y/2*4 + x/3, u / 10}] = true
+				}
+			}
+		}
+		if len(pieces) != 16 {
+			t.Fatalf("%d of 16 pieces left", len(pieces))
+		}
+	}
+	if len(seen) < 220 { // of 256, by chance 237
+		t.Errorf("only %d of 256 moves seen", len(seen))
+	}
+}
+
+// A texture repeats a patch of its own image without seams: each pixel equals its mirror image at every fold.
+func TestTextures(t *testing.T) {
+	const side, c, patch = 12, 3, 3
+	in := bytesOf(2 * side * side * c)
+	for i, out := range [][]uint8{makeOutliers(t, "textures", 1, side, side, c, in, 4), makeOutliers(t, "textures", 2, side, side, c, in, 5)} {
+		at := func(y, x int) []uint8 { return out[i*side*side*c:][(y*side+x)*c:][:c] }
+		for y := range side {
+			for x := range side {
+				if !slices.Equal(at(y, x), at(y, (x+2*patch)%side)) || x < patch && !slices.Equal(at(y, x), at(y, 2*patch-1-x)) ||
+					y < patch && !slices.Equal(at(y, x), at(2*patch-1-y, x)) {
+					t.Fatalf("image %d at %d,%d: no mirrored patch", i, y, x)
+				}
+			}
+		}
+		if !bytes.Contains(in[i*side*side*c:][:side*side*c], out[i*side*side*c:][:patch*c]) {
+			t.Errorf("image %d: the patch is not of its image", i)
+		}
+	}
+
+	// Of an image that is empty but for one corner the patches show the corner if any of the places tried did.
+	corner := make([]uint8, 16*16)
+	for p := range corner {
+		if p%16 < 8 && p/16 < 8 {
+			corner[p] = uint8(p * 37)
+		}
+	}
+	shown := 0
+	for seed := range uint64(20) {
+		if out := makeOutliers(t, "textures", 1, 16, 16, 1, corner, seed); slices.Max(out) > 0 {
+			shown++
+		}
+	}
+	if shown < 18 { // one place shows it with probability 0.38 at least
+		t.Errorf("%d of 20 textures show something", shown)
+	}
+}
+
+func TestPatches(t *testing.T) {
+	image := []uint8{
+		1, 2, 3, 4, 5,
+		6, 7, 8, 9, 10,
+		11, 12, 13, 14, 15,
+	}
+	for _, test := range []struct {
+		H, W, h, w, c int
+		want          [][]uint8
+	}{
+		{3, 5, 2, 2, 1, [][]uint8{{1, 2, 6, 7}, {3, 4, 8, 9}}},
+		{5, 3, 1, 3, 1, [][]uint8{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}, {10, 11, 12}, {13, 14, 15}}},
+		{1, 5, 1, 2, 3, [][]uint8{{1, 2, 3, 4, 5, 6}, {7, 8, 9, 10, 11, 12}}},
+		{5, 1, 2, 3, 3, [][]uint8{{1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6, 4, 5, 6}}}, // too narrow
+	} {
+		got, err := eval.Patches(image, test.H, test.W, test.h, test.w, test.c)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(test.want) {
+			t.Errorf("%dx%d of %dx%dx%d: %v, %v, want %v", test.h, test.w, test.H, test.W, test.c, got, err, test.want)
+		}
+	}
+	if _, err := eval.Patches(image, 3, 4, 1, 1, 1); err == nil {
+		t.Error("15 bytes taken for 3x4")
 	}
 }
 

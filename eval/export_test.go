@@ -1,0 +1,4 @@
+package eval
+
+// BootstrapFrom is Bootstrap with the random numbers given.
+var BootstrapFrom = bootstrap
