@@ -1,6 +1,7 @@
 package eval
 
-// This file draws: energies of several kinds of images as overlaid histograms, and figures by iteration as curves. Colours are
+// This file draws: energies of several kinds of images as overlaid histograms, how well they are told apart as ROC curves, and
+// figures by iteration as curves. Colours are
 // those of Okabe and Ito (2008), which people with the common kinds of colour blindness can tell apart.
 
 import (
@@ -97,6 +98,35 @@ func Histogram(w io.Writer, in Energies, out ...Energies) error {
 	if beyond > 0 {
 		p.X.Label.Text += fmt.Sprintf(" (%d of %d images lie beyond and are counted in the end bars)", beyond, total)
 	}
+	return write(w, p, legend)
+}
+
+// ROCCurves writes, as PNG, how well each kind of outliers is told from in-distribution images: the fraction of outliers flagged by
+// the fraction of in-distribution images flagged, with its AUROC. Errors are those of [Detect].
+func ROCCurves(w io.Writer, in Energies, out ...Energies) error {
+	p := newPlot("Outliers told from "+label(in.Name), "fraction of "+label(in.Name)+" flagged", "fraction of outliers flagged")
+	legend := newLegend()
+	chance := plotter.Line{XYs: plotter.XYs{{}, {X: 1, Y: 1}}, LineStyle: draw.LineStyle{
+		Color: color.Gray{Y: 0x80}, Width: vg.Points(1), Dashes: []vg.Length{vg.Points(2), vg.Points(3)}}}
+	p.Add(&chance)
+	for i, kind := range out {
+		d, err := Detect(in.Values, kind.Values)
+		if err != nil {
+			return err
+		}
+		curve, err := ROC(in.Values, kind.Values)
+		if err != nil {
+			return err
+		}
+		line := plotter.Line{LineStyle: lineStyle(i + 1)} // as in the histogram, where the first is that of the in-distribution images
+		for _, point := range curve {
+			line.XYs = append(line.XYs, plotter.XY{X: point.FPR, Y: point.TPR})
+		}
+		p.Add(&line)
+		legend.Add(fmt.Sprintf("%s (AUROC %.4f)", label(kind.Name), d.AUROC), &line)
+	}
+	legend.Add("chance (AUROC 0.5)", &chance)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1.01
 	return write(w, p, legend)
 }
 

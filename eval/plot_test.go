@@ -113,6 +113,31 @@ func TestHistogramOfManyKinds(t *testing.T) {
 	drawn(t, func(w io.Writer) error { return eval.Histogram(w, in, kinds...) })
 }
 
+// The curve of outliers far above the in-distribution images hugs the left and upper edges, that of outliers like them the diagonal.
+func TestROCCurves(t *testing.T) {
+	in := eval.Energies{Name: "digits", Values: normals(500, 0, 1, 1)}
+	lowest := func(mean float64) int { // of the curve, in the middle of the plot
+		img := drawn(t, func(w io.Writer) error {
+			return eval.ROCCurves(w, in, eval.Energies{Name: "clothes", Values: normals(400, mean, 1, 2)})
+		})
+		low := 0
+		for y := range img.Bounds().Dy() {
+			if r, _, b, _ := img.At(plotWidth/2, y).RGBA(); int(b>>8)-int(r>>8) < -90 { // vermilion
+				low = y
+			}
+		}
+		return low
+	}
+	if far, near := lowest(9), lowest(0); far == 0 || far > 80 || near < far+100 {
+		t.Errorf("%d pixels from the top where outliers are far, %d where they are alike", far, near)
+	}
+	for _, bad := range [][]float64{nil, {math.NaN()}} {
+		if err := eval.ROCCurves(io.Discard, in, eval.Energies{Values: bad}); err == nil {
+			t.Errorf("drew %v", bad)
+		}
+	}
+}
+
 func TestHistogramErrors(t *testing.T) {
 	good := eval.Energies{Name: "digits", Values: []float64{1, 2}}
 	for _, test := range []struct {

@@ -156,7 +156,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{[]string{"sample", "--seed", "-1", "a"}, 2, "--seed"},
 		{[]string{"sample", "--threads", "many", "a"}, 2, "--threads"},
 		{[]string{"score", "a"}, 2, "requires at least 2 arg"},
-		{[]string{"eval", "ood", "a"}, 2, `"out-of" not set`},
+		{[]string{"eval", "ood", "a", "--json", "--markdown"}, 2, "json markdown"},
 	} {
 		t.Run(strings.Join(r.args, " "), r.check)
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -25,9 +27,12 @@ type oodOptions struct {
 	out       []string
 	limit     uint
 	seed      uint64
+	resamples uint
 	histogram string
+	roc       string
 	threads   uint
 	json      bool
+	markdown  bool
 }
 
 func newOODCommand() *cobra.Command {
@@ -44,28 +49,36 @@ model: RUN is a run directory or a model.safetensors file. Both are data sets as
 built-in ones, folders, archives, IDX or CIFAR files, of which the test split is taken unless
 another is named. Unusual images may also be made from the usual ones, or from nothing:
 
-` + builtIn.String() + `
+` + builtIn.String() + `  textures:DATA  patches of the pictures of a data set, not scaled
+
+Without --out-of, they are compared with the built-in ones and with another data set.
+
   AUROC  the probability that an unusual image has a higher energy than a usual one:
          1 is perfect, 0.5 is chance
   AUPR   the average precision of finding the unusual images: chance is their share
-  FPR95  the share of unusual images accepted when 95% of the usual ones are: 0 is perfect`,
-		Example: `  joule eval ood RUN --out-of fashion-mnist
-  joule eval ood RUN --in mnist:test --out-of noise --out-of rotated --histogram energies.png
-  joule eval ood RUN --in good/ --out-of defects/ --json`,
+  FPR95  the share of unusual images accepted when 95% of the usual ones are: 0 is perfect
+
+Intervals are those of a bootstrap over the images, at a level of 95%. They say how much the figures
+could differ with other images of the same kinds; not how much with another run of training.`,
+		Example: `  joule eval ood RUN
+  joule eval ood RUN --out-of fashion-mnist,noise,rotated --histogram energies.png --roc roc.png
+  joule eval ood RUN --in good/ --out-of defects/ --out-of textures:walls/ --json
+  joule eval ood RUN --markdown > table.md`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return ood(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.in, "in", "", "usual images, a `data` set (default the test split of the run's own)")
-	f.StringArrayVar(&o.out, "out-of", nil, "unusual images, a `data` set or a name from above; may be given several times")
+	f.StringArrayVar(&o.out, "out-of", nil, "unusual images, a `data` set or a name from above; several with commas, or given several times")
 	f.UintVarP(&o.limit, "number", "n", 10_000, "most images to take of each set, chosen by --seed; 0 takes all")
-	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images, and of those that are made")
+	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images, of those that are made, and of the bootstrap")
+	f.UintVar(&o.resamples, "resamples", 1000, "of the bootstrap; 0 leaves the intervals out")
 	f.StringVar(&o.histogram, "histogram", "", "also draw the distributions of the energies, in this .png `file`")
+	f.StringVar(&o.roc, "roc", "", "also draw the ROC curves, in this .png `file`")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
-	f.BoolVar(&o.json, "json", false, "print an object with auroc, aupr, fpr95 and more; with several --out-of, an array of them")
-	if err := cmd.MarkFlagRequired("out-of"); err != nil {
-		panic(err)
-	}
+	f.BoolVar(&o.json, "json", false, "print an object with auroc, aupr, fpr95 and more; of several kinds, an array of them")
+	f.BoolVar(&o.markdown, "markdown", false, "print a table in Markdown")
+	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
 	return cmd
 }
 
@@ -74,56 +87,52 @@ type comparison struct {
 	In  string `json:"in"`
 	Out string `json:"out_of"`
 	eval.Detection
+	Intervals *eval.Intervals `json:"intervals,omitempty"`
 }
 
+// level is that of the intervals.
+const level = 0.95
+
 func ood(cmd *cobra.Command, path string, o oodOptions) error {
-	if o.histogram != "" && !hasExtension(o.histogram, ".png") {
-		return usageErrorf("--histogram is %q: want a name ending in .png", o.histogram)
+	for _, picture := range []struct{ flag, name string }{{"--histogram", o.histogram}, {"--roc", o.roc}} {
+		if picture.name != "" && !hasExtension(picture.name, ".png") {
+			return usageErrorf("%s is %q: want a name ending in .png", picture.flag, picture.name)
+		}
+		if err := checkOutput(picture.name, false); err != nil {
+			return err
+		}
 	}
-	if err := checkOutput(o.histogram, false); err != nil {
-		return err
+	if o.resamples != 0 && (o.resamples < 10 || o.resamples > 1e6) {
+		return usageErrorf("--resamples is %d: want 0, or 10 to 1000000", o.resamples)
 	}
 	model, err := run.OpenModel(path)
 	if err != nil {
 		return err
 	}
-	scorer, err := eval.NewScorer(&cpu.Engine{Threads: int(o.threads)}, model.Energy, model.Params)
+	e, err := newEvaluation(cmd, model, o)
 	if err != nil {
 		return err
 	}
-	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), model: model, scorer: scorer, options: o}
-	if err := e.openIn(); err != nil {
-		return err
-	}
-	in, err := e.energies(e.in)
+	in, kinds, results, err := e.compareAll()
 	if err != nil {
 		return err
 	}
-	var results []comparison
-	var kinds []eval.Energies
-	for i, name := range o.out {
-		set, err := e.outliers(name, uint64(i))
-		if err != nil {
-			return err
+	for _, picture := range []struct {
+		name string
+		draw func(io.Writer, eval.Energies, ...eval.Energies) error
+	}{{o.histogram, eval.Histogram}, {o.roc, eval.ROCCurves}} {
+		if picture.name == "" {
+			continue
 		}
-		out, err := e.energies(set)
-		if err != nil {
-			return err
-		}
-		d, err := eval.Detect(in.Values, out.Values)
-		if err != nil {
-			return err
-		}
-		results, kinds = append(results, comparison{in.Name, out.Name, d}), append(kinds, out)
-	}
-	if o.histogram != "" {
-		err := durable.WriteFile(o.histogram, func(w io.Writer) error { return eval.Histogram(w, in, kinds...) })
-		if err != nil {
+		if err := durable.WriteFile(picture.name, func(w io.Writer) error { return picture.draw(w, in, kinds...) }); err != nil {
 			return err
 		}
 	}
-	if o.json {
+	switch {
+	case o.json:
 		return printJSON(cmd.OutOrStdout(), results)
+	case o.markdown:
+		return printMarkdown(cmd.OutOrStdout(), model, o, results)
 	}
 	return printComparisons(cmd.OutOrStdout(), results)
 }
@@ -136,6 +145,78 @@ type evaluation struct {
 	scorer  *eval.Scorer
 	options oodOptions
 	in      *dataset.Set
+}
+
+func newEvaluation(cmd *cobra.Command, model *run.Model, o oodOptions) (*evaluation, error) {
+	scorer, err := eval.NewScorer(&cpu.Engine{Threads: int(o.threads)}, model.Energy, model.Params)
+	return &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), model: model, scorer: scorer, options: o}, err
+}
+
+// compareAll compares the usual images with every kind of unusual ones.
+func (e *evaluation) compareAll() (in eval.Energies, kinds []eval.Energies, results []comparison, err error) {
+	if err := e.openIn(); err != nil {
+		return in, nil, nil, err
+	}
+	if in, err = e.energies(e.in); err != nil {
+		return in, nil, nil, err
+	}
+	names := e.options.out
+	if len(names) == 0 {
+		names = defaultOutliers(e.model.Config.Data, e.in.Size())
+	}
+	for i, name := range splitNames(names) {
+		set, err := e.outliers(name, uint64(i))
+		if err != nil {
+			return in, nil, nil, err
+		}
+		out, err := e.energies(set)
+		if err != nil {
+			return in, nil, nil, err
+		}
+		r := comparison{In: in.Name, Out: out.Name}
+		if r.Detection, err = eval.Detect(in.Values, out.Values); err != nil {
+			return in, nil, nil, err
+		}
+		if e.options.resamples > 0 {
+			s := rng.New(e.options.seed, streamBootstrap, uint64(i))
+			intervals, err := eval.Bootstrap(e.ctx, in.Values, out.Values, level, int(e.options.resamples), &s)
+			if err != nil {
+				return in, nil, nil, err
+			}
+			r.Intervals = &intervals
+		}
+		kinds, results = append(kinds, out), append(results, r)
+	}
+	return in, kinds, results, nil
+}
+
+// streamBootstrap names the random numbers of the bootstrap; those of the i-th kind of outliers have the number i alone.
+const streamBootstrap = 1 << 32
+
+// defaultOutliers are what a model is compared with where nothing is named: another data set, which needs no download, and what
+// can be made of images of this size. Mirrored images are not among them: to a model of photographs they are usual.
+func defaultOutliers(data string, size dataset.Size) []string {
+	other := "fashion-mnist"
+	if strings.HasPrefix(data, other) || size.Channels > 1 {
+		other = "mnist"
+	}
+	names := []string{other, "noise", "constant", "inverted"}
+	if size.Height == size.Width {
+		names = append(names, "rotated")
+	}
+	return append(names, "flipped", "interpolation", "blurred", "shuffled", "textures")
+}
+
+// splitNames takes lists with commas apart, but for the name of a file that has one.
+func splitNames(lists []string) (names []string) {
+	for _, list := range lists {
+		if _, err := os.Lstat(list); err == nil {
+			names = append(names, list)
+			continue
+		}
+		names = append(names, strings.Split(list, ",")...)
+	}
+	return names
 }
 
 // openIn opens the usual images: those asked for, or those of the data the model was trained on that it has not seen.
@@ -193,15 +274,20 @@ func (e *evaluation) read(name string) (*dataset.Set, error) {
 		size := set.Size()
 		fmt.Fprintf(e.stderr, "joule: warning: %s: images were scaled or cropped to %dx%d\n", oneLine(name), size.Height, size.Width)
 	}
+	return e.some(set), nil
+}
+
+// some are as many images of a set as were asked for, if it has more.
+func (e *evaluation) some(set *dataset.Set) *dataset.Set {
 	n := int(min(e.options.limit, uint(set.Len())))
 	if n == 0 || n == set.Len() {
-		return set, nil
+		return set
 	}
 	chosen := make([]int, n)
 	for i := range chosen {
 		chosen[i] = set.At(e.options.seed, uint64(i))
 	}
-	return set.Subset(chosen), nil
+	return set.Subset(chosen)
 }
 
 // outliers makes or opens the unusual images given as the i-th.
@@ -215,7 +301,41 @@ func (e *evaluation) outliers(name string, i uint64) (*dataset.Set, error) {
 		pixels, err := kind.Make(e.in.Len(), size.Height, size.Width, size.Channels, e.in.Pixels, &s)
 		return &dataset.Set{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels, Pixels: pixels}, err
 	}
+	if data, ok := strings.CutPrefix(name, "textures:"); ok {
+		return e.patches(name, data)
+	}
 	return e.open(name)
+}
+
+// patches cuts the pictures of a data set into images, and keeps some of all alike.
+func (e *evaluation) patches(name, data string) (*dataset.Set, error) {
+	size := e.in.Size()
+	set := &dataset.Set{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels}
+	bar := newProgress(e.stderr, "cutting "+data, "images", -1)
+	defer bar.Done()
+	var failed error
+	for img, err := range dataset.Images(e.ctx, data, dataset.Size{Channels: size.Channels}) {
+		if err != nil {
+			if e.ctx.Err() != nil || img.Name == "" {
+				return nil, err
+			}
+			fmt.Fprintln(e.stderr, "joule: warning: left out", oneLine(err.Error()))
+			failed = err
+			continue
+		}
+		patches, err := eval.Patches(img.Pixels, img.Height, img.Width, size.Height, size.Width, size.Channels)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range patches {
+			set.Pixels = append(set.Pixels, p...)
+		}
+		bar.Add(1)
+	}
+	if set.Len() == 0 {
+		return nil, fmt.Errorf("%s: no picture can be read: %w", data, failed)
+	}
+	return e.some(set), nil
 }
 
 // energies computes those of a set.
@@ -248,9 +368,65 @@ func printComparisons(w io.Writer, results []comparison) error {
 	in := results[0]
 	fmt.Fprintf(w, "usual: %s, %d images, mean energy %.4f\n\n", printable(in.In), in.NumIn, in.MeanIn)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "AUROC\tAUPR\tFPR95\timages\tmean energy\t  unusual")
+	if in.Intervals == nil {
+		fmt.Fprintln(t, "AUROC\tAUPR\tFPR95\timages\tmean energy\t  unusual")
+	} else {
+		fmt.Fprintln(t, "AUROC\t95% interval\tAUPR\tFPR95\t95% interval\timages\tmean energy\t  unusual")
+	}
 	for _, r := range results {
-		fmt.Fprintf(t, "%.4f\t%.4f\t%.4f\t%d\t%.4f\t  %s\n", r.AUROC, r.AUPR, r.FPR95, r.NumOut, r.MeanOut, printable(r.Out))
+		if i := r.Intervals; i == nil {
+			fmt.Fprintf(t, "%.4f\t%.4f\t%.4f", r.AUROC, r.AUPR, r.FPR95)
+		} else {
+			fmt.Fprintf(t, "%.4f\t%s\t%.4f\t%.4f\t%s", r.AUROC, ends(i.AUROC), r.AUPR, r.FPR95, ends(i.FPR95))
+		}
+		fmt.Fprintf(t, "\t%d\t%.4f\t  %s\n", r.NumOut, r.MeanOut, printable(r.Out))
 	}
 	return t.Flush()
+}
+
+func ends(i eval.Interval) string { return fmt.Sprintf("%.4f–%.4f", i[0], i[1]) }
+
+// printMarkdown prints a table for people to read elsewhere: it says what it is made of.
+func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []comparison) error {
+	var b strings.Builder
+	c := model.Config
+	fmt.Fprintf(&b, "Network %s, %d filters, %d parameters, trained on %s for %d iterations of %d images (seed %d). ", c.Network.Name,
+		c.Network.Filters, parameters(model), markdown(c.Data), model.Iterations, c.Optimiser.Batch, c.Seed)
+	fmt.Fprintf(&b, "Usual: %s, %d images.", markdown(results[0].In), results[0].NumIn)
+	figure := func(value float64, i *eval.Intervals, of func(*eval.Intervals) eval.Interval) string {
+		if i == nil {
+			return fmt.Sprintf("%.4f", value)
+		}
+		return fmt.Sprintf("%.4f (%s)", value, ends(of(i)))
+	}
+	if i := results[0].Intervals; i != nil {
+		fmt.Fprintf(&b, " In brackets: %.0f%% intervals by %d resamples of the images (seed %d).", 100*i.Level, i.Resamples, o.seed)
+	}
+	fmt.Fprint(&b, "\n\n| unusual | images | AUROC | AUPR | AUPR, usual | FPR95 |\n| --- | --: | --: | --: | --: | --: |\n")
+	for _, r := range results {
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s |\n", markdown(r.Out), r.NumOut,
+			figure(r.AUROC, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.AUROC }),
+			figure(r.AUPR, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.AUPR }),
+			figure(r.AUPRIn, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.AUPRIn }),
+			figure(r.FPR95, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.FPR95 }))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// markdown makes a name fit for a cell of a table: its folders left out, what Markdown would read as its own marked.
+func markdown(name string) string {
+	kind, path := "", name
+	if k, p, ok := strings.Cut(name, ":"); ok && k == "textures" {
+		kind, path = k+":", p
+	}
+	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(oneLine(kind + filepath.Base(path)))
+}
+
+// parameters counts the numbers a model has learnt.
+func parameters(model *run.Model) (n int) {
+	for _, values := range model.Params {
+		n += len(values)
+	}
+	return n
 }

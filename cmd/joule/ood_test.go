@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -22,9 +23,10 @@ func oodJSON(t *testing.T, result any, args ...string) {
 }
 
 func TestOOD(t *testing.T) {
-	model, histogram := newModel(t, expr.Shape{28, 28, 1}), filepath.Join(t.TempDir(), "energies.png")
+	model, pictures := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
+	histogram, roc := filepath.Join(pictures, "energies.png"), filepath.Join(pictures, "roc.png")
 	var one map[string]any
-	oodJSON(t, &one, model, "--out-of", "fashion-mnist", "--histogram", histogram, "--threads", "1")
+	oodJSON(t, &one, model, "--out-of", "fashion-mnist", "--histogram", histogram, "--roc", roc, "--threads", "1")
 	for _, key := range []string{"auroc", "aupr", "fpr95"} {
 		if v, ok := one[key].(float64); !ok || v < 0 || v > 1 {
 			t.Errorf("%s is %v", key, one[key])
@@ -35,13 +37,83 @@ func TestOOD(t *testing.T) {
 		t.Errorf("got %v", one)
 	}
 	decodePNG(t, histogram)
+	decodePNG(t, roc)
 
 	var again, explicit, other comparison
 	oodJSON(t, &again, model, "--out-of", "fashion-mnist", "--threads", "3")
 	oodJSON(t, &explicit, model, "--out-of", "fashion-mnist", "--in", "mnist")
 	oodJSON(t, &other, model, "--out-of", "fashion-mnist", "--seed", "2")
-	if again.AUROC != one["auroc"] || explicit != again || other.MeanIn == again.MeanIn {
+	if again.AUROC != one["auroc"] || !reflect.DeepEqual(explicit, again) || other.MeanIn == again.MeanIn {
 		t.Errorf("the same %+v, with --in %+v, of another seed %+v; before %v", again, explicit, other, one)
+	}
+}
+
+// Without --out-of there is something to compare with; with intervals, which hold the figures.
+func TestOODByDefault(t *testing.T) {
+	var results []comparison
+	oodJSON(t, &results, newModel(t, expr.Shape{28, 28, 1}), "-n", "60", "--resamples", "50")
+	if len(results) != 10 || results[0].Out != "fashion-mnist" {
+		t.Fatalf("compared with %d kinds: %+v", len(results), results)
+	}
+	for _, r := range results {
+		i := r.Intervals
+		if i == nil || i.Level != 0.95 || i.Resamples != 50 {
+			t.Fatalf("%s: intervals %+v", r.Out, i)
+		}
+		for _, f := range []struct {
+			value    float64
+			interval eval.Interval
+		}{{r.AUROC, i.AUROC}, {r.AUPR, i.AUPR}, {r.AUPRIn, i.AUPRIn}, {r.FPR95, i.FPR95}} {
+			if !(0 <= f.interval[0] && f.interval[0] <= f.value && f.value <= f.interval[1] && f.interval[1] <= 1) {
+				t.Errorf("%s: %v is not within %v", r.Out, f.value, f.interval)
+			}
+		}
+	}
+
+	// Photographs are compared with digits in colour.
+	results = nil
+	dir := t.TempDir()
+	for i := range 3 {
+		writePicture(t, filepath.Join(dir, string(rune('a'+i))+".png"), 32, i, false)
+	}
+	oodJSON(t, &results, newModel(t, expr.Shape{32, 32, 3}), "--in", dir, "-n", "3", "--resamples", "0")
+	if len(results) != 10 || results[0].Out != "mnist:test" || results[0].Intervals != nil {
+		t.Errorf("photographs: %+v", results)
+	}
+}
+
+// Patches of pictures larger than the model's images, unscaled; and lists with commas.
+func TestOODTextures(t *testing.T) {
+	model, dir := newModel(t, expr.Shape{28, 28, 1}), filepath.Join(t.TempDir(), "with,comma")
+	writePicture(t, filepath.Join(dir, "a.png"), 28*3+5, 1, true)
+	writePicture(t, filepath.Join(dir, "b.png"), 20, 2, true)
+	var results []comparison
+	oodJSON(t, &results, model, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--out-of", dir, "-n", "8", "--resamples", "0")
+	if len(results) != 3 || results[0].NumOut != 8 || results[1].Out != "noise" || results[2].Out != dir || results[2].NumOut != 2 {
+		t.Errorf("got %+v", results)
+	}
+	oodJSON(t, &results, model, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--resamples", "0")
+	if results[0].NumOut != 10 {
+		t.Errorf("%d patches of a picture of 3 by 3 and a small one", results[0].NumOut)
+	}
+}
+
+func TestOODMarkdown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a|b*_c")
+	writePicture(t, filepath.Join(dir, "a.png"), 28, 1, true)
+	out := mustJoule(t, "eval", "ood", newModel(t, expr.Shape{28, 28, 1}), "--out-of", dir, "--out-of", "noise", "-n", "50", "--markdown")
+	lines := strings.Split(out, "\n")
+	if len(lines) != 7 || !strings.HasPrefix(lines[0], "Network quick, 4 filters, ") || !strings.HasPrefix(lines[4], `| a\|b\*\_c | 1 | `) {
+		t.Fatalf("got\n%s", out)
+	}
+	for _, line := range lines[2:6] {
+		if n := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); n != 7 {
+			t.Errorf("%d bars in %s", n, line)
+		}
+	}
+	plain := mustJoule(t, "eval", "ood", newModel(t, expr.Shape{28, 28, 1}), "--out-of", "noise", "-n", "50", "--markdown", "--resamples", "0")
+	if strings.Contains(plain, "–") || strings.Contains(plain, "brackets") {
+		t.Errorf("no intervals were asked for:\n%s", plain)
 	}
 }
 
@@ -84,6 +156,10 @@ func TestOODRefuses(t *testing.T) {
 		{[]string{"--out-of", "niose"}, 1, "niose: no such file or folder"},
 		{append(out, "--in", dir+"/empty"), 1, "holds no pictures"},
 		{append(out, "--histogram", "a.jpg"), 2, ".png"},
+		{append(out, "--roc", "a.jpg"), 2, ".png"},
+		{append(out, "--resamples", "5"), 2, "10 to 1000000"},
+		{[]string{"--out-of", "textures:" + dir + "/empty"}, 1, "holds no pictures"},
+		{[]string{"--out-of", "textures:" + dir + "/missing"}, 1, "missing: no such file or folder"},
 		{append(out, "--histogram", dir+"/missing/a.png"), 1, "missing/a.png"},
 		{[]string{"--in", dir + "/one", "--out-of", "interpolation"}, 1, "at least 2 in-distribution images"},
 		{append(out, "extra"), 2, "accepts 1 arg"},
