@@ -3,6 +3,7 @@ package cpu
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,7 @@ type program struct {
 
 	phases       [3][]*unit
 	instructions [3][]instruction
+	sums         []bool // which instructions of the body sum over the batch: what only the last step of a chain does
 	arenaSize    [spaces]int
 	scratch      int
 	tables       map[tableKey][]int32
@@ -59,6 +61,9 @@ func (p *program) plan() {
 			in := p.instruction(u)
 			p.instructions[i] = append(p.instructions[i], in)
 			p.scratch = max(p.scratch, in.scratch)
+			if phase(i) == body {
+				p.sums = append(p.sums, u.nodes[0].batchReduction())
+			}
 		}
 	}
 	p.prologue = make([]float32, p.arenaSize[inPrologue])
@@ -79,6 +84,7 @@ type frame struct {
 	regs    [][]float32
 	rows    map[[2]int][]int32
 	tail    []int32
+	fed     []float32 // outputs on their way to be inputs
 }
 
 func (p *program) newFrame() *frame {
@@ -327,23 +333,23 @@ func (p *program) runTile(ctx context.Context, f *frame, first int, call engine.
 			copy(f.tileOf(n), call.Inputs[n.attr.Name][first*size:(first+f.images)*size])
 		}
 	}
-	for f.step = range max(call.Chain.Steps, 1) {
+	steps := max(call.Chain.Steps, 1)
+	for f.step = range steps {
 		if ctx.Err() != nil {
 			return false
 		}
 		if f.step > 0 {
-			for name, i := range call.Chain.Feedback {
-				in, out := p.graph.input(name), p.graph.outputs[i]
-				copy(f.tileOf(in)[:f.images*in.shape.Size()], f.tileOf(out))
-			}
+			p.feedBack(f, call.Chain.Feedback)
 		}
 		for name, values := range call.Chain.PerStep {
 			if in := p.graph.input(name); in != nil {
 				fill(f.tileOf(in)[:f.images], values[f.step])
 			}
 		}
-		for _, in := range p.instructions[body] {
-			in.run(f)
+		for i, in := range p.instructions[body] {
+			if !p.sums[i] || f.step == steps-1 {
+				in.run(f)
+			}
 		}
 	}
 	for i, n := range p.graph.outputs {
@@ -355,4 +361,29 @@ func (p *program) runTile(ctx context.Context, f *frame, first int, call engine.
 		}
 	}
 	return true
+}
+
+// feedBack makes outputs of a step inputs of the next: all at once, as an output may itself be an input that is to change.
+func (p *program) feedBack(f *frame, feedback map[string]int) {
+	f.fed = f.fed[:0]
+	for in, out := range p.fed(feedback) {
+		for image := range f.images {
+			f.fed = append(f.fed, f.at(out, image, in.shape.Size())...)
+		}
+	}
+	from := f.fed
+	for in := range p.fed(feedback) {
+		from = from[copy(f.tileOf(in)[:f.images*in.shape.Size()], from):]
+	}
+}
+
+// fed lists the inputs that outputs become, in a fixed order.
+func (p *program) fed(feedback map[string]int) iter.Seq2[*node, *node] {
+	return func(yield func(in, out *node) bool) {
+		for _, n := range p.graph.leaves {
+			if i, ok := feedback[n.attr.Name]; ok && n.op == expr.OpInput && !yield(n, p.graph.outputs[i]) {
+				return
+			}
+		}
+	}
 }

@@ -7,12 +7,29 @@ import (
 	"slices"
 
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/rng"
 )
 
 // Eval computes the outputs for a batch of images. values holds the numbers of every leaf by name, noise included: for a sample
 // value batch × height × width × channels, image after image, for a shared one its own size. The results are laid out likewise.
 // It is an error if an output is invalid, if a leaf has no value or one of the wrong size, or if leaves that differ have one name.
 func Eval(outputs []*expr.Value, batch int, values map[string][]float64) ([][]float64, error) {
+	return eval(outputs, batch, values, func([]float64) {})
+}
+
+// Shaken is Eval with a random relative error of up to ±e in every number of every intermediate result: what rounding can do to the
+// results of an engine of that precision. Equal seeds give equal errors.
+func Shaken(outputs []*expr.Value, batch int, values map[string][]float64, e float64, seed uint64) ([][]float64, error) {
+	s := rng.New(seed)
+	return eval(outputs, batch, values, func(result []float64) {
+		for i := range result {
+			result[i] *= 1 + e*float64(2*s.Float32()-1)
+		}
+	})
+}
+
+// eval has after see, and change, the numbers of each value once they are known.
+func eval(outputs []*expr.Value, batch int, values map[string][]float64, after func(result []float64)) ([][]float64, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("reference: a batch of %d images: want 1 or more", batch)
 	}
@@ -43,6 +60,7 @@ func Eval(outputs []*expr.Value, batch int, values map[string][]float64) ([][]fl
 			}
 			known[v] = each(op, v, batch, known)
 		}
+		after(known[v])
 	}
 	results := make([][]float64, len(outputs))
 	for i, v := range outputs {
