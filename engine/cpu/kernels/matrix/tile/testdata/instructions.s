@@ -1,0 +1,20 @@
+ldtilecfg (%rax)
+ldtilecfg 0x40(%r9)
+ldtilecfg (%r12)
+ldtilecfg (%r13)
+sttilecfg (%rsp)
+sttilecfg -0x1000(%rbp)
+tilerelease
+tilezero %tmm0
+tilezero %tmm7
+tileloadd (%rsi,%r8,1),%tmm4
+tileloadd 0x400(%r9,%r10,2),%tmm5
+tileloadd (%r13,%r10,1),%tmm5
+tileloadd 0x12345(%r13,%r12,8),%tmm6
+tileloadd (%rbp,%rbp,4),%tmm1
+tileloadd 0x7f(%rdx,%rcx,1),%tmm2
+tileloaddt1 -64(%rsp,%r15,1),%tmm6
+tilestored %tmm3,(%r13,%r12,1)
+tilestored %tmm0,0x40(%rdx,%r12,1)
+tdpbf16ps %tmm6,%tmm4,%tmm0
+tdpbf16ps %tmm7,%tmm5,%tmm3
