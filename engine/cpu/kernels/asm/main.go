@@ -1,12 +1,23 @@
 // Command asm writes the assembly of package kernels, once for AVX-512 and once for AVX2 with FMA, from one description of
-// each kernel. Run it with go generate in the package's directory. It is a module of its own, so that avo, the assembler
-// library it is written with, is no dependency of the project.
+// each kernel, and that of package matrix. Run it with go generate in those packages' directories. It is a module of its own, so
+// that avo, the assembler library it is written with, is no dependency of the project.
 package main
 
-import . "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+
+	. "github.com/mmcloughlin/avo/build"
+)
 
 func main() {
+	family := flag.String("family", "vector", "what to write: vector, or matrix for the matrix unit's")
+	flag.Parse()
 	ConstraintExpr("amd64")
+	if *family == "matrix" {
+		matrixUnit()
+		Generate()
+		return
+	}
 	for _, s := range []simd{avx512, avx2} {
 		pointwise(s)
 		reductions(s)

@@ -1,4 +1,4 @@
-package tile_test
+package amx_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix/tile"
+	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix/amx"
 )
 
 // What GNU as writes.
@@ -23,27 +23,27 @@ const (
 )
 
 // The same instructions, in the same order.
-var instructions = []tile.Instruction{
-	{Op: tile.LoadConfig, Base: rax},
-	{Op: tile.LoadConfig, Base: r9, Displacement: 0x40},
-	{Op: tile.LoadConfig, Base: r12},
-	{Op: tile.LoadConfig, Base: r13},
-	{Op: tile.StoreConfig, Base: rsp},
-	{Op: tile.StoreConfig, Base: rbp, Displacement: -0x1000},
-	{Op: tile.Release},
-	{Op: tile.Zero},
-	{Op: tile.Zero, Tile: 7},
-	{Op: tile.Load, Tile: 4, Base: rsi, Index: r8, Scale: 1},
-	{Op: tile.Load, Tile: 5, Base: r9, Index: r10, Scale: 2, Displacement: 0x400},
-	{Op: tile.Load, Tile: 5, Base: r13, Index: r10, Scale: 1},
-	{Op: tile.Load, Tile: 6, Base: r13, Index: r12, Scale: 8, Displacement: 0x12345},
-	{Op: tile.Load, Tile: 1, Base: rbp, Index: rbp, Scale: 4},
-	{Op: tile.Load, Tile: 2, Base: rdx, Index: rcx, Scale: 1, Displacement: 0x7f},
-	{Op: tile.LoadT1, Tile: 6, Base: rsp, Index: r15, Scale: 1, Displacement: -64},
-	{Op: tile.Store, Tile: 3, Base: r13, Index: r12, Scale: 1},
-	{Op: tile.Store, Tile: 0, Base: rdx, Index: r12, Scale: 1, Displacement: 0x40},
-	{Op: tile.DotBF16, Tile: 0, A: 4, B: 6},
-	{Op: tile.DotBF16, Tile: 3, A: 5, B: 7},
+var instructions = []amx.Instruction{
+	{Op: amx.LoadConfig, Base: rax},
+	{Op: amx.LoadConfig, Base: r9, Displacement: 0x40},
+	{Op: amx.LoadConfig, Base: r12},
+	{Op: amx.LoadConfig, Base: r13},
+	{Op: amx.StoreConfig, Base: rsp},
+	{Op: amx.StoreConfig, Base: rbp, Displacement: -0x1000},
+	{Op: amx.Release},
+	{Op: amx.Zero},
+	{Op: amx.Zero, Tile: 7},
+	{Op: amx.Load, Tile: 4, Base: rsi, Index: r8, Scale: 1},
+	{Op: amx.Load, Tile: 5, Base: r9, Index: r10, Scale: 2, Displacement: 0x400},
+	{Op: amx.Load, Tile: 5, Base: r13, Index: r10, Scale: 1},
+	{Op: amx.Load, Tile: 6, Base: r13, Index: r12, Scale: 8, Displacement: 0x12345},
+	{Op: amx.Load, Tile: 1, Base: rbp, Index: rbp, Scale: 4},
+	{Op: amx.Load, Tile: 2, Base: rdx, Index: rcx, Scale: 1, Displacement: 0x7f},
+	{Op: amx.LoadT1, Tile: 6, Base: rsp, Index: r15, Scale: 1, Displacement: -64},
+	{Op: amx.Store, Tile: 3, Base: r13, Index: r12, Scale: 1},
+	{Op: amx.Store, Tile: 0, Base: rdx, Index: r12, Scale: 1, Displacement: 0x40},
+	{Op: amx.DotBF16, Tile: 0, A: 4, B: 6},
+	{Op: amx.DotBF16, Tile: 3, A: 5, B: 7},
 }
 
 func TestAgainstGNU(t *testing.T) {
@@ -70,11 +70,11 @@ func TestAgainstGNU(t *testing.T) {
 func TestDecode(t *testing.T) {
 	for _, want := range instructions {
 		code := want.Encode()
-		got, n, ok := tile.Decode(append(code, 0x0f, 0x1f, 0, 0, 0))
+		got, n, ok := amx.Decode(append(code, 0x0f, 0x1f, 0, 0, 0))
 		if !ok || n != len(code) || got != want {
 			t.Errorf("% x: %+v, %d bytes, %v; want %+v", code, got, n, ok, want)
 		}
-		if _, _, ok := tile.Decode(code[:len(code)-1]); ok {
+		if _, _, ok := amx.Decode(code[:len(code)-1]); ok {
 			t.Errorf("% x without its last byte is read", code)
 		}
 	}
@@ -91,7 +91,7 @@ func TestDecode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i, _, ok := tile.Decode(append(code, make([]byte, 8)...)); ok {
+		if i, _, ok := amx.Decode(append(code, make([]byte, 8)...)); ok {
 			t.Errorf("%s is read as %v %+v", other, i.Op, i)
 		}
 	}
@@ -105,12 +105,12 @@ func TestDecodeRandom(t *testing.T) {
 		for i := 4; i < len(code); i++ {
 			code[i] = byte(r.Uint32())
 		}
-		i, n, ok := tile.Decode(code)
+		i, n, ok := amx.Decode(code)
 		if !ok {
 			continue
 		}
 		read++
-		if again, m, ok := tile.Decode(i.Encode()); !ok || again != i || m > n {
+		if again, m, ok := amx.Decode(i.Encode()); !ok || again != i || m > n {
 			t.Fatalf("% x: read as %+v, written and read again %+v", code[:n], i, again)
 		}
 	}
@@ -120,7 +120,7 @@ func TestDecodeRandom(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	c := tile.Config(16, 64)
+	c := amx.Config(16, 64)
 	if c[0] != 1 || c[1] != 0 || c[16] != 64 || c[17] != 0 || c[30] != 64 || c[32] != 0 || c[48] != 16 || c[55] != 16 || c[56] != 0 {
 		t.Errorf("% x", c)
 	}
@@ -155,7 +155,7 @@ func TestAddProduct(t *testing.T) {
 			b = append(b, bits(99), bits(99), bits(c.b[k]), bits(c.b[k+1]))
 		}
 		row := []float32{0, c.sum}
-		if tile.AddProduct(row, a, b); row[1] != c.want {
+		if amx.AddProduct(row, a, b); row[1] != c.want {
 			t.Errorf("%s: %g, want %g", c.name, row[1], c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package tile writes and reads the instructions of Intel's Advanced Matrix Extensions (AMX) that multiply bf16 numbers: Go's
+// Package amx writes and reads the instructions of Intel's Advanced Matrix Extensions (AMX) that multiply bf16 numbers: Go's
 // assembler does not know them, so the generator of the kernels writes them as bytes (Encode), and the emulator, on machines
 // without the unit, reads them (Decode).
 //
@@ -8,7 +8,7 @@
 //	C4  R̄ X̄ B̄ 00010  0 v̄v̄v̄v̄ 0 pp  opcode  ModRM  [SIB  displacement]
 //
 // where a bar means that the bits are inverted. The prefix pp tells apart instructions of one opcode.
-package tile
+package amx
 
 import (
 	"encoding/binary"
@@ -80,7 +80,7 @@ const (
 func (i Instruction) Encode() []byte {
 	o := operations[i.Op]
 	if i.Tile >= tiles || i.A >= tiles || i.B >= tiles || i.Base > 15 || i.Index > 15 {
-		panic(fmt.Sprintf("tile: no such register in %v %+v", i.Op, i))
+		panic(fmt.Sprintf("amx: no such register in %v %+v", i.Op, i))
 	}
 	var b, x byte // high bits of base and index
 	vvvv := byte(0)
@@ -107,7 +107,7 @@ func (i Instruction) Encode() []byte {
 		switch {
 		case o.form == rows:
 			if i.Index == stack {
-				panic("tile: RSP cannot be the distance of a tile's rows")
+				panic("amx: RSP cannot be the distance of a tile's rows")
 			}
 			x = byte(i.Index) >> 3
 			operands = []byte{mod | reg | 4, scaleBits(i.Scale)<<6 | byte(i.Index)&7<<3 | low}
@@ -128,7 +128,7 @@ func scaleBits(scale uint8) byte {
 			return bits
 		}
 	}
-	panic(fmt.Sprintf("tile: a scale of %d", scale))
+	panic(fmt.Sprintf("amx: a scale of %d", scale))
 }
 
 // Decode reads one instruction and its length from the beginning of code; ok tells whether there is one of this package.
@@ -191,7 +191,7 @@ func Decode(code []byte) (i Instruction, length int, ok bool) {
 // Config is the memory operand of LDTILECFG for eight tiles of the given rows and bytes a row.
 func Config(rows, bytes int) (config [64]byte) {
 	if rows > 16 || bytes > 64 {
-		panic("tile: a tile is at most 16 rows of 64 bytes")
+		panic("amx: a tile is at most 16 rows of 64 bytes")
 	}
 	config[0] = 1 // palette
 	for t := range tiles {

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package matrix
+
+func native() *Unit { return nil }
