@@ -84,7 +84,7 @@ func (l *records) reopen(iteration int64) error {
 	}
 	var err error
 	if l.metrics, err = metrics.Open(l.dir.file(metricsFile), int(iteration)); err != nil {
-		return err
+		return fmt.Errorf("%w (restore the file, or move it away to go on without the numbers so far)", err)
 	}
 	now := time.Now()
 	file, err := os.OpenFile(l.dir.file(tensorboard.FileName(now)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

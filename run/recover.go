@@ -64,7 +64,7 @@ func (r *runner) recover(reason error) error {
 	memory.BackTo = found.iteration + 1
 	t.Attempt, t.RateScale, r.recovery = attempt, scale, memory
 	r.options.Log.Warn("training went wrong, going back", "reason", reason, "iteration", failed, "back_to", t.Iteration,
-		"failures", memory.Failures, "learning_rate", scale*r.config.Optimiser.LearningRate)
+		"failures", memory.Failures, "learning_rate", fmt.Sprintf("%.3g", scale*r.config.Optimiser.LearningRate))
 	if err := r.saveModel(); err != nil {
 		return err
 	}

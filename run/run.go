@@ -226,7 +226,10 @@ func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
 	if err == nil {
 		err = r.saveStop()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, cd.ErrDiverged): // and would again
+		return stopped, err
+	case err != nil:
 		return stopped, fmt.Errorf("%w (continue from the last checkpoint with joule train --resume --out %s)", err, r.dir.path)
 	}
 	stopped.Iteration = r.trainer.Iteration
@@ -252,7 +255,7 @@ func readConfig(path string) (Config, error) {
 	}
 	defer file.Close()
 	if err := settings.Read(file, &c); err != nil {
-		return c, fmt.Errorf("%s: %w", path, err)
+		return c, fmt.Errorf("%s: damaged, restore it: %w", path, err)
 	}
 	return c, nil
 }

@@ -106,7 +106,7 @@ func (r *runner) decode(c *checkpoint.Checkpoint) error {
 		return err
 	}
 	if _, err := t.Buffer.ReadFrom(bytes.NewReader(buffer)); err != nil {
-		return fmt.Errorf("%s: %w", c.Path, err)
+		return fmt.Errorf("%s: %w: restore the configuration", c.Path, err)
 	}
 	t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery = head.Iteration, head.Attempt, head.RateScale, head.AdamUpdates, head.Recovery
 	return nil
