@@ -208,7 +208,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	defer r.log.close()
 	if r.trainer.Iteration == 0 { // a state to go back to, and a first sign of a full disk
 		if err := r.saveCheckpoint(); err != nil {
-			return Result{}, err
+			return Result{}, r.resumable(err)
 		}
 	} else {
 		r.options.Log.Info("resumed", "iteration", r.trainer.Iteration)
@@ -230,7 +230,7 @@ func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
 	case errors.Is(err, cd.ErrDiverged): // and would again
 		return stopped, err
 	case err != nil:
-		return stopped, fmt.Errorf("%w (continue from the last checkpoint with joule train --resume --out %s)", err, r.dir.path)
+		return stopped, r.resumable(err)
 	}
 	stopped.Iteration = r.trainer.Iteration
 	if interrupted {
@@ -241,6 +241,11 @@ func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
 		return stopped, nil
 	}
 	return result, err
+}
+
+// resumable says how to go on once what stopped the run is put right.
+func (r *runner) resumable(err error) error {
+	return fmt.Errorf("%w (continue from the last checkpoint with joule train --resume --out %s)", err, r.dir.path)
 }
 
 func writeConfig(path string, c *Config) error {
