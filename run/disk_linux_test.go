@@ -67,3 +67,23 @@ func TestFullDisk(t *testing.T) {
 		})
 	}
 }
+
+func TestReadOnlyDisk(t *testing.T) {
+	disk := smallDisk(t)
+	dir := t.TempDir()
+	c := config(t, stripes(t, dir, 60, 1))
+	at := filepath.Join(disk, "run")
+	interrupted(t, at, c, 10)
+	before := kept(t, disk)
+	if err := syscall.Mount("", disk, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, err := run.Start(t.Context(), filepath.Join(disk, "other"), c, run.Options{})
+	checkLine(t, err, filepath.Join(disk, "other"), "--out", "read-only")
+	_, err = run.Resume(t.Context(), at, nil, run.Options{})
+	checkLine(t, err, at, "cannot write", "read-only")
+	sameRun(t, "after refusals", kept(t, disk), before)
+	if m, err := run.OpenModel(at); err != nil || m.Iterations != 10 {
+		t.Errorf("the model of a run on a read-only disk: %v", err)
+	}
+}

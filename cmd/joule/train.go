@@ -167,11 +167,16 @@ func trainConfig(o trainOptions, given func(string) bool, limits *run.Limits) (r
 func freeName(name string) string {
 	free := name
 	for n := 2; ; n++ {
-		if _, err := os.Lstat(free); err != nil {
+		if !exists(free) {
 			return free
 		}
 		free = fmt.Sprintf("%s-%d", name, n)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // learnt are the last lines: what came of the run, where to look, and what to try next.
@@ -184,17 +189,21 @@ func learnt(r run.Result) string {
 	case d.AUROC < 0.9:
 		verdict = "it begins to tell them apart"
 	}
+	onTheWay := ""
+	if samples := filepath.Join(r.Dir, "samples"); exists(samples) {
+		onTheWay = "; on the way: " + samples
+	}
 	return fmt.Sprintf(`
 After %d iterations the model is in %s.
 Energies of images it has not seen: %s %.3g, %s %.3g (median); %s (AUROC %.4f; chance is 0.5, perfect 1).
-Samples from noise: %s; on the way: %s
+Samples from noise: %s%s
 
 Try next:
   joule sample %s -n 100 -o grid.png --gif chains.gif
   joule eval ood %s --in %s --out-of %s
   joule train --resume --out %s --iterations %d
 `, r.Iteration, r.Model, r.Data, d.MedianIn, r.Outliers, d.MedianOut, verdict, d.AUROC,
-		r.Samples, filepath.Join(r.Dir, "samples"), dir, dir, shellWord(r.Data), r.Outliers, dir, 2*r.Iteration)
+		r.Samples, onTheWay, dir, dir, shellWord(r.Data), r.Outliers, dir, 2*r.Iteration)
 }
 
 // shellWord quotes a word for a POSIX shell if need be.
