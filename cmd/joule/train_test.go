@@ -138,6 +138,7 @@ func TestPrintConfig(t *testing.T) {
 
 func TestTrainRefuses(t *testing.T) {
 	dir := t.TempDir()
+	t.Chdir(dir)
 	nowhere, file := filepath.Join(dir, "nowhere"), filepath.Join(dir, "file")
 	writeFile(t, file, []byte("no picture"))
 	pictureless := filepath.Join(dir, "pictureless")
@@ -155,7 +156,7 @@ func TestTrainRefuses(t *testing.T) {
 		{[]string{"train", "--set", "network.image=2,2,1"}, 2, "larger images than 2×2"},
 		{[]string{"train", "--set", "network.image=28,28,4"}, 2, "1 or 3 channels"},
 		{[]string{"train", "--set", "network.filters=0,5"}, 2, "want an integer"},
-		{[]string{"train", "--set", "network.attention=true"}, 2, "no place for attention"},
+		{[]string{"train", "--set", "network.norm=batch"}, 2, `no norm "batch": want`},
 		{[]string{"train", "--set", "loss.entropy_after=10000"}, 2, "loss.entropy_after"},
 		{[]string{"train", "--set", "sampler.kind=hmc"}, 2, "sampler.step_size is 100: with hmc"},
 		{[]string{"train", "--iterations", "-1"}, 2, "limits.iterations"},
@@ -168,6 +169,9 @@ func TestTrainRefuses(t *testing.T) {
 		{[]string{"train", "--resume", "--out", nowhere}, 1, nowhere + ": no run to resume"},
 		{[]string{"train", "--resume", "--out", pictureless}, 1, pictureless + ": no run to resume"},
 	} {
+		if !slices.Contains(r.args, "--resume") {
+			r.args = append(r.args, "--data", nowhere) // what is not refused ends here
+		}
 		r.check(t)
 	}
 	// These are noticed once the command is at work, which its log tells.
