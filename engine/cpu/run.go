@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -126,10 +128,7 @@ func (f *frame) repeatLast(offsets []int32, n int) []int32 {
 }
 
 func (p *program) Bind(params map[string][]float32) error {
-	for _, n := range p.graph.leaves {
-		if n.op != expr.OpParam {
-			continue
-		}
+	for _, n := range p.params() {
 		values, ok := params[n.attr.Name]
 		if !ok {
 			return fmt.Errorf("cpu: no value for parameter %q", n.attr.Name)
@@ -137,10 +136,16 @@ func (p *program) Bind(params map[string][]float32) error {
 		if len(values) != n.shape.Size() {
 			return fmt.Errorf("cpu: parameter %q has %d values, its shape %v takes %d", n.attr.Name, len(values), n.shape, n.shape.Size())
 		}
-		copy(p.prologue[n.place.offset:], values)
+	}
+	for _, n := range p.params() {
+		copy(p.prologue[n.place.offset:], params[n.attr.Name])
 	}
 	p.bound, p.batchSize = true, 0
 	return nil
+}
+
+func (p *program) params() []*node {
+	return slices.DeleteFunc(slices.Clone(p.graph.leaves), func(n *node) bool { return n.op != expr.OpParam })
 }
 
 // prepare runs the prologue, if it has not run for these parameters and this batch size.
@@ -181,8 +186,8 @@ func (p *program) check(call engine.Call) error {
 	if !p.bound {
 		return fmt.Errorf("cpu: Run before Bind")
 	}
-	if call.Batch < 1 {
-		return fmt.Errorf("cpu: a batch of %d images", call.Batch)
+	if call.Batch < 1 || call.Batch > math.MaxInt32 {
+		return fmt.Errorf("cpu: a batch of %d images: want 1 or more, and fewer than 2³¹", call.Batch)
 	}
 	steps := max(call.Chain.Steps, 1)
 	for _, n := range p.graph.leaves {

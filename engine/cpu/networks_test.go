@@ -1,0 +1,118 @@
+package cpu_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/mcmc"
+)
+
+// TestNetworks computes everything that training needs of the networks, in all their variants and on small images of odd sizes, as
+// the reference does: energies, the score, a Langevin step, and the gradient of each term of the loss.
+func TestNetworks(t *testing.T) {
+	type variant struct {
+		what, network string
+		options       energy.Options
+	}
+	variants := []variant{
+		{"quick", "quick", energy.Options{Filters: 5, Image: shape{14, 11, 1}}},
+		{"all parts", "cifar10", energy.Options{Filters: 4, Image: shape{18, 17, 3}, MultiScale: true, Attention: true, Classes: 3}},
+		{"layer norm", "cifar10", energy.Options{Filters: 4, Image: shape{9, 11, 3}, Attention: true, Norm: energy.LayerNorm}},
+		{"no norm, spectral kernels", "mnist", energy.Options{Filters: 6, Image: shape{9, 10, 1}, Norm: energy.NoNorm, Kernel: energy.SpectralKernel}},
+		{"plain kernels", "celeba128", energy.Options{Filters: 4, Image: shape{33, 35, 3}, Kernel: energy.PlainKernel}},
+	}
+	if !long() {
+		variants = variants[:4]
+	}
+	for _, v := range variants {
+		t.Run(v.what, func(t *testing.T) {
+			model, err := energy.New(v.network, v.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkMethod(t, model)
+		})
+	}
+	t.Run("group norm above 128 channels", func(t *testing.T) {
+		checkMethod(t, &energy.Energy{Image: shape{2, 2, 1}, Build: func(p *energy.Params, x, label *expr.Value) []*expr.Value {
+			h := expr.Swish(energy.Conv(p, "conv", x, 160, energy.PlainKernel), 0)
+			return []*expr.Value{energy.Head(p, "head", energy.Residual(p, "block", h, label, energy.ReferenceNorm, energy.StandardisedKernel))}
+		}})
+	})
+}
+
+func checkMethod(t *testing.T, model *energy.Energy) {
+	quantities := method(t, model)
+	var outputs []*expr.Value
+	for _, q := range quantities {
+		outputs = append(outputs, q.values...)
+	}
+	const batch = 3
+	n := random(1, batch, outputs...)
+	for i := range n["x_hat"] { // images are in [0, 1]
+		n["x_pos"][i], n["x_hat"][i] = n["x_pos"][i]/2+0.5, n["x_hat"][i]/2+0.5
+	}
+	want := eval(t, batch, n.wide(), outputs...)
+	for name, e := range engines() {
+		got, at := compute(t, e, batch, n, outputs...), 0
+		for _, q := range quantities {
+			off, size := 0.0, 0.0 // squared norms
+			for range q.values {
+				for i, w := range want[at] {
+					off, size = off+(float64(got[at][i])-w)*(float64(got[at][i])-w), size+w*w
+				}
+				at++
+			}
+			if !(math.Sqrt(off) <= q.tolerance*math.Sqrt(size)) || size == 0 {
+				t.Errorf("%s, %s: off by %.2g of %.2g", q.name, name, math.Sqrt(off), math.Sqrt(size))
+			}
+		}
+	}
+}
+
+// quantity is a vector in parts.
+type quantity struct {
+	name      string
+	tolerance float64 // of its norm, relative
+	values    []*expr.Value
+}
+
+// method is everything that training needs of a model, with the errors that float32 may make: 10⁻⁵ in energies, scores and steps,
+// 10⁻⁴ in gradients, three times that through second derivatives.
+func method(t *testing.T, model *energy.Energy) []quantity {
+	params, err := model.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var label *expr.Value
+	if model.Classes > 0 {
+		label = expr.Input("label", shape{1, 1, model.Classes})
+	}
+	energies := func(p *energy.Params, x *expr.Value) []*expr.Value { return model.Build(p, x, label) }
+	sum := func(x *expr.Value) *expr.Value { return energy.Sum(energies(params, x)) }
+
+	xhat := expr.Input("x_hat", model.Image)
+	positive, negative := energies(params, expr.Input("x_pos", model.Image)), energies(params, xhat)
+	xkl := mcmc.GradientStep(sum, xhat, 0.3)
+	references := expr.Param("references", shape{4, model.Image[0] * model.Image[1], model.Image[2]})
+	contrastive := expr.Add(cd.Contrastive(positive, negative), cd.Magnitude(positive, negative))
+	optimisation := cd.Optimisation(energies(params.Frozen(), xkl))
+	entropy := cd.Entropy(xkl, references, 2)
+
+	var leaves []*expr.Value
+	for _, s := range params.Specs() {
+		leaves = append(leaves, params.Get(s.Name, s.Shape, s.Init))
+	}
+	return []quantity{
+		{"energies", 1e-5, positive},
+		{"score", 1e-5, expr.Grad(sum(xhat), xhat)},
+		{"end of a step", 1e-5, []*expr.Value{xkl}},
+		{"losses", 1e-5, []*expr.Value{contrastive, optimisation, entropy}},
+		{"gradient of L_cd + L_reg", 1e-4, expr.Grad(contrastive, leaves...)},
+		{"gradient of L_opt", 3e-4, expr.Grad(optimisation, leaves...)},
+		{"gradient of L_ent", 3e-4, expr.Grad(entropy, leaves...)},
+	}
+}
