@@ -29,6 +29,7 @@ var commands = []func() *cobra.Command{
 	newSampleCommand,
 	newScoreCommand,
 	newEvalCommand,
+	newAblateCommand,
 	newConformCommand,
 	newBenchCommand,
 	newDoctorCommand,

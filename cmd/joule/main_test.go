@@ -130,7 +130,7 @@ func names(t *testing.T, dir string) (names []string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"eval"}, {"eval", "ood", "--help"}, {"sample", "--help"}, {"score", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"eval"}, {"eval", "ood", "--help"}, {"sample", "--help"}, {"ablate", "--help"}, {"score", "--help"}} {
 		out := mustJoule(t, args...)
 		if !strings.Contains(out, "Examples:") || !strings.Contains(out, "joule ") {
 			t.Errorf("joule %s: no examples in\n%s", strings.Join(args, " "), out)
