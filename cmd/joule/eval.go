@@ -7,6 +7,7 @@ import "github.com/spf13/cobra"
 // evalCommands make the subcommands, in the order of the help.
 var evalCommands = []func() *cobra.Command{
 	newOODCommand,
+	newQualityCommand,
 }
 
 func newEvalCommand() *cobra.Command {

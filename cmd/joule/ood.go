@@ -251,11 +251,20 @@ func (e *evaluation) open(name string) (*dataset.Set, error) {
 }
 
 func (e *evaluation) read(name string) (*dataset.Set, error) {
+	set, err := readSet(e.ctx, e.stderr, name, e.model.Config.ImageSize())
+	if err != nil {
+		return nil, err
+	}
+	return e.some(set), nil
+}
+
+// readSet reads a data set with progress, and warns of what was left out or changed.
+func readSet(ctx context.Context, stderr io.Writer, name string, size dataset.Size) (*dataset.Set, error) {
 	var bar *progress
 	var last int
-	set, err := dataset.Open(e.ctx, name, e.model.Config.ImageSize(), dataset.WithProgress(func(done, total int) {
+	set, err := dataset.Open(ctx, name, size, dataset.WithProgress(func(done, total int) {
 		if bar == nil {
-			bar = newProgress(e.stderr, "reading "+name, "images", int64(total))
+			bar = newProgress(stderr, "reading "+name, "images", int64(total))
 		}
 		bar.Add(int64(done - last))
 		last = done
@@ -267,14 +276,14 @@ func (e *evaluation) read(name string) (*dataset.Set, error) {
 		return nil, err
 	}
 	if n := len(set.Skipped); n > 0 {
-		fmt.Fprintf(e.stderr, "joule: warning: %s: %d of %d images are left out: %s: %s\n", oneLine(name), n, n+set.Len(),
+		fmt.Fprintf(stderr, "joule: warning: %s: %d of %d images are left out: %s: %s\n", oneLine(name), n, n+set.Len(),
 			oneLine(set.Skipped[0].Name), oneLine(set.Skipped[0].Err.Error()))
 	}
 	if set.Resized {
 		size := set.Size()
-		fmt.Fprintf(e.stderr, "joule: warning: %s: images were scaled or cropped to %dx%d\n", oneLine(name), size.Height, size.Width)
+		fmt.Fprintf(stderr, "joule: warning: %s: images were scaled or cropped to %dx%d\n", oneLine(name), size.Height, size.Width)
 	}
-	return e.some(set), nil
+	return set, nil
 }
 
 // some are as many images of a set as were asked for, if it has more.
@@ -283,9 +292,14 @@ func (e *evaluation) some(set *dataset.Set) *dataset.Set {
 	if n == 0 || n == set.Len() {
 		return set
 	}
+	return drawn(set, n, e.options.seed)
+}
+
+// drawn are n images of a set in an order chosen by seed.
+func drawn(set *dataset.Set, n int, seed uint64) *dataset.Set {
 	chosen := make([]int, n)
 	for i := range chosen {
-		chosen[i] = set.At(e.options.seed, uint64(i))
+		chosen[i] = set.At(seed, uint64(i))
 	}
 	return set.Subset(chosen)
 }

@@ -28,10 +28,9 @@ import (
 type FID struct {
 	Value float64 `json:"value"`
 
-	// Interval is what 95% of repetitions with as many other images would give; Extrapolated is the value less its bias: what images
-	// without end would give. Both are nil where the features are many or the images few.
-	Interval     *Interval `json:"interval,omitempty"`
-	Extrapolated *float64  `json:"extrapolated,omitempty"`
+	// Extrapolated is the value less its bias, what images without end would give. It is nil where the features are many or the
+	// images few.
+	Extrapolated *Estimate `json:"extrapolated,omitempty"`
 }
 
 const (
@@ -70,7 +69,7 @@ func MeasureFID(samples, data Features) (FID, error) {
 		extrapolated -= float64(groups-1) * (mean - f.Value)
 		variance += v
 	}
-	f.Extrapolated, f.Interval = &extrapolated, normal(f.Value, math.Sqrt(variance))
+	f.Extrapolated = &Estimate{extrapolated, normal(extrapolated, math.Sqrt(variance))}
 	return f, nil
 }
 

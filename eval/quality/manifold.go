@@ -24,20 +24,14 @@ import (
 // Neighbours is the customary k.
 const Neighbours = 5
 
-// A Share is a figure with its interval.
-type Share struct {
-	Value    float64   `json:"value"`
-	Interval *Interval `json:"interval"`
-}
-
 // Manifold says how samples and data overlap: 1 is best; density may exceed it.
 type Manifold struct {
-	Precision  Share `json:"precision"`
-	Recall     Share `json:"recall"`
-	Density    Share `json:"density"`
-	Coverage   Share `json:"coverage"`
-	Neighbours int   `json:"neighbours"` // k
-	Images     int   `json:"images"`     // of samples, and of data
+	Precision  Estimate `json:"precision"`
+	Recall     Estimate `json:"recall"`
+	Density    Estimate `json:"density"`
+	Coverage   Estimate `json:"coverage"`
+	Neighbours int      `json:"neighbours"` // k
+	Images     int      `json:"images"`     // of samples, and of data
 }
 
 // MeasureManifold compares the first images of samples and data, as many as the fewer of the two, more than k.
@@ -83,13 +77,13 @@ func manifold(ctx context.Context, samples, data Features, k int) (Manifold, err
 		squares += (b/float64(k) - mean) * (b/float64(k) - mean)
 	}
 	count := float64(len(balls))
-	m.Density = Share{mean, normal(mean, math.Sqrt(squares/(count-1)/count))}
+	m.Density = Estimate{mean, normal(mean, math.Sqrt(squares/(count-1)/count))}
 	m.Precision, m.Recall, m.Coverage = share(precise), share(recalled), share(covered)
 	return m, err
 }
 
 // share is the share of what is true, with Wilson's interval.
-func share(is []bool) Share {
+func share(is []bool) Estimate {
 	n, count := float64(len(is)), 0.0
 	for _, b := range is {
 		if b {
@@ -99,7 +93,7 @@ func share(is []bool) Share {
 	const z2 = 1.959963984540054 * 1.959963984540054
 	p := count / n
 	centre, half := (count+z2/2)/(n+z2), math.Sqrt(z2)/(n+z2)*math.Sqrt(n*p*(1-p)+z2/4)
-	return Share{p, &Interval{max(0, centre-half), min(1, centre+half)}}
+	return Estimate{p, &Interval{max(0, centre-half), min(1, centre+half)}}
 }
 
 // radii are the squared distances of each row to its k-th nearest other.

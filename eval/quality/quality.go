@@ -65,6 +65,12 @@ func normal(value, standardError float64) *Interval {
 	return &Interval{value - z*standardError, value + z*standardError}
 }
 
+// An Estimate is a figure with its interval.
+type Estimate struct {
+	Value    float64   `json:"value"`
+	Interval *Interval `json:"interval"`
+}
+
 // A Report holds every figure of one comparison.
 type Report struct {
 	Network        string         `json:"network"`

@@ -1,0 +1,295 @@
+package main
+
+// joule eval quality: how near samples are to data.
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/eval/features"
+	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/eval/quality"
+	"github.com/joule-ebm/joule/run"
+)
+
+type qualityOptions struct {
+	n        uint
+	samples  string
+	data     string
+	dataN    uint
+	features string
+	steps    uint
+	seed     uint64
+	floor    bool
+	threads  uint
+	json     bool
+}
+
+func newQualityCommand() *cobra.Command {
+	var o qualityOptions
+	cmd := &cobra.Command{
+		Use:   "quality [RUN]",
+		Short: "Measure how near the samples of a model are to data",
+		Long: `Generate images from a trained model as joule sample does, or take those of --samples, and compare
+them with data by the features that a network sees in them: RUN is a run directory or a
+model.safetensors file.
+
+  FID        Fréchet distance: 0 is alike. Biased upwards with few images; "extrapolated" is without
+  KID        kernel distance (MMD²): 0 is alike. Unbiased, so that it may be negative
+  IS         Inception Score: how surely and evenly the samples are told apart; at most the classes
+  precision  share of samples among the data       density   the same, robust; about 1 is alike
+  recall     share of data among the samples       coverage  the same, robust; 1 is best
+
+The features are those of
+  digits     a classifier that Joule has trained on MNIST, for grey images of 28x28
+
+Figures compare only if made with the same features, data and numbers of images. For a scale, the
+same is done with real images of the training split in place of samples ("real").`,
+		Example: `  joule eval quality RUN
+  joule eval quality RUN -n 5000 --data mnist:test --json
+  joule eval quality --samples images/ --data mnist:test`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return measureQuality(cmd, args, o) },
+	}
+	f := cmd.Flags()
+	f.UintVarP(&o.n, "number", "n", 1000, "samples to generate, or most to take of --samples")
+	f.StringVar(&o.samples, "samples", "", "images to take in place of generating some, a `data` set: a folder of pictures, say")
+	f.StringVar(&o.data, "data", "", "images to compare with, a `data` set (default the test split of the run's own)")
+	f.UintVar(&o.dataN, "data-number", 10_000, "most images to take of the data, chosen by --seed; 0 takes all")
+	f.StringVar(&o.features, "features", "", "`network` that describes the images (default digits)")
+	f.UintVar(&o.steps, "steps", 0, "steps of a chain in all (default as for joule sample)")
+	f.Uint64Var(&o.seed, "seed", 1, "of the samples and of the choice of images")
+	f.BoolVar(&o.floor, "real", true, "also measure real images in place of samples, if the data have a training split")
+	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	f.BoolVar(&o.json, "json", false, "print an object with fid, kid, inception_score, manifold and more")
+	return cmd
+}
+
+// qualityReport is what --json prints.
+type qualityReport struct {
+	Samples string `json:"samples_from"`
+	Steps   int    `json:"steps,omitempty"` // of each chain
+	Data    string `json:"data_from"`
+	quality.Report
+	Real *realReport `json:"real,omitempty"`
+}
+
+// realReport is of real images in place of samples.
+type realReport struct {
+	From string `json:"samples_from"`
+	quality.Report
+}
+
+func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) error {
+	switch {
+	case o.n < 20 || max(o.n, o.dataN, o.steps) > math.MaxInt32:
+		return usageErrorf("--number is %d, --data-number %d and --steps %d: want at least 20 samples, and at most %d of anything", o.n, o.dataN, o.steps,
+			math.MaxInt32)
+	case len(args) == 0 && (o.samples == "" || o.data == ""):
+		return usageErrorf("without RUN, name both --samples and --data")
+	}
+	q := &qualityRun{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), options: o}
+	var err error
+	if len(args) == 1 {
+		if q.model, err = run.OpenModel(args[0]); err != nil {
+			return err
+		}
+	}
+	data, err := q.openData()
+	if err != nil {
+		return err
+	}
+	if q.net, err = newNetwork(o, data); err != nil {
+		return err
+	}
+	report := qualityReport{Samples: o.samples, Data: data.Name}
+	samples := &dataset.Set{Height: data.Height, Width: data.Width, Channels: data.Channels}
+	if o.samples != "" {
+		if samples, err = q.open(o.samples, data.Size(), o.n); err != nil {
+			return err
+		}
+	} else if samples.Pixels, report.Steps, err = q.generate(cmd, args[0]); err != nil {
+		return err
+	}
+	if o.samples == "" {
+		report.Samples, samples.Name = args[0], "samples"
+	}
+	described, err := q.describe(data)
+	if err != nil {
+		return err
+	}
+	if report.Report, err = q.measure(samples, described); err != nil {
+		return err
+	}
+	if real := q.openReal(data); real != nil && o.floor {
+		report.Real = &realReport{From: real.Name}
+		if report.Real.Report, err = q.measure(real, described); err != nil {
+			return err
+		}
+		report.Real.Warnings = nil // those of the samples
+	}
+	if o.json {
+		encoder := json.NewEncoder(cmd.OutOrStdout())
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(report)
+	}
+	return printQuality(cmd.OutOrStdout(), report)
+}
+
+// newNetwork makes the network that describes the images.
+func newNetwork(o qualityOptions, data *dataset.Set) (features.Network, error) {
+	if o.features != "" && o.features != "digits" {
+		return nil, usageErrorf("--features is %q: want digits", o.features)
+	}
+	net, err := digits.New(&cpu.Engine{Threads: int(o.threads)})
+	if err == nil {
+		err = net.Takes(data.Size())
+	}
+	return net, err
+}
+
+// qualityRun holds what the parts of the command share.
+type qualityRun struct {
+	ctx     context.Context
+	stderr  io.Writer
+	options qualityOptions
+	model   *run.Model // nil without RUN
+	net     features.Network
+}
+
+// open reads at most n images of a data set, in an order chosen by the seed; 0 takes all.
+func (q *qualityRun) open(name string, size dataset.Size, n uint) (*dataset.Set, error) {
+	set, err := readSet(q.ctx, q.stderr, name, size)
+	if err != nil {
+		return nil, err
+	}
+	if all := uint(set.Len()); n == 0 || n > all {
+		n = all
+	}
+	return drawn(set, int(n), q.options.seed), nil
+}
+
+// openData opens the images to compare with.
+func (q *qualityRun) openData() (*dataset.Set, error) {
+	var size dataset.Size
+	if q.model != nil {
+		size = q.model.Config.ImageSize()
+	}
+	if q.options.data != "" {
+		return q.open(q.options.data, size, q.options.dataN)
+	}
+	name := q.model.Config.Data
+	set, err := q.open(testSplit(strings.TrimSuffix(name, ":train")), size, q.options.dataN)
+	if err != nil {
+		return nil, fmt.Errorf("the model was trained on %s, which has no test split; name images to compare with by --data: %w", name, err)
+	}
+	return set, nil
+}
+
+// openReal opens images of the training split of the data, if it has one that is not the data itself.
+func (q *qualityRun) openReal(data *dataset.Set) *dataset.Set {
+	base := strings.TrimSuffix(data.Name, ":test")
+	if base == data.Name {
+		return nil
+	}
+	set, err := q.open(base+":train", data.Size(), q.options.n)
+	if err != nil {
+		return nil
+	}
+	return set
+}
+
+// generate makes samples as joule sample does.
+func (q *qualityRun) generate(cmd *cobra.Command, path string) (pixels []uint8, steps int, err error) {
+	choices, err := chooseLabels(q.model, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	o := sampleOptions{n: q.options.n, seed: q.options.seed, steps: q.options.steps, threads: q.options.threads}
+	g := generation(q.model, o)
+	s := &samples{options: o, shape: q.model.Energy.Image, period: len(choices)}
+	err = s.generate(cmd, q.model, g, choices)
+	return s.pixels, g.Steps, err
+}
+
+func (q *qualityRun) describe(set *dataset.Set) (features.Description, error) {
+	bar := newProgress(q.stderr, "describing "+set.Name, "images", int64(set.Len()))
+	defer bar.Done()
+	return features.Describe(q.ctx, q.net, set, func(n int) { bar.Add(int64(n)) })
+}
+
+func (q *qualityRun) measure(samples *dataset.Set, data features.Description) (quality.Report, error) {
+	described, err := q.describe(samples)
+	if err != nil {
+		return quality.Report{}, err
+	}
+	return quality.Measure(q.ctx, q.net, described, data, q.options.seed)
+}
+
+func printQuality(w io.Writer, r qualityReport) error {
+	made := ""
+	if r.Steps > 0 {
+		made = fmt.Sprintf(", by chains of %d steps", r.Steps)
+	}
+	fmt.Fprintf(w, "samples: %s, %d images%s\ndata: %s, %d images; features: %s\n\n", printable(r.Samples), r.Report.Samples, made,
+		printable(r.Data), r.Report.Data, r.Network)
+	columns := []quality.Report{r.Report}
+	heading := "\tsamples\t95% interval"
+	if r.Real != nil {
+		columns = append(columns, r.Real.Report)
+		heading += fmt.Sprintf("\treal\t95%% interval (%s)", printable(r.Real.From))
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, heading)
+	for i, row := range figures(r.Report) {
+		fmt.Fprint(t, row.name)
+		for _, c := range columns {
+			f := figures(c)[i]
+			fmt.Fprintf(t, "\t%s\t%s", f.value, f.interval)
+		}
+		fmt.Fprintln(t)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "\nnote: %s", warning)
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+// A figure is one as printed.
+type figure struct{ name, value, interval string }
+
+func figures(r quality.Report) []figure {
+	interval := func(i *quality.Interval) string { return fmt.Sprintf("%.4g to %.4g", i.Low, i.High) }
+	number := func(v float64) string { return fmt.Sprintf("%.4g", v) }
+	extrapolated := figure{"  extrapolated", "-", ""}
+	if e := r.FID.Extrapolated; e != nil {
+		extrapolated.value, extrapolated.interval = number(e.Value), interval(e.Interval)
+	}
+	list := []figure{
+		{"FID", number(r.FID.Value), ""},
+		extrapolated,
+		{"KID", number(r.KID.Value), interval(r.KID.Interval)},
+		{fmt.Sprintf("  %d x %d images", r.KID.Subsets, r.KID.SubsetSize), number(r.KID.SubsetMean), "+-" + number(r.KID.SubsetStd)},
+		{"IS", number(r.InceptionScore.Mean), "+-" + number(r.InceptionScore.Std)},
+	}
+	for _, s := range []struct {
+		name string
+		quality.Estimate
+	}{{"precision", r.Manifold.Precision}, {"recall", r.Manifold.Recall}, {"density", r.Manifold.Density}, {"coverage", r.Manifold.Coverage}} {
+		list = append(list, figure{s.name, fmt.Sprintf("%.4f", s.Value), fmt.Sprintf("%.4f to %.4f", s.Interval.Low, s.Interval.High)})
+	}
+	return list
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/expr"
+)
+
+func qualityJSON(t *testing.T, args ...string) (r qualityReport) {
+	t.Helper()
+	code, out, stderr := joule(append([]string{"eval", "quality", "--json", "--data-number", "300"}, args...)...)
+	if code != 0 {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestQuality(t *testing.T) {
+	model := newModel(t, expr.Shape{28, 28, 1})
+	one := qualityJSON(t, model, "-n", "200", "--steps", "4", "--threads", "1")
+	if one.Samples != model || one.Steps != 4 || one.Data != "mnist:test" || one.Network != "digits" || one.Report.Samples != 200 || one.Report.Data != 300 {
+		t.Errorf("report %+v", one)
+	}
+	// Noise is far from digits, real digits are not.
+	if one.Real == nil || one.Real.From != "mnist:train" || one.Real.Report.Samples != 200 {
+		t.Fatalf("real images: %+v", one.Real)
+	}
+	if one.FID.Value < 20*one.Real.FID.Value || one.KID.Interval.Low < one.Real.KID.Interval.High || one.Manifold.Coverage.Value > 0.1 ||
+		one.Real.Manifold.Coverage.Value < 0.9 || one.Real.InceptionScore.Mean < 2*one.InceptionScore.Mean {
+		t.Errorf("report %+v", one)
+	}
+	if len(one.Warnings) < 2 || !strings.Contains(one.Warnings[0], "no figure compares with Inception's") || one.Real.Warnings != nil {
+		t.Errorf("warnings %q", one.Warnings)
+	}
+	again := qualityJSON(t, model, "-n", "200", "--steps", "4", "--threads", "3", "--real=false")
+	if again.Real != nil || again.FID.Value != one.FID.Value || again.KID.Value != one.KID.Value {
+		t.Errorf("the same again with more threads: %+v", again)
+	}
+}
+
+// Images of a folder, without a model.
+func TestQualityOfFolder(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 30 {
+		writePicture(t, filepath.Join(dir, fmt.Sprintf("%02d.png", i)), 28, i, true)
+	}
+	r := qualityJSON(t, "--samples", dir, "--data", "mnist:test", "-n", "25")
+	if r.Samples != dir || r.Steps != 0 || r.Report.Samples != 25 || r.FID.Extrapolated != nil {
+		t.Errorf("report %+v", r)
+	}
+	if r := qualityJSON(t, "--samples", "mnist:train", "--data", dir, "-n", "25"); r.Real != nil || r.Report.Data != 30 {
+		t.Errorf("a folder has no real images to compare with: %+v", r)
+	}
+
+	code, out, _ := joule("eval", "quality", "--samples", dir, "--data", "mnist:test", "--data-number", "300")
+	for _, words := range []string{"features: digits", "real", "mnist:train", "extrapolated", "coverage", "\nnote: FID: 30 images are no more than the 64"} {
+		if code != 0 || !strings.Contains(out, words) {
+			t.Errorf("exit code %d, no %q in\n%s", code, words, out)
+		}
+	}
+}
+
+func TestQualityRefuses(t *testing.T) {
+	model, colour := newModel(t, expr.Shape{28, 28, 1}), newModel(t, expr.Shape{32, 32, 3})
+	few, coloured := t.TempDir(), t.TempDir()
+	writePicture(t, filepath.Join(few, "a.png"), 28, 1, true)
+	writePicture(t, filepath.Join(coloured, "a.png"), 32, 1, false)
+	for _, r := range []refused{
+		{[]string{}, 2, "name both --samples and --data"},
+		{[]string{"--samples", few}, 2, "name both --samples and --data"},
+		{[]string{model, "-n", "5"}, 2, "at least 20"},
+		{[]string{model, "--features", "vgg"}, 2, "want digits"},
+		{[]string{model, "--data", "minst"}, 1, "minst: no such file or folder"},
+		{[]string{"--samples", few, "--data", "mnist"}, 1, "1 images of samples"},
+		{[]string{colour, "--data", coloured}, 1, "takes 28x28x1 only"},
+		{[]string{model, "extra"}, 2, "accepts at most 1 arg"},
+	} {
+		t.Run(strings.Join(r.args, " "), func(t *testing.T) {
+			r.args = append([]string{"eval", "quality"}, r.args...)
+			r.check(t)
+		})
+	}
+}
