@@ -46,7 +46,7 @@ func toKill(t *testing.T, dir, diverges string) run.Config {
 func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
 	kills := 10
 	if os.Getenv("JOULE_LONG") != "" {
-		kills = 200
+		kills = 60
 	}
 	for _, diverges := range []string{"", "yes"} {
 		t.Run("diverging="+diverges, func(t *testing.T) {
