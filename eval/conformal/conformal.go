@@ -56,7 +56,7 @@ func (d *Distribution) p(atOrAbove int) float64 {
 func (d *Distribution) Smallest() float64 { return d.p(0) }
 
 // Needed is the least number of calibration scores with which a rate can be had at all: 1/(n+1) ≤ rate.
-func Needed(rate float64) int { return int(math.Ceil(1/rate - 1e-9)) - 1 }
+func Needed(rate float64) int { return int(math.Ceil(1/rate-1e-9)) - 1 }
 
 // allowed is the largest k with k/(n+1) ≤ rate: p ≤ rate if fewer than k calibration scores are at or above.
 func (d *Distribution) allowed(rate float64) int {
