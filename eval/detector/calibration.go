@@ -33,8 +33,20 @@ type Calibration struct {
 	Data   string // the calibration images, for people
 	Images int    // how many there were, reference images included
 
+	scales        int // of the energy
 	reference     reference
 	distributions map[string]*conformal.Distribution // by the names of detectors
+}
+
+// Scales is the number of scales of the energy.
+func (c *Calibration) Scales() int { return c.scales }
+
+// UsualNorm is the median ‖∂E/∂x‖₂ of the calibration images.
+func (c *Calibration) UsualNorm() float64 {
+	if d, ok := c.distributions["score-norm"]; ok {
+		return median(d.Scores())
+	}
+	return 0
 }
 
 // reference are the figures of the reference images.
@@ -90,9 +102,9 @@ func Calibrate(data string, images []Measurement) (*Calibration, error) {
 			energies, norms = append(energies, m.Energy), append(norms, logNorm(m))
 		}
 	}
-	c := &Calibration{Data: data, Images: len(images), reference: reference{spreadOf(energies), spreadOf(norms)},
+	c := &Calibration{Data: data, Images: len(images), scales: len(images[0].Scales), reference: reference{spreadOf(energies), spreadOf(norms)},
 		distributions: map[string]*conformal.Distribution{}}
-	for _, k := range Kinds(len(images[0].Scales)) {
+	for _, k := range Kinds(c.scales) {
 		var scores []float64
 		for i, m := range images {
 			if !k.Reference || !isReference[i] {
@@ -128,6 +140,7 @@ type stored struct {
 	Version   int            `json:"version"`
 	Data      string         `json:"data"`
 	Images    int            `json:"images"`
+	Scales    int            `json:"scales"`
 	Reference reference      `json:"reference"`
 	Scores    []storedScores `json:"scores"`
 }
@@ -142,7 +155,7 @@ const version = 1
 
 // MarshalJSON writes the calibration down. Equal ones give equal bytes.
 func (c *Calibration) MarshalJSON() ([]byte, error) {
-	s := stored{Version: version, Data: c.Data, Images: c.Images, Reference: c.reference}
+	s := stored{Version: version, Data: c.Data, Images: c.Images, Scales: c.scales, Reference: c.reference}
 	for name, d := range c.distributions {
 		var data []byte
 		for _, v := range d.Scores() {
@@ -168,7 +181,7 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 	if s.Version != version {
 		return fmt.Errorf("of version %d, this program knows %d: calibrate again", s.Version, version)
 	}
-	*c = Calibration{Data: s.Data, Images: s.Images, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
+	*c = Calibration{Data: s.Data, Images: s.Images, scales: s.Scales, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
 	for _, stored := range s.Scores {
 		data, err := base64.StdEncoding.DecodeString(stored.Scores)
 		if err != nil {

@@ -9,6 +9,7 @@ package detector
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/joule-ebm/joule/eval/conformal"
@@ -125,4 +126,9 @@ func Named(name string, scales int, c *Calibration) (*Detector, error) {
 		return nil, fmt.Errorf("no detector %.40q: the model has one scale, whose energy is detector energy", name)
 	}
 	return nil, fmt.Errorf("no detector %.40q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// Known says whether there is a detector of that name for an energy of so many scales.
+func Known(name string, scales int) bool {
+	return slices.ContainsFunc(Kinds(scales), func(k Kind) bool { return k.Name == name })
 }

@@ -217,3 +217,15 @@ func logAddExp(a, b float64) float64 {
 	}
 	return a + math.Log1p(math.Exp(b-a))
 }
+
+// Scales is the number of scales of an energy.
+func Scales(e *energy.Energy) (int, error) {
+	if _, err := e.Params(); err != nil {
+		return 0, err
+	}
+	label := (*expr.Value)(nil)
+	if e.Classes > 0 {
+		label = expr.Input("label", expr.Shape{1, 1, e.Classes})
+	}
+	return len(e.Build(energy.NewParams(), expr.Input("x", e.Image), label)), nil
+}
