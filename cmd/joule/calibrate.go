@@ -121,7 +121,10 @@ func calibrationImages(cmd *cobra.Command, model *run.Model, o calibrateOptions)
 	if err != nil {
 		return nil, "", err
 	}
-	return choose(set, o.limit, o.seed), name, nil
+	if n := int(min(o.limit, uint(set.Len()))); n > 0 && n < set.Len() {
+		set = drawn(set, n, o.seed)
+	}
+	return set, name, nil
 }
 
 func describe(model *run.Model, c *detector.Calibration) (calibrated, error) {
