@@ -26,7 +26,7 @@ import (
 // calibrate calibrates the model of a finished run with the images held out, which training has used for nothing.
 func (r *runner) calibrate(ctx context.Context) error {
 	if n := r.heldOut.Len(); n < detector.Fewest {
-		r.options.Log.Warn("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detector.Fewest)
+		r.options.Log.Info("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detector.Fewest)
 		return nil
 	}
 	m := r.trained()
