@@ -27,6 +27,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/machine"
 	"github.com/joule-ebm/joule/mcmc"
@@ -35,13 +36,14 @@ import (
 
 // Workload is what is measured.
 type Workload struct {
-	Preset  string `json:"preset"`  // mnist, cifar10, celeba, or another network that energy.New knows
-	Filters int    `json:"filters"` // 1 or more
-	Batch   int    `json:"batch"`
-	Steps   int    `json:"steps"`   // of a chain
-	Threads int    `json:"threads"` // 0: all cores
-	Kernels string `json:"kernels"` // empty: the best
-	Repeats int    `json:"repeats"` // of each measurement, after two to warm up; the median counts
+	Preset    string           `json:"preset"`  // mnist, cifar10, celeba, or another network that energy.New knows
+	Filters   int              `json:"filters"` // 1 or more
+	Batch     int              `json:"batch"`
+	Steps     int              `json:"steps"`     // of a chain
+	Threads   int              `json:"threads"`   // 0: all cores
+	Kernels   string           `json:"kernels"`   // empty: the best
+	Precision engine.Precision `json:"precision"` // of the chain; empty: float32
+	Repeats   int              `json:"repeats"`   // of each measurement, after two to warm up; the median counts
 }
 
 // Report is what was measured. Times are medians, in seconds.
@@ -61,6 +63,11 @@ type Report struct {
 	GFLOPS       float64 `json:"gflops"`
 	PeakGFLOPS   float64 `json:"peak_gflops"`
 	PeakFraction float64 `json:"peak_fraction"`
+	// Unit is the machine's matrix unit, UnitPeak its rate of bf16 products alone in GFLOP/s, and UnitFraction the share of it that
+	// the chain's products come to, if they run there: three for each of float32 if they are split. Absent where there is none.
+	Unit         string  `json:"unit,omitempty"`
+	UnitPeak     float64 `json:"unit_peak_gflops,omitempty"`
+	UnitFraction float64 `json:"unit_fraction,omitempty"`
 }
 
 // The settings of the measured training iteration, as the PyTorch benchmark has them.
@@ -118,6 +125,9 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 	}
 	r.Iteration = r.Bind + float64(r.Steps)*r.LangevinStep + r.Loss + r.Update
 	r.PeakFraction = r.GFLOPS / r.PeakGFLOPS
+	if products := map[engine.Precision]float64{engine.Split: 3, engine.BF16: 1}[r.Precision]; r.UnitPeak > 0 {
+		r.UnitFraction = products * r.GFLOPS / r.UnitPeak
+	}
 	r.PeakRSS = float64(machine.PeakResident()) / (1 << 20)
 	return *r, nil
 }
@@ -126,6 +136,7 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 type Bench struct {
 	report Report
 	engine engine.Engine
+	chain  engine.Engine
 	model  *energy.Energy
 	specs  []energy.Spec
 	params map[string][]float32
@@ -151,6 +162,10 @@ func New(w Workload) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.Precision.Check(); err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	w.Precision = cpu.Resolve(w.Precision)
 	options := energy.Options{Filters: w.Filters}
 	name := w.Preset
 	for _, n := range energy.Networks() {
@@ -167,8 +182,8 @@ func New(w Workload) (*Bench, error) {
 		return nil, err
 	}
 	specs := params.Specs()
-	return &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set}, model: model, specs: specs,
-		params: energy.InitialValues(specs, 1)}, nil
+	return &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set},
+		chain: &cpu.Engine{Threads: w.Threads, Kernels: set, Precision: w.Precision}, model: model, specs: specs, params: energy.InitialValues(specs, 1)}, nil
 }
 
 // images are n random ones.
@@ -221,6 +236,9 @@ func medianOf(v []float64) float64 {
 func (b *Bench) peak(ctx context.Context) error {
 	r := &b.report
 	r.PeakGFLOPS = max(r.PeakGFLOPS, kernels.PeakFMA(r.Threads, 300*time.Millisecond))
+	if unit := matrix.Native(); unit != nil {
+		r.Unit, r.UnitPeak = unit.Name, max(r.UnitPeak, unit.Peak(r.Threads, 300*time.Millisecond))
+	}
 	return ctx.Err()
 }
 
@@ -229,7 +247,7 @@ func (b *Bench) sampler() mcmc.Langevin { return mcmc.Langevin{StepSize: stepSiz
 // langevin measures pairs of steps: the first takes up the parameters, the second does not.
 func (b *Bench) langevin(ctx context.Context) error {
 	r := &b.report
-	chain, err := cd.NewChain(b.engine, b.model, b.sampler())
+	chain, err := cd.NewChain(b.chain, b.model, b.sampler())
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package conform_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/joule-ebm/joule/conform"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
 )
@@ -23,19 +25,32 @@ func TestRecordedCases(t *testing.T) {
 			}
 			for _, set := range kernels.All() {
 				t.Run(set.Name, func(t *testing.T) {
-					results, err := c.Check(t.Context(), &cpu.Engine{Kernels: set})
-					if err != nil {
-						t.Fatal(err)
+					check(t, c, &cpu.Engine{Kernels: set}, engine.Float32)
+				})
+			}
+			for _, p := range []engine.Precision{engine.Split, engine.BF16} {
+				t.Run(string(p), func(t *testing.T) {
+					if filepath.Base(file) != "cifar10_single_scale.safetensors" && os.Getenv("JOULE_LONG") != "1" {
+						t.Skip("takes seconds without a matrix unit; JOULE_LONG=1 runs it")
 					}
-					for _, r := range results {
-						if r.OK {
-							t.Logf("%-24s %.2g", r.Quantity, r.Error)
-						} else {
-							t.Errorf("%-24s %.2g, want at most %.0g (worst: %s)", r.Quantity, r.Error, r.Tolerance, r.Worst)
-						}
-					}
+					check(t, c, &cpu.Engine{Precision: p}, p)
 				})
 			}
 		})
+	}
+}
+
+func check(t *testing.T, c *conform.Case, e engine.Engine, p engine.Precision) {
+	t.Helper()
+	results, err := c.Check(t.Context(), e, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.OK {
+			t.Logf("%-24s %.2g", r.Quantity, r.Error)
+		} else {
+			t.Errorf("%-24s %.2g, want at most %.0g (worst: %s)", r.Quantity, r.Error, r.Tolerance, r.Worst)
+		}
 	}
 }

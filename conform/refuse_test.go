@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/conform"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/safetensors"
 )
@@ -45,7 +46,7 @@ func TestCheckSeesErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := c.Check(t.Context(), &cpu.Engine{})
+	results, err := c.Check(t.Context(), &cpu.Engine{}, engine.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

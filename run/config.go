@@ -10,6 +10,8 @@ import (
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
 )
@@ -40,6 +42,7 @@ type Config struct {
 		AllSteps    bool    `yaml:"all_steps" doc:"differentiate the KL term through all steps instead of the last"`
 		Leapfrogs   int     `yaml:"leapfrogs" doc:"hmc: leapfrog steps of a proposal"`
 		Temperature float64 `yaml:"temperature" doc:"hmc: temperature T of exp(-E/T)"`
+		Precision   string  `yaml:"precision" doc:"of a chain's convolutions: float32, split, bf16, or auto, in whose place the run notes what it took"`
 	} `yaml:"sampler" doc:"how chains move"`
 
 	Buffer struct {
@@ -96,7 +99,8 @@ var augmentations = map[string]mcmc.Augmentation{
 	"none": mcmc.NoAugmentation, "cifar10": mcmc.AugmentCIFAR10, "large": mcmc.AugmentLarge, "imagenet": mcmc.AugmentImageNet,
 }
 
-// Validate says, in one line that names the key, what cannot work. It completes what was left to the network: filters and image.
+// Validate says, in one line that names the key, what cannot work. It completes what was left open: the network's filters and
+// image, and the precision that suits this machine.
 func (c *Config) Validate() error {
 	const many = 1 << 40
 	s, o, l := &c.Sampler, &c.Optimiser, &c.Loss
@@ -151,6 +155,11 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("setting loss.entropy_after is %d: the buffer holds only %d, so lower it, raise buffer.size or set loss.ent=0",
 			l.EntropyAfter, c.Buffer.Size)
 	}
+	p := engine.Precision(s.Precision)
+	if err := p.Check(); err != nil {
+		return fmt.Errorf("setting sampler.precision: %w", err)
+	}
+	s.Precision = string(cpu.Resolve(p)) // once and for all: written down, it stays
 	if _, err := c.NewSampler(); err != nil {
 		return err
 	}

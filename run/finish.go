@@ -23,9 +23,6 @@ func (r *runner) finish(ctx context.Context) (Result, error) {
 	if err := r.compare(ctx, &result); err != nil {
 		return result, err
 	}
-	if err := r.calibrate(ctx); err != nil {
-		return result, err
-	}
 	r.options.Log.Info("drawing samples from noise", "images", r.config.Output.Pictures)
 	images, err := r.generate(ctx)
 	if err != nil {
@@ -93,7 +90,7 @@ func (r *runner) generate(ctx context.Context) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := cd.NewChain(r.engine, r.model, sampler)
+	chain, err := cd.NewChain(r.chainEngine(), r.model, sampler)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/mcmc"
 )
 
@@ -75,7 +76,7 @@ func paper() Config {
 	c.Data, c.HeldOut, c.Seed = "mnist", 1000, 1
 	c.Network.Name, c.Network.Norm, c.Network.Kernel = "quick", "reference", "standardised"
 	c.Sampler.Kind, c.Sampler.Steps, c.Sampler.StepSize, c.Sampler.Noise = "langevin", 40, 100, 0.001
-	c.Sampler.Leapfrogs, c.Sampler.Temperature = 3, 1
+	c.Sampler.Leapfrogs, c.Sampler.Temperature, c.Sampler.Precision = 3, 1, string(engine.Auto)
 	c.Buffer.Size, c.Buffer.Restart = mcmc.ReplaySize, mcmc.Restart
 	c.Augmentation = "none"
 	c.Loss.Regularisation, c.Loss.Optimisation, c.Loss.Entropy = 1, 1, 0.3

@@ -55,6 +55,7 @@ const (
 	attemptName       = "update/attempt"  // how often training has gone back
 	heldOutEnergyName = "held_out/energy" // mean energy of the images held out under the averaged weights, summed over the scales
 	heldOutSpreadName = "held_out/spread" // its standard deviation
+	bitsName          = "chain/bits"      // significant bits of a factor in the chain's convolutions
 	secondsName       = "time/seconds"    // of the iteration
 )
 

@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 	start(t, at, c)
 	always := []string{"loss_total", "loss_cd", "loss_reg", "loss_opt", "loss_ent", "energy_data", "energy_samples", "energy_gap",
 		"energy_spread_data", "energy_spread_samples", "gradient_norm", "chain_moved", "chain_acceptance", "diversity_samples",
-		"diversity_data", "buffer_size", "buffer_age", "update_learning_rate", "update_attempt", run.SecondsField}
+		"diversity_data", "buffer_size", "buffer_age", "update_learning_rate", "update_attempt", "chain_bits", run.SecondsField}
 	list := records(t, at)
 	for _, m := range list {
 		names := append([]string{}, always...)

@@ -161,11 +161,17 @@ func (r *runner) begin() error {
 	if err != nil {
 		return err
 	}
+	s.ChainEngine = r.chainEngine()
 	r.trainer, err = cd.NewTrainer(r.engine, r.model, s)
 	return err
 }
 
-// openData reads the data set and holds some of it out.
+// chainEngine is what chains run on; the loss and energies are always float32.
+func (r *runner) chainEngine() engine.Engine {
+	return &cpu.Engine{Threads: r.options.Threads, Precision: engine.Precision(r.config.Sampler.Precision)}
+}
+
+// openData reads the data set and holds some of it out: as much as the configuration says, but at most a tenth.
 func (r *runner) openData(ctx context.Context) error {
 	c := &r.config
 	if c.Data == "" {
@@ -188,20 +194,12 @@ func (r *runner) openData(ctx context.Context) error {
 		}
 	}
 	r.data = fingerprintOf(set)
-	if r.training, r.heldOut, err = c.split(set); err != nil {
-		return err
+	r.training, r.heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
+	if err != nil {
+		return fmt.Errorf("data set %s: %w", c.Data, err)
 	}
 	r.options.Log.Info("data", "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
 	return nil
-}
-
-// split holds out images of the data: as many as the configuration says, but at most a tenth.
-func (c *Config) split(set *dataset.Set) (training, heldOut *dataset.Set, err error) {
-	training, heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
-	if err != nil {
-		err = fmt.Errorf("data set %s: %w", c.Data, err)
-	}
-	return training, heldOut, err
 }
 
 // run goes to the newest state, trains and looks at what came of it.
@@ -262,6 +260,7 @@ func writeConfig(path string, c *Config) error {
 
 func readConfig(path string) (Config, error) {
 	c := paper()
+	c.Sampler.Precision = string(engine.Float32) // of runs from before there was a choice
 	file, err := os.Open(path)
 	if err != nil {
 		return c, err

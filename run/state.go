@@ -231,10 +231,8 @@ func readStop(path string) (*checkpoint.Checkpoint, error) {
 	return &checkpoint.Checkpoint{Sections: sections, Path: path}, nil
 }
 
-func (r *runner) saveModel() error { return r.trained().Write(r.dir.file(modelFile)) }
-
-// trained is the model as it is now, not calibrated.
-func (r *runner) trained() *Model {
+func (r *runner) saveModel() error {
 	t := r.trainer
-	return &Model{Config: r.config, Classes: r.classes, Iterations: t.Iteration, Energy: r.model, Params: t.Named(t.Averaged)}
+	m := Model{Config: r.config, Classes: r.classes, Iterations: t.Iteration, Energy: r.model, Params: t.Named(t.Averaged)}
+	return m.Write(r.dir.file(modelFile))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/rng"
 	"github.com/joule-ebm/joule/run/metrics"
@@ -76,7 +77,8 @@ func due(iteration, every int64) bool { return every > 0 && iteration%every == 0
 
 // measure is what is measured after an iteration beside the training step's own numbers.
 func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
-	fields := []metrics.Field{{Name: attemptName, Value: float64(r.trainer.Attempt)}}
+	fields := []metrics.Field{{Name: attemptName, Value: float64(r.trainer.Attempt)},
+		{Name: bitsName, Value: float64(engine.Precision(r.config.Sampler.Precision).Bits())}}
 	if !due(r.trainer.Iteration, r.config.Output.HeldOut) {
 		return fields, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/bench"
+	"github.com/joule-ebm/joule/engine"
 )
 
 func newBenchCommand() *cobra.Command {
@@ -33,7 +34,8 @@ time of each:
   loss           the gradient of all terms together, as training computes it
   iteration      bind + steps x langevin_step + loss + update
 
-and the rate of the chain, beside the peak rate of fused multiply-adds on the same threads.`,
+and the rate of the chain, beside the peak rate of fused multiply-adds on the same threads, and of the
+matrix unit if there is one. --precision is that of the chain; all else is float32.`,
 		Example: `  joule bench
   joule bench --preset cifar10 --filters 64 --batch 16 --steps 40 --threads 2
   joule bench --preset celeba --filters 32 --batch 4 --json`,
@@ -65,13 +67,15 @@ and the rate of the chain, beside the peak rate of fused multiply-adds on the sa
 	f.IntVar(&w.Threads, "threads", 0, "threads to use (default one a core)")
 	f.IntVar(&w.Repeats, "repeats", 5, "measurements of each part, of which the median counts")
 	f.StringVar(&w.Kernels, "kernels", "", kernelsUsage)
+	f.StringVar((*string)(&w.Precision), "precision", string(engine.Float32), precisionUsage+"; the chain's alone")
 	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
 }
 
 func benchText(r bench.Report) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, %d filters, batch %d, %d steps, %d threads, kernels %s\n", r.Preset, r.Filters, r.Batch, r.Steps, r.Threads, r.Kernels)
+	fmt.Fprintf(&text, "%s, %d filters, batch %d, %d steps, %d threads, kernels %s, chains in %s\n", r.Preset, r.Filters, r.Batch, r.Steps, r.Threads, r.Kernels,
+		r.Precision)
 	for _, row := range []struct {
 		name    string
 		seconds float64
@@ -80,6 +84,10 @@ func benchText(r bench.Report) string {
 		fmt.Fprintf(&text, "  %-14s %9.4g s\n", row.name, row.seconds)
 	}
 	fmt.Fprintf(&text, "  the chain runs at %.4g GFLOP/s, %.0f%% of this machine's peak of %.4g\n", r.GFLOPS, 100*r.PeakFraction, r.PeakGFLOPS)
+	if r.Unit != "" {
+		fmt.Fprintf(&text, "  the matrix unit %s does %.4g GFLOP/s of bf16 products; the chain comes to %.0f%% of it\n", r.Unit, r.UnitPeak,
+			100*r.UnitFraction)
+	}
 	if r.PeakRSS > 0 {
 		fmt.Fprintf(&text, "  %.0f MiB of memory at most\n", r.PeakRSS)
 	}

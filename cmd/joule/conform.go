@@ -11,15 +11,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/conform"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
 )
 
 func newConformCommand() *cobra.Command {
 	var (
-		set     string
-		threads uint
-		asJSON  bool
+		set       string
+		precision string
+		threads   uint
+		asJSON    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "conform FILE...",
@@ -27,12 +29,14 @@ func newConformCommand() *cobra.Command {
 		Long: `Compare with recorded numbers: each FILE holds a case of one of the authors' networks, computed in
 float64, in the format of testdata/golden/README.md. Joule computes the same in float32 and prints
 a line per quantity: its relative error, the most it may be, and ok or FAIL. The exit code is 1 if
-any quantity fails.
+any quantity fails. --precision shows the errors of arithmetic for matrix units; each has its own
+limits. Where there is no such unit it is done in plain Go, which takes long.
 
 The relative error is the norm of the difference over the norm of what was recorded, over all
 numbers of a quantity together. Gradients start from the recorded end of the chain.`,
 		Example: `  joule conform testdata/golden/*.safetensors
   joule conform --kernels portable mnist.safetensors    the kernels in plain Go
+  joule conform --precision split mnist.safetensors     for a matrix unit
   joule conform --json mnist.safetensors                for a program to read`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -40,11 +44,16 @@ numbers of a quantity together. Gradients start from the recorded end of the cha
 			if err != nil {
 				return err
 			}
+			if e.Precision, err = parsePrecision(precision); err != nil {
+				return err
+			}
+			e.Precision = cpu.Resolve(e.Precision)
 			return compareAll(cmd, files, e, asJSON)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&set, "kernels", "", kernelsUsage)
+	f.StringVar(&precision, "precision", string(engine.Float32), precisionUsage)
 	f.UintVar(&threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&asJSON, "json", false, "print the results as JSON")
 	return cmd
@@ -67,13 +76,24 @@ func engineWith(set string, threads uint) (*cpu.Engine, error) {
 
 const mostThreads = 1024
 
+const precisionUsage = "of convolutions: float32, split, bf16, or auto, the `one` that suits this machine"
+
+func parsePrecision(s string) (engine.Precision, error) {
+	p := engine.Precision(s)
+	if err := p.Check(); err != nil {
+		return p, usageErrorf("--%w", err)
+	}
+	return p, nil
+}
+
 // conformReport is what --json prints, one for each file.
 type conformReport struct {
-	File    string           `json:"file"`
-	Network string           `json:"network"`
-	Kernels string           `json:"kernels"`
-	Results []conform.Result `json:"results"`
-	OK      bool             `json:"ok"`
+	File      string           `json:"file"`
+	Network   string           `json:"network"`
+	Kernels   string           `json:"kernels"`
+	Precision engine.Precision `json:"precision"`
+	Results   []conform.Result `json:"results"`
+	OK        bool             `json:"ok"`
 }
 
 func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) error {
@@ -84,13 +104,13 @@ func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) 
 		if err != nil {
 			return err
 		}
-		results, err := c.Check(cmd.Context(), e)
+		results, err := c.Check(cmd.Context(), e, e.Precision)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		failures := conform.Failures(results)
 		failed += failures
-		report := conformReport{file, c.Network, e.Kernels.Name, results, failures == 0}
+		report := conformReport{file, c.Network, e.Kernels.Name, e.Precision, results, failures == 0}
 		if reports = append(reports, report); asJSON {
 			continue
 		}
@@ -104,14 +124,14 @@ func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) 
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("quantities off by more than float32 explains: %d", failed)
+		return fmt.Errorf("quantities off by more than the precision explains: %d", failed)
 	}
 	return nil
 }
 
 func (r conformReport) text() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: network %s, kernels %s\n", r.File, r.Network, r.Kernels)
+	fmt.Fprintf(&text, "%s: network %s, kernels %s, %s\n", r.File, r.Network, r.Kernels, r.Precision)
 	for _, q := range r.Results {
 		verdict := "ok"
 		if !q.OK {

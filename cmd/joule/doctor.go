@@ -9,14 +9,17 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/conform"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/machine"
 	"github.com/joule-ebm/joule/safetensors"
 	"github.com/joule-ebm/joule/testdata/golden"
@@ -66,8 +69,13 @@ type doctorReport struct {
 	MemoryAvailable uint64           `json:"memory_available,omitempty"`
 	PeakOneCore     float64          `json:"peak_gflops_one_thread"`
 	Peak            float64          `json:"peak_gflops"`
+	Unit            string           `json:"unit,omitempty"` // the matrix unit
+	UnitPeakOneCore float64          `json:"unit_peak_gflops_one_thread,omitempty"`
+	UnitPeak        float64          `json:"unit_peak_gflops,omitempty"`
+	Precision       engine.Precision `json:"precision"` // of chains, unless asked for another
 	Case            string           `json:"case"`
 	Results         []conform.Result `json:"results"`
+	UnitResults     []conform.Result `json:"unit_results,omitempty"` // with factors split for the unit
 	CheckSeconds    float64          `json:"check_seconds"`
 	OK              bool             `json:"ok"`
 }
@@ -84,6 +92,16 @@ func examine(ctx context.Context) (doctorReport, error) {
 		r.Peak = max(r.Peak, kernels.PeakFMA(r.Threads, time.Second/4))
 	}
 
+	unit := matrix.Native()
+	if unit != nil {
+		r.Unit = unit.Name
+		for range 4 {
+			r.UnitPeakOneCore = max(r.UnitPeakOneCore, unit.Peak(1, time.Second/4))
+			r.UnitPeak = max(r.UnitPeak, unit.Peak(r.Threads, time.Second/4))
+		}
+	}
+	r.Precision = cpu.Resolve(engine.Auto)
+
 	begun := time.Now()
 	recorded := golden.Reader()
 	file, err := safetensors.Read(recorded, recorded.Size())
@@ -94,10 +112,15 @@ func examine(ctx context.Context) (doctorReport, error) {
 	if err != nil {
 		return r, fmt.Errorf("the case built into this program: %w", err)
 	}
-	if r.Results, err = c.Check(ctx, &cpu.Engine{}); err != nil {
+	if r.Results, err = c.Check(ctx, &cpu.Engine{}, engine.Float32); err != nil {
 		return r, err
 	}
-	r.CheckSeconds, r.OK = time.Since(begun).Seconds(), conform.Failures(r.Results) == 0
+	if unit != nil {
+		if r.UnitResults, err = c.Check(ctx, &cpu.Engine{Precision: engine.Split}, engine.Split); err != nil {
+			return r, err
+		}
+	}
+	r.CheckSeconds, r.OK = time.Since(begun).Seconds(), conform.Failures(r.all()) == 0
 	return r, nil
 }
 
@@ -112,9 +135,13 @@ func (r doctorReport) text() string {
 	if r.Memory > 0 {
 		memory = fmt.Sprintf("%.1f GiB, %.1f GiB of it free", gibibytes(r.Memory), gibibytes(r.MemoryAvailable))
 	}
-	check := fmt.Sprintf("ok: all %d quantities of the recorded case %s agree (%.1f s)", len(r.Results), r.Case, r.CheckSeconds)
+	unit := "none that Joule can use"
+	if r.Unit != "" {
+		unit = fmt.Sprintf("%s: %.0f GFLOP/s of bf16 products on one core, %.0f on %d", r.Unit, r.UnitPeakOneCore, r.UnitPeak, r.Threads)
+	}
+	check := fmt.Sprintf("ok: all %d quantities of the recorded case %s agree (%.1f s)", len(r.all()), r.Case, r.CheckSeconds)
 	if !r.OK {
-		check = fmt.Sprintf("FAIL: %d of %d quantities of the recorded case %s are wrong", conform.Failures(r.Results), len(r.Results), r.Case)
+		check = fmt.Sprintf("FAIL: %d of %d quantities of the recorded case %s are wrong", conform.Failures(r.all()), len(r.all()), r.Case)
 	}
 	var text strings.Builder
 	for _, row := range [][2]string{
@@ -125,16 +152,21 @@ func (r doctorReport) text() string {
 		{"cores", fmt.Sprintf("%d, of which %d may be used", r.Cores, r.Threads)},
 		{"memory", memory},
 		{"FMA peak", fmt.Sprintf("%.0f GFLOP/s on one core, %.0f on %d", r.PeakOneCore, r.Peak, r.Threads)},
+		{"matrix unit", unit},
+		{"chains", fmt.Sprintf("convolve in %s unless told otherwise", r.Precision)},
 		{"self-check", check},
 	} {
 		fmt.Fprintf(&text, "%-12s%s\n", row[0], row[1])
 	}
-	for _, q := range r.Results {
+	for _, q := range r.all() {
 		if !q.OK {
 			fmt.Fprintf(&text, "%-12s%s is off by %.1e, at most %.0e is right\n", "", q.Quantity, q.Error, q.Tolerance)
 		}
 	}
 	return text.String()
 }
+
+// all are the results of float32 and of the matrix unit.
+func (r doctorReport) all() []conform.Result { return slices.Concat(r.Results, r.UnitResults) }
 
 func gibibytes(n uint64) float64 { return float64(n) / (1 << 30) }

@@ -28,7 +28,6 @@ var commands = []func() *cobra.Command{
 	newTrainCommand,
 	newSampleCommand,
 	newScoreCommand,
-	newCalibrateCommand,
 	newEvalCommand,
 	newAblateCommand,
 	newConformCommand,

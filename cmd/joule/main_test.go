@@ -130,16 +130,7 @@ func names(t *testing.T, dir string) (names []string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{
-		{},
-		{"--help"},
-		{"ablate", "--help"},
-		{"calibrate", "--help"},
-		{"eval"},
-		{"eval", "ood", "--help"},
-		{"sample", "--help"},
-		{"score", "--help"},
-	} {
+	for _, args := range [][]string{{}, {"--help"}, {"eval"}, {"eval", "ood", "--help"}, {"sample", "--help"}, {"ablate", "--help"}, {"score", "--help"}} {
 		out := mustJoule(t, args...)
 		if !strings.Contains(out, "Examples:") || !strings.Contains(out, "joule ") {
 			t.Errorf("joule %s: no examples in\n%s", strings.Join(args, " "), out)
@@ -186,8 +177,7 @@ func TestBadModels(t *testing.T) {
 	}
 	for path, words := range bad {
 		output := filepath.Join(t.TempDir(), "grid.png")
-		for _, args := range [][]string{{"sample", path, "-o", output}, {"score", path, "mnist:test"}, {"eval", "ood", path, "--out-of", "noise"},
-			{"calibrate", path, "--data", "mnist:test"}} {
+		for _, args := range [][]string{{"sample", path, "-o", output}, {"score", path, "mnist:test"}, {"eval", "ood", path, "--out-of", "noise"}} {
 			t.Run(args[0]+" "+filepath.Base(path), func(t *testing.T) {
 				refused{args, 1, words}.check(t)
 				refused{args, 1, path}.check(t)

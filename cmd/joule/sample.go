@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
@@ -28,15 +29,16 @@ import (
 )
 
 type sampleOptions struct {
-	n       uint
-	seed    uint64
-	output  string
-	gif     string
-	steps   uint
-	labels  []string
-	threads uint
-	json    bool
-	folder  bool // whether output is one
+	n         uint
+	seed      uint64
+	output    string
+	gif       string
+	steps     uint
+	labels    []string
+	threads   uint
+	precision string
+	json      bool
+	folder    bool // whether output is one
 }
 
 func newSampleCommand() *cobra.Command {
@@ -70,19 +72,21 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.UintVar(&o.steps, "steps", 0, "steps of a chain in all (default 24 rounds of the K of training)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
 	f.BoolVar(&o.json, "json", false, "print what was done as JSON")
 	return cmd
 }
 
 // sampleReport is what --json prints.
 type sampleReport struct {
-	Images  int     `json:"images"`
-	Steps   int     `json:"steps"` // of each chain
-	Seed    uint64  `json:"seed"`
-	Output  string  `json:"output"`
-	GIF     string  `json:"gif,omitempty"`
-	Seconds float64 `json:"seconds"`
-	Labels  []int32 `json:"labels,omitempty"` // of the images in order
+	Images    int              `json:"images"`
+	Steps     int              `json:"steps"` // of each chain
+	Seed      uint64           `json:"seed"`
+	Output    string           `json:"output"`
+	GIF       string           `json:"gif,omitempty"`
+	Seconds   float64          `json:"seconds"`
+	Precision engine.Precision `json:"precision"`
+	Labels    []int32          `json:"labels,omitempty"` // of the images in order
 }
 
 func sample(cmd *cobra.Command, path string, o sampleOptions) error {
@@ -99,6 +103,10 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	case max(o.n, o.steps) > math.MaxInt32:
 		return usageErrorf("--number is %d and --steps %d: want at most %d", o.n, o.steps, math.MaxInt32)
 	}
+	precision, err := parsePrecision(o.precision)
+	if err != nil {
+		return err
+	}
 	model, err := run.OpenModel(path)
 	if err != nil {
 		return err
@@ -114,14 +122,15 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 
 	begun := time.Now()
 	g := generation(model, o)
-	s := &samples{options: o, shape: model.Energy.Image, period: len(choices)}
+	s := &samples{options: o, shape: model.Energy.Image, period: len(choices), precision: cpu.Resolve(precision)}
 	if err := s.generate(cmd, model, g, choices); err != nil {
 		return err
 	}
 	if err := s.finish(); err != nil {
 		return err
 	}
-	report := sampleReport{Images: s.n, Steps: g.Steps, Seed: o.seed, Output: o.output, GIF: o.gif, Seconds: time.Since(begun).Seconds()}
+	report := sampleReport{Images: s.n, Steps: g.Steps, Seed: o.seed, Output: o.output, GIF: o.gif, Seconds: time.Since(begun).Seconds(),
+		Precision: s.precision}
 	for i := range s.n * min(1, len(choices)) {
 		report.Labels = append(report.Labels, choices[i%len(choices)])
 	}
@@ -156,12 +165,13 @@ func generation(model *run.Model, o sampleOptions) mcmc.Generation {
 
 // samples are generated images on their way to files.
 type samples struct {
-	options sampleOptions
-	shape   expr.Shape
-	period  int // of the labels; 0 without
-	n       int // so far
-	pixels  []uint8
-	frames  []image.Image // of the animation
+	options   sampleOptions
+	shape     expr.Shape
+	period    int // of the labels; 0 without
+	precision engine.Precision
+	n         int // so far
+	pixels    []uint8
+	frames    []image.Image // of the animation
 }
 
 // generate makes the images, some chains at a time: only their bytes are kept.
@@ -170,7 +180,7 @@ func (s *samples) generate(cmd *cobra.Command, model *run.Model, g mcmc.Generati
 	if err != nil {
 		return err
 	}
-	chain, err := cd.NewChain(&cpu.Engine{Threads: int(s.options.threads)}, model.Energy, sampler)
+	chain, err := cd.NewChain(&cpu.Engine{Threads: int(s.options.threads), Precision: s.precision}, model.Energy, sampler)
 	if err != nil {
 		return err
 	}

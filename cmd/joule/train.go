@@ -30,6 +30,7 @@ type trainOptions struct {
 	sets        []string
 	resume      bool
 	printConfig bool
+	precision   string
 	threads     uint
 	json        bool
 }
@@ -70,6 +71,7 @@ Presets to start from, whose settings --print-config shows and --set changes:
 	f.StringArrayVar(&o.sets, "set", nil, "change a setting: `key=value`; may be repeated")
 	f.BoolVar(&o.resume, "resume", false, "go on with the run in --out")
 	f.BoolVar(&o.printConfig, "print-config", false, "print the configuration and stop")
+	f.StringVar(&o.precision, "precision", "", "of the chains' convolutions: float32, split, bf16 or auto (default the preset's)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
 	return cmd
@@ -93,7 +95,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show}
 	var result run.Result
 	if o.resume {
-		for _, flag := range []string{"preset", "data", "seed", "set", "print-config"} {
+		for _, flag := range []string{"preset", "data", "seed", "set", "precision", "print-config"} {
 			if given(flag) {
 				return usageErrorf("--%s cannot be given with --resume: a run goes on with the configuration it was started with", flag)
 			}
@@ -153,6 +155,9 @@ func trainConfig(o trainOptions, given func(string) bool, limits *run.Limits) (r
 	}
 	if given("data") {
 		c.Data = o.data
+	}
+	if given("precision") {
+		c.Sampler.Precision = o.precision
 	}
 	if given("seed") {
 		c.Seed = o.seed

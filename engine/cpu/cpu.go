@@ -11,10 +11,12 @@
 package cpu
 
 import (
+	"fmt"
 	"runtime"
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
 )
 
@@ -26,6 +28,8 @@ type Engine struct {
 	Kernels *kernels.Set
 	// TileImages is the number of images a worker takes through the program at a time; 0 means as many as suit the caches.
 	TileImages int
+	// Precision is that of the convolutions' products. Where the machine has no matrix unit, Split and BF16 are slow.
+	Precision engine.Precision
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -39,11 +43,18 @@ func (e *Engine) threads() int {
 
 // Compile prepares a program.
 func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
+	if err := e.Precision.Check(); err != nil {
+		return nil, fmt.Errorf("cpu: %w", err)
+	}
+	return e.compile(parts(Resolve(e.Precision)), outputs...)
+}
+
+func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Program, error) {
 	set := e.Kernels
 	if set == nil {
 		set = kernels.Best()
 	}
-	g, err := lower(outputs, set)
+	g, err := lower(outputs, set, parts)
 	if err != nil {
 		return nil, err
 	}

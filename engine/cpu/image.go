@@ -24,6 +24,9 @@ func (p *program) instruction(u *unit) instruction {
 		l := p.newLoop(u)
 		return instruction{l.run, l.scratch()}
 	}
+	if in, ok := p.partsInstruction(n); ok {
+		return in
+	}
 	switch n.op {
 	case opRow:
 		return instruction{run: func(*frame) {}}

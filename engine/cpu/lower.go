@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
 )
 
@@ -71,9 +72,11 @@ type graph struct {
 	byKey   map[string]*node
 	leaves  []*node // params, inputs and noises
 	made    int     // nodes made so far
+
+	parts matrix.Parts // bf16 numbers for a factor of a convolution; 0: float32
 }
 
-func lower(outputs []*expr.Value, set *kernels.Set) (*graph, error) {
+func lower(outputs []*expr.Value, set *kernels.Set, parts matrix.Parts) (*graph, error) {
 	if len(outputs) == 0 {
 		return nil, fmt.Errorf("cpu: a program without outputs")
 	}
@@ -81,7 +84,7 @@ func lower(outputs []*expr.Value, set *kernels.Set) (*graph, error) {
 		return nil, err
 	}
 	outputs = expr.Simplify(outputs...)
-	g := &graph{set: set, byKey: map[string]*node{}}
+	g := &graph{set: set, parts: parts, byKey: map[string]*node{}}
 	of := map[*expr.Value]*node{}
 	for _, v := range expr.Order(outputs...) {
 		in := make([]*node, len(v.In()))
@@ -153,6 +156,9 @@ func (g *graph) conv(v *expr.Value, in []*node) *node {
 	outputs := v.Shape()[2]
 	if w.op == expr.OpFlip {
 		w, flip = w.in[0], 1
+	}
+	if g.inParts(x) {
+		return g.convInParts(v, x, w, flip)
 	}
 	tile := convTile(g.set, outputs)
 	panels := (outputs + tile.Cols - 1) / tile.Cols

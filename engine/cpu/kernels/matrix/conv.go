@@ -124,9 +124,10 @@ func (c *Conv) blocks(together int) (l blockLists) {
 	return l
 }
 
-// plane is the size of a plane: the pixels with their border, and as many behind them as a block and a step may run over.
+// plane is the size of a plane: the pixels with their border, and as many behind them as a block and a step may run over; whole
+// cache lines.
 func (c *Conv) plane(together int) int {
-	return (c.index(c.height, c.width, 0, together)+together+tileSide)*c.pixel + stepDepth
+	return roundUp((c.index(c.height, c.width, 0, together)+together+tileSide)*c.pixel+stepDepth, stepDepth)
 }
 
 // results is the size of results that are not written directly.
@@ -139,7 +140,7 @@ func (c *Conv) results(together int) int {
 
 // ScratchFloats is the size of the memory that Run needs beside its arguments, in float32 numbers.
 func (c *Conv) ScratchFloats() int {
-	return (int(c.Parts)*c.plane(c.together)+1)/2 + c.results(c.together)
+	return int(c.Parts)*c.plane(c.together)/2 + c.results(c.together)
 }
 
 // Run convolves images: y is images×height×width×Outputs, x the same with Inputs, bias PackedOutputs long or nil.
@@ -150,7 +151,7 @@ func (c *Conv) Run(u *Unit, y, x []float32, images int, packed, bias, scratch []
 		x, y := x[first*size*c.Inputs:], y[first*size*c.Outputs:]
 		plane := c.plane(n)
 		out := y
-		memory := (int(c.Parts)*plane + 1) / 2
+		memory := int(c.Parts) * plane / 2
 		if !c.direct {
 			out = scratch[memory:][:c.results(n)]
 		}

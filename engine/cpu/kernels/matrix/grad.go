@@ -38,7 +38,7 @@ func (g *KernelGrad) passSteps(images int) int {
 
 // row is the length of a row of x transposed: what the steps read for the last tap.
 func (g *KernelGrad) row(images int) int {
-	return 2*g.index(0, 0, 0) + g.passSteps(images)*stepDepth
+	return roundUp(2*g.index(0, 0, 0)+g.passSteps(images)*stepDepth, stepDepth)
 }
 
 func (g *KernelGrad) inputRows() int { return roundUp(g.Inputs, tileSide) }
@@ -49,7 +49,7 @@ func (g *KernelGrad) whole() bool { return g.Inputs%tileSide == 0 && g.Outputs%t
 // sizes of what the scratch memory holds, in float32 numbers: both operands, sums in whole tiles, a pixel's parts.
 func (g *KernelGrad) sizes(images int) (left, right, sums, pixel int) {
 	parts := int(g.Parts)
-	left = (parts*g.inputRows()*g.row(images) + 1) / 2
+	left = parts * g.inputRows() * g.row(images) / 2
 	right = g.PackedOutputs() / tileSide * g.passSteps(images) * parts * tileWords / 2
 	if !g.whole() {
 		sums = g.Taps * g.inputRows() * g.PackedOutputs()

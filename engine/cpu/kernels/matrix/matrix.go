@@ -82,29 +82,39 @@ func Portable() *Unit {
 func portableProduct(parts Parts, rowTiles, columnTiles int) product {
 	return func(dst []float32, stride int, start []float32, startStride int, a []uint16, plane, aStride int, blocks, segments []int32,
 		steps int, b []uint16, panel int) {
-		var sum [tileSide]float32
+		rows, columns := rowTiles*tileSide, columnTiles*tileSide
+		var (
+			sums   [4 * tileSide * tileSide]float32
+			hi, lo amx.Right
+		)
 		for ; len(blocks) >= 3; blocks = blocks[3:] {
 			from, to, first := int(blocks[0]), int(blocks[1]), int(blocks[2])
-			for r := range rowTiles * tileSide {
-				for c := range columnTiles {
-					copy(sum[:], start[first+r*startStride+c*tileSide:])
-					weights := b[c*panel:]
-					for _, segment := range segments {
-						at := from + int(segment) + r*aStride
-						for step := range steps {
-							hi := a[at+step*stepDepth:][:stepDepth]
+			for r := range rows {
+				copy(sums[r*columns:][:columns], start[first+r*startStride:])
+			}
+			for c := 0; c < columns; c += tileSide {
+				weights := b[c/tileSide*panel:]
+				for _, segment := range segments {
+					for step := range steps {
+						if hi.Set(weights[:tileWords], tileSide); parts == Split {
+							lo.Set(weights[tileWords:][:tileWords], tileSide)
+						}
+						weights = weights[int(parts)*tileWords:]
+						for r := range rows {
+							at, sum := from+int(segment)+r*aStride+step*stepDepth, sums[r*columns+c:][:tileSide]
 							if parts == Split {
-								amx.AddProduct(sum[:], a[at+plane+step*stepDepth:][:stepDepth], weights)
+								hi.AddProduct(sum, a[at+plane:][:stepDepth])
 							}
-							amx.AddProduct(sum[:], hi, weights)
+							hi.AddProduct(sum, a[at:][:stepDepth])
 							if parts == Split {
-								amx.AddProduct(sum[:], hi, weights[tileWords:])
+								lo.AddProduct(sum, a[at:][:stepDepth])
 							}
-							weights = weights[int(parts)*tileWords:]
 						}
 					}
-					copy(dst[to+r*stride+c*tileSide:][:tileSide], sum[:])
 				}
+			}
+			for r := range rows {
+				copy(dst[to+r*stride:][:columns], sums[r*columns:])
 			}
 		}
 	}

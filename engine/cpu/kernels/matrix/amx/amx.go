@@ -201,22 +201,55 @@ func Config(rows, bytes int) (config [64]byte) {
 	return config
 }
 
-// AddProduct adds to a row of float32 numbers, at most sixteen, what one TDPBF16PS adds to it: the product of a row of pairs of bf16
-// numbers a with the matrix b, which holds for each pair a pair for every column. Even and odd products are summed on their own, one
-// after the other, then joined:
+// Right is the right operand of TDPBF16PS: rows of pairs of bf16 numbers, a pair for each of up to sixteen columns.
+type Right struct {
+	columns int
+	values  [mostPairs][2][mostColumns]float32
+	plain   bool // whether plain float32 arithmetic gives the same as the processor's
+}
+
+const (
+	mostPairs   = 16
+	mostColumns = 16
+)
+
+// Set takes the pairs over: row after row, column after column.
+func (b *Right) Set(pairs []uint16, columns int) {
+	b.columns, b.plain = columns, true
+	for k := range len(pairs) / (2 * columns) {
+		row := pairs[2*k*columns:][:2*columns]
+		for j := range columns {
+			b.values[k][0][j], b.values[k][1][j] = number(row[2*j]), number(row[2*j+1])
+			b.plain = b.plain && moderate(row[2*j]) && moderate(row[2*j+1])
+		}
+	}
+}
+
+// AddProduct adds to a row of sums what one TDPBF16PS adds to it: the product of a row of pairs a with b. Even and odd products are
+// summed on their own, one after the other, then joined:
 //
 //	even = Σ a[2k]·b[k][2n],  odd = Σ a[2k+1]·b[k][2n+1],  dst[n] + (even + odd)
 //
 // each multiplication and addition fused, rounded to nearest even, numbers below the normal ones read and written as zero.
-func AddProduct(dst []float32, a, b []uint16) {
-	var even, odd [16]float32
-	n := len(dst)
+func (b *Right) AddProduct(dst []float32, a []uint16) {
+	dst = dst[:b.columns]
+	var even, odd [mostColumns]float32
+	plain := b.plain
+	for _, x := range a {
+		plain = plain && moderate(x)
+	}
 	for k := 0; k+1 < len(a); k += 2 {
-		a0, a1 := float64(number(a[k])), float64(number(a[k+1]))
-		row := b[k*n:][:2*n]
-		for j := range n {
-			even[j] = fused(a0*float64(number(row[2*j])) + float64(even[j]))
-			odd[j] = fused(a1*float64(number(row[2*j+1])) + float64(odd[j]))
+		a0, a1, row := number(a[k]), number(a[k+1]), &b.values[k/2]
+		if plain {
+			for j := range dst {
+				even[j] += a0 * row[0][j]
+				odd[j] += a1 * row[1][j]
+			}
+			continue
+		}
+		for j := range dst {
+			even[j] = fusedAdd(a0, row[0][j], even[j])
+			odd[j] = fusedAdd(a1, row[1][j], odd[j])
 		}
 	}
 	for j := range dst {
@@ -224,9 +257,18 @@ func AddProduct(dst []float32, a, b []uint16) {
 	}
 }
 
-// fused rounds a·b + c once more, to float32: the product of bf16 numbers is exact in float64, and rounding a float64 sum of two
-// numbers of no more than 24 bits is the same as rounding the exact sum.
-func fused(sum float64) float32 { return flush(float32(sum)) }
+// moderate numbers are zero or between 2⁻⁵⁰ and 2⁵⁰: their products are exact float32 numbers, far above the smallest normal one,
+// and so are sums of those, unless zero.
+func moderate(x uint16) bool {
+	exponent := int(x>>7&0xff) - 127
+	return x&0x7fff == 0 || -50 <= exponent && exponent < 50
+}
+
+// fusedAdd rounds a·b + c once: the product of bf16 numbers is exact in float64, and rounding a float64 sum of two numbers of no more
+// than 24 bits to float32 is the same as rounding the exact sum.
+func fusedAdd(a, b, c float32) float32 {
+	return flush(float32(float64(a)*float64(b) + float64(c)))
+}
 
 func number(x uint16) float32 { return flush(math.Float32frombits(uint32(x) << 16)) }
 

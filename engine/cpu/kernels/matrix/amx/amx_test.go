@@ -155,8 +155,35 @@ func TestAddProduct(t *testing.T) {
 			b = append(b, bits(99), bits(99), bits(c.b[k]), bits(c.b[k+1]))
 		}
 		row := []float32{0, c.sum}
-		if amx.AddProduct(row, a, b); row[1] != c.want {
+		var right amx.Right
+		right.Set(b, 2)
+		if right.AddProduct(row, a); row[1] != c.want {
 			t.Errorf("%s: %g, want %g", c.name, row[1], c.want)
+		}
+	}
+}
+
+// Moderate numbers take a shorter way, which must not be seen: one number that is not moderate, times zero, takes the longer one.
+func TestBothWays(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 1000 {
+		a, b := make([]uint16, 32), make([]uint16, 32*16)
+		for _, x := range [][]uint16{a[:30], b} {
+			for i := range x {
+				x[i] = bits(float32(math.Ldexp(r.NormFloat64(), r.IntN(90)-45)))
+			}
+		}
+		short, long := make([]float32, 16), make([]float32, 16)
+		var right amx.Right
+		right.Set(b, 16)
+		right.AddProduct(short, a)
+		b[30*16] = bits(math.Float32frombits(0x00800000))
+		right.Set(b, 16)
+		right.AddProduct(long, a)
+		for j := range short {
+			if short[j] != long[j] {
+				t.Fatalf("column %d: %g and %g", j, short[j], long[j])
+			}
 		}
 	}
 }

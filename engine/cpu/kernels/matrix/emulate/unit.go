@@ -128,12 +128,14 @@ func (u *unit) product(i amx.Instruction) error {
 	}
 	a, b := numbers(i.A, aRows, aBytes), numbers(i.B, bRows, bBytes)
 	sum := make([]float32, bytes/4)
+	var right amx.Right
+	right.Set(b, len(sum))
 	for r := range rows {
 		row := u.data[i.Tile][r*rowBytes:]
 		for j := range sum {
 			sum[j] = math.Float32frombits(binary.LittleEndian.Uint32(row[4*j:]))
 		}
-		amx.AddProduct(sum, a[r*aBytes/2:][:aBytes/2], b)
+		right.AddProduct(sum, a[r*aBytes/2:][:aBytes/2])
 		for j, v := range sum {
 			binary.LittleEndian.PutUint32(row[4*j:], math.Float32bits(v))
 		}
