@@ -31,7 +31,7 @@ func TestRecordedCases(t *testing.T) {
 			for _, p := range []engine.Precision{engine.Split, engine.BF16} {
 				t.Run(string(p), func(t *testing.T) {
 					if filepath.Base(file) != "cifar10_single_scale.safetensors" && os.Getenv("JOULE_LONG") != "1" {
-						t.Skip("takes seconds without a matrix unit; JOULE_LONG=1 runs it")
+						t.Skip("takes seconds without vectors; JOULE_LONG=1 runs it")
 					}
 					check(t, c, &cpu.Engine{Precision: p}, p)
 				})

@@ -30,7 +30,7 @@ func newConformCommand() *cobra.Command {
 float64, in the format of testdata/golden/README.md. Joule computes the same in float32 and prints
 a line per quantity: its relative error, the most it may be, and ok or FAIL. The exit code is 1 if
 any quantity fails. --precision shows the errors of arithmetic for matrix units; each has its own
-limits. Where there is no such unit it is done in plain Go, which takes long.
+limits. Where there is no such unit the same is computed without, more slowly.
 
 The relative error is the norm of the difference over the norm of what was recorded, over all
 numbers of a quantity together. Gradients start from the recorded end of the chain.`,

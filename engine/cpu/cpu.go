@@ -28,7 +28,7 @@ type Engine struct {
 	Kernels *kernels.Set
 	// TileImages is the number of images a worker takes through the program at a time; 0 means as many as suit the caches.
 	TileImages int
-	// Precision is that of the convolutions' products. Where the machine has no matrix unit, Split and BF16 are slow.
+	// Precision is that of the convolutions' products. Where the machine has no matrix unit, Split and BF16 are slower than Float32.
 	Precision engine.Precision
 }
 

@@ -75,14 +75,6 @@ func parts(p engine.Precision) matrix.Parts {
 	return 0
 }
 
-// matrixUnit is what computes in parts: this machine's matrix unit, or its definition.
-func matrixUnit() *matrix.Unit {
-	if u := matrix.Native(); u != nil {
-		return u
-	}
-	return matrix.Portable()
-}
-
 // opPackParts packs a kernel w as package matrix does; N = {outputs, flip}, X = {1 for wide images}.
 const opPackParts = expr.Op(120)
 
@@ -133,7 +125,7 @@ func (p *program) partsInstruction(n *node) (in instruction, ok bool) {
 }
 
 func (p *program) partsConv(n *node) instruction {
-	x, packed, unit := n.in[0], n.in[1], matrixUnit()
+	x, packed, unit := n.in[0], n.in[1], matrix.Best()
 	plan := matrix.NewConv(p.packedWeights(packed), x.shape[0], x.shape[1], p.tile)
 	return instruction{scratch: plan.ScratchFloats(), run: func(f *frame) {
 		var bias []float32
@@ -145,7 +137,7 @@ func (p *program) partsConv(n *node) instruction {
 }
 
 func (p *program) partsKernelGrad(n *node) instruction {
-	x, dy, unit := n.in[0], n.in[1], matrixUnit()
+	x, dy, unit := n.in[0], n.in[1], matrix.Best()
 	plan := matrix.NewKernelGrad(matrix.Weights{Inputs: x.shape[2], Outputs: dy.shape[2], Taps: n.shape[0], Parts: p.graph.parts},
 		x.shape[0], x.shape[1], p.tile)
 	return instruction{scratch: plan.ScratchFloats(), run: func(f *frame) {

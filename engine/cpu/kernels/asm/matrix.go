@@ -166,6 +166,149 @@ func matrixProduct(parts, rows, columns int, config Mem) {
 	RET()
 }
 
+// vectorProduct writes a product of package matrix for blocks of rows×16, in vectors: what TDPBF16PS computes, to the last bit, for
+// machines without it. Eight rows at a time have their even and odd sums in registers; the sums of both lie in dst. The control
+// register is set to do with small numbers as the matrix unit does.
+func vectorProduct(parts int) {
+	TEXT(fmt.Sprintf("avx512Product%d", parts), NOSPLIT,
+		"func(dst []float32, stride int, start []float32, startStride int, a []uint16, plane, aStride int, "+
+			"blocks, segments []int32, steps int, b []uint16, rows int)")
+	Pragma("noescape")
+	const (
+		group        = 8
+		flushToZero  = 0x9fc0 // all exceptions masked, denormals are zero, results flushed to zero, round to nearest
+		bytesOfPairs = 4 * tileSide
+	)
+	control, blocksLeft, rowsLeft, rowOffset, rowSums := AllocLocal(8), AllocLocal(8), AllocLocal(8), AllocLocal(8), AllocLocal(8)
+	set := control.Offset(4)
+	STMXCSR(control)
+	MOVL(U32(flushToZero), set)
+	LDMXCSR(set)
+
+	upper, r := ZMM(), GP32()
+	MOVL(U32(0xffff0000), r)
+	VPBROADCASTD(r, upper)
+	pitch := [group]GPVirtual{1: Load(Param("aStride"), GP64()).(GPVirtual), 3: GP64(), 5: GP64(), 7: GP64()}
+	SHLQ(U8(1), pitch[1])
+	LEAQ(Mem{Base: pitch[1], Index: pitch[1], Scale: 2}, pitch[3])
+	LEAQ(Mem{Base: pitch[1], Index: pitch[1], Scale: 4}, pitch[5])
+	LEAQ(Mem{Base: pitch[3], Index: pitch[1], Scale: 4}, pitch[7])
+	row := func(base GPVirtual, r int) Mem {
+		switch r {
+		case 0:
+			return Mem{Base: base}
+		case 2, 4:
+			return Mem{Base: base, Index: pitch[1], Scale: uint8(r)}
+		case 6:
+			return Mem{Base: base, Index: pitch[3], Scale: 2}
+		}
+		return Mem{Base: base, Index: pitch[r], Scale: 1}
+	}
+	at, n := GP64(), GP64()
+	blocks := Load(Param("blocks").Base(), GP64())
+	Load(Param("blocks").Len(), n)
+	MOVQ(n, blocksLeft)
+
+	Label("block")
+	from, to, step := GP64(), GP64(), GP64()
+	MOVLQSX(Mem{Base: blocks, Disp: 8}, at)
+	Load(Param("start").Base(), from)
+	LEAQ(Mem{Base: from, Index: at, Scale: 4}, from)
+	MOVLQSX(Mem{Base: blocks, Disp: 4}, at)
+	Load(Param("dst").Base(), to)
+	LEAQ(Mem{Base: to, Index: at, Scale: 4}, to)
+	MOVQ(to, rowSums)
+	Load(Param("rows"), n)
+	MOVQ(n, rowsLeft)
+	MOVQ(U32(0), rowOffset)
+	Load(Param("startStride"), step)
+	Load(Param("stride"), at)
+	Label("begin")
+	first := ZMM()
+	VMOVUPS(Mem{Base: from}, first)
+	VMOVUPS(first, Mem{Base: to})
+	LEAQ(Mem{Base: from, Index: step, Scale: 4}, from)
+	LEAQ(Mem{Base: to, Index: at, Scale: 4}, to)
+	DECQ(n)
+	JNZ(LabelRef("begin"))
+
+	Label("rows")
+	right := Load(Param("b").Base(), GP64())
+	segment, segments := Load(Param("segments").Base(), GP64()), Load(Param("segments").Len(), GP64())
+	Label("segment")
+	left, steps := GP64(), GP64()
+	MOVLQSX(Mem{Base: segment}, at)
+	MOVLQSX(Mem{Base: blocks}, left)
+	ADDQ(left, at)
+	Load(Param("a").Base(), left)
+	LEAQ(Mem{Base: left, Index: at, Scale: 2}, left)
+	ADDQ(rowOffset, left)
+	Load(Param("steps"), steps)
+	Label("step")
+	factors := [][2]int{{1, 0}, {0, 0}, {0, 1}} // parts of left and right
+	if parts == 1 {
+		factors = [][2]int{{0, 0}}
+	}
+	for _, part := range factors {
+		even, odd := avx512.vectors(group), avx512.vectors(group)
+		for r := range group {
+			clearVector(even[r])
+			clearVector(odd[r])
+		}
+		a, b := GP64(), GP64()
+		MOVQ(left, a)
+		if part[0] > 0 {
+			Load(Param("plane"), at)
+			LEAQ(Mem{Base: a, Index: at, Scale: 2}, a)
+		}
+		LEAQ(Mem{Base: right, Disp: part[1] * tileBytes}, b)
+		MOVQ(U32(tileSide), n)
+		pair := label("pair")
+		Label(pair)
+		bEven, bOdd := ZMM(), ZMM()
+		VMOVDQU32(Mem{Base: b}, bOdd)
+		VPSLLD(U8(16), bOdd, bEven)
+		VPANDD(upper, bOdd, bOdd)
+		for r := range group {
+			aEven, aOdd := ZMM(), ZMM()
+			VPBROADCASTD(row(a, r), aOdd)
+			VPSLLD(U8(16), aOdd, aEven)
+			VPANDD(upper, aOdd, aOdd)
+			VFMADD231PS(bEven, aEven, even[r])
+			VFMADD231PS(bOdd, aOdd, odd[r])
+		}
+		ADDQ(U8(4), a)
+		ADDQ(U8(bytesOfPairs), b)
+		DECQ(n)
+		JNZ(LabelRef(pair))
+		Load(Param("stride"), at)
+		MOVQ(rowSums, to)
+		for r := range group {
+			VADDPS(odd[r], even[r], even[r])
+			VADDPS(Mem{Base: to}, even[r], even[r])
+			VMOVUPS(even[r], Mem{Base: to})
+			LEAQ(Mem{Base: to, Index: at, Scale: 4}, to)
+		}
+	}
+	ADDQ(U8(bytesOfPairs), left)
+	ADDQ(U32(tileBytes*parts), right)
+	DECQ(steps)
+	JNZ(LabelRef("step"))
+	ADDQ(U8(4), segment)
+	DECQ(segments)
+	JNZ(LabelRef("segment"))
+	MOVQ(to, rowSums) // the rows after these
+	LEAQ(Mem{Base: pitch[1], Index: pitch[7], Scale: 1}, at)
+	ADDQ(at, rowOffset)
+	SUBQ(U8(group), rowsLeft)
+	JNZ(LabelRef("rows"))
+	ADDQ(U8(12), blocks)
+	SUBQ(U8(3), blocksLeft)
+	JNZ(LabelRef("block"))
+	LDMXCSR(control)
+	done()
+}
+
 // matrixPeak writes a loop of products of tiles that lie in registers, 4 a round.
 func matrixPeak(config Mem) {
 	TEXT("amxProducts", NOSPLIT, "func(rounds int)")
@@ -272,6 +415,7 @@ func matrixUnit() {
 				matrixProduct(parts, rows, columns, config)
 			}
 		}
+		vectorProduct(parts)
 		splitBF16(parts)
 	}
 	matrixPeak(config)

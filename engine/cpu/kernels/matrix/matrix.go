@@ -6,8 +6,8 @@
 //
 // off by about 2⁻¹⁶ of |x·w|, instead of 2⁻⁸ for hi(x)·hi(w) alone.
 //
-// A Unit is what multiplies: the AMX instructions of Intel's processors, in assembly that the generator in ../asm writes, or the
-// portable Go that defines it, instruction by instruction. Conv and KernelGrad are plans of convolutions and of their kernel
+// A Unit is what multiplies: the AMX instructions of Intel's processors, in assembly that the generator in ../asm writes; vectors
+// that compute the same without them; or the portable Go that defines it, instruction by instruction. Conv and KernelGrad are plans of convolutions and of their kernel
 // gradients; the gradient with respect to the image is the convolution with flipped weights. Like its parent, the package knows
 // nothing of graphs: it sees slices of float32, channels last, and trusts their lengths.
 package matrix
@@ -39,7 +39,7 @@ const (
 
 // Unit multiplies matrices.
 type Unit struct {
-	Name string // "amx" or "portable"
+	Name string // "amx", "avx512" or "portable"
 
 	// split writes hi, and lo unless it is nil, for the len(x) numbers of x.
 	split func(hi, lo []uint16, x []float32)
@@ -65,6 +65,16 @@ type product func(dst []float32, stride int, start []float32, startStride int, a
 func Native() *Unit { return nativeOnce() }
 
 var nativeOnce = sync.OnceValue(native)
+
+// Best is what multiplies fastest here: the matrix unit, vectors that compute the same to the last bit, or plain Go.
+func Best() *Unit {
+	for _, u := range []*Unit{Native(), vectors()} {
+		if u != nil {
+			return u
+		}
+	}
+	return Portable()
+}
 
 // Portable is the unit in plain Go, which runs everywhere, slowly, and defines what the others compute.
 func Portable() *Unit {

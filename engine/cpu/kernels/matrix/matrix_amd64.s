@@ -585,6 +585,181 @@ step:
 	BYTE $0xc0
 	RET
 
+// func avx512Product1(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·avx512Product1(SB), NOSPLIT, $40-192
+	STMXCSR      (SP)
+	MOVL         $0x00009fc0, 4(SP)
+	LDMXCSR      4(SP)
+	MOVL         $0xffff0000, AX
+	VPBROADCASTD AX, Z0
+	MOVQ         aStride+96(FP), AX
+	SHLQ         $0x01, AX
+	LEAQ         (AX)(AX*2), CX
+	LEAQ         (AX)(AX*4), DX
+	LEAQ         (CX)(AX*4), BX
+	MOVQ         blocks_base+104(FP), R8
+	MOVQ         blocks_len+112(FP), DI
+	MOVQ         DI, 8(SP)
+
+block:
+	MOVLQSX 8(R8), SI
+	MOVQ    start_base+32(FP), R9
+	LEAQ    (R9)(SI*4), R9
+	MOVLQSX 4(R8), SI
+	MOVQ    dst_base+0(FP), R10
+	LEAQ    (R10)(SI*4), R10
+	MOVQ    R10, 32(SP)
+	MOVQ    rows+184(FP), DI
+	MOVQ    DI, 16(SP)
+	MOVQ    $0x00000000, 24(SP)
+	MOVQ    startStride+56(FP), R11
+	MOVQ    stride+24(FP), SI
+
+begin:
+	VMOVUPS (R9), Z1
+	VMOVUPS Z1, (R10)
+	LEAQ    (R9)(R11*4), R9
+	LEAQ    (R10)(SI*4), R10
+	DECQ    DI
+	JNZ     begin
+
+rows:
+	MOVQ b_base+160(FP), R9
+	MOVQ segments_base+128(FP), R11
+	MOVQ segments_len+136(FP), R12
+
+segment:
+	MOVLQSX (R11), SI
+	MOVLQSX (R8), R13
+	ADDQ    R13, SI
+	MOVQ    a_base+64(FP), R13
+	LEAQ    (R13)(SI*2), R13
+	ADDQ    24(SP), R13
+	MOVQ    steps+152(FP), R14
+
+step:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z9, Z9, Z9
+	VXORPS Z2, Z2, Z2
+	VXORPS Z10, Z10, Z10
+	VXORPS Z3, Z3, Z3
+	VXORPS Z11, Z11, Z11
+	VXORPS Z4, Z4, Z4
+	VXORPS Z12, Z12, Z12
+	VXORPS Z5, Z5, Z5
+	VXORPS Z13, Z13, Z13
+	VXORPS Z6, Z6, Z6
+	VXORPS Z14, Z14, Z14
+	VXORPS Z7, Z7, Z7
+	VXORPS Z15, Z15, Z15
+	VXORPS Z8, Z8, Z8
+	VXORPS Z16, Z16, Z16
+	MOVQ   R13, SI
+	LEAQ   (R9), R10
+	MOVQ   $0x00000010, DI
+
+pair1:
+	VMOVDQU32    (R10), Z18
+	VPSLLD       $0x10, Z18, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD (SI), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z1
+	VFMADD231PS  Z18, Z20, Z9
+	VPBROADCASTD (SI)(AX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z2
+	VFMADD231PS  Z18, Z20, Z10
+	VPBROADCASTD (SI)(AX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z3
+	VFMADD231PS  Z18, Z20, Z11
+	VPBROADCASTD (SI)(CX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z4
+	VFMADD231PS  Z18, Z20, Z12
+	VPBROADCASTD (SI)(AX*4), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z5
+	VFMADD231PS  Z18, Z20, Z13
+	VPBROADCASTD (SI)(DX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z6
+	VFMADD231PS  Z18, Z20, Z14
+	VPBROADCASTD (SI)(CX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z7
+	VFMADD231PS  Z18, Z20, Z15
+	VPBROADCASTD (SI)(BX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z8
+	VFMADD231PS  Z18, Z20, Z16
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, R10
+	DECQ         DI
+	JNZ          pair1
+	MOVQ         stride+24(FP), SI
+	MOVQ         32(SP), R10
+	VADDPS       Z9, Z1, Z1
+	VADDPS       (R10), Z1, Z1
+	VMOVUPS      Z1, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z10, Z2, Z2
+	VADDPS       (R10), Z2, Z2
+	VMOVUPS      Z2, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z11, Z3, Z3
+	VADDPS       (R10), Z3, Z3
+	VMOVUPS      Z3, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z12, Z4, Z4
+	VADDPS       (R10), Z4, Z4
+	VMOVUPS      Z4, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z13, Z5, Z5
+	VADDPS       (R10), Z5, Z5
+	VMOVUPS      Z5, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z14, Z6, Z6
+	VADDPS       (R10), Z6, Z6
+	VMOVUPS      Z6, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z15, Z7, Z7
+	VADDPS       (R10), Z7, Z7
+	VMOVUPS      Z7, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z16, Z8, Z8
+	VADDPS       (R10), Z8, Z8
+	VMOVUPS      Z8, (R10)
+	LEAQ         (R10)(SI*4), R10
+	ADDQ         $0x40, R13
+	ADDQ         $0x00000400, R9
+	DECQ         R14
+	JNZ          step
+	ADDQ         $0x04, R11
+	DECQ         R12
+	JNZ          segment
+	MOVQ         R10, 32(SP)
+	LEAQ         (AX)(BX*1), SI
+	ADDQ         SI, 24(SP)
+	SUBQ         $0x08, 16(SP)
+	JNZ          rows
+	ADDQ         $0x0c, R8
+	SUBQ         $0x03, 8(SP)
+	JNZ          block
+	LDMXCSR      (SP)
+	VZEROUPPER
+	RET
+
 // func avx512Round(hi []uint16, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·avx512Round(SB), NOSPLIT, $0-48
@@ -1459,6 +1634,387 @@ step:
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0xc0
+	RET
+
+// func avx512Product2(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·avx512Product2(SB), NOSPLIT, $40-192
+	STMXCSR      (SP)
+	MOVL         $0x00009fc0, 4(SP)
+	LDMXCSR      4(SP)
+	MOVL         $0xffff0000, AX
+	VPBROADCASTD AX, Z0
+	MOVQ         aStride+96(FP), AX
+	SHLQ         $0x01, AX
+	LEAQ         (AX)(AX*2), CX
+	LEAQ         (AX)(AX*4), DX
+	LEAQ         (CX)(AX*4), BX
+	MOVQ         blocks_base+104(FP), R8
+	MOVQ         blocks_len+112(FP), DI
+	MOVQ         DI, 8(SP)
+
+block:
+	MOVLQSX 8(R8), SI
+	MOVQ    start_base+32(FP), R9
+	LEAQ    (R9)(SI*4), R9
+	MOVLQSX 4(R8), SI
+	MOVQ    dst_base+0(FP), R10
+	LEAQ    (R10)(SI*4), R10
+	MOVQ    R10, 32(SP)
+	MOVQ    rows+184(FP), DI
+	MOVQ    DI, 16(SP)
+	MOVQ    $0x00000000, 24(SP)
+	MOVQ    startStride+56(FP), R11
+	MOVQ    stride+24(FP), SI
+
+begin:
+	VMOVUPS (R9), Z1
+	VMOVUPS Z1, (R10)
+	LEAQ    (R9)(R11*4), R9
+	LEAQ    (R10)(SI*4), R10
+	DECQ    DI
+	JNZ     begin
+
+rows:
+	MOVQ b_base+160(FP), R9
+	MOVQ segments_base+128(FP), R11
+	MOVQ segments_len+136(FP), R12
+
+segment:
+	MOVLQSX (R11), SI
+	MOVLQSX (R8), R13
+	ADDQ    R13, SI
+	MOVQ    a_base+64(FP), R13
+	LEAQ    (R13)(SI*2), R13
+	ADDQ    24(SP), R13
+	MOVQ    steps+152(FP), R14
+
+step:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z9, Z9, Z9
+	VXORPS Z2, Z2, Z2
+	VXORPS Z10, Z10, Z10
+	VXORPS Z3, Z3, Z3
+	VXORPS Z11, Z11, Z11
+	VXORPS Z4, Z4, Z4
+	VXORPS Z12, Z12, Z12
+	VXORPS Z5, Z5, Z5
+	VXORPS Z13, Z13, Z13
+	VXORPS Z6, Z6, Z6
+	VXORPS Z14, Z14, Z14
+	VXORPS Z7, Z7, Z7
+	VXORPS Z15, Z15, Z15
+	VXORPS Z8, Z8, Z8
+	VXORPS Z16, Z16, Z16
+	MOVQ   R13, R10
+	MOVQ   plane+88(FP), SI
+	LEAQ   (R10)(SI*2), R10
+	LEAQ   (R9), SI
+	MOVQ   $0x00000010, DI
+
+pair2:
+	VMOVDQU32    (SI), Z18
+	VPSLLD       $0x10, Z18, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD (R10), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z1
+	VFMADD231PS  Z18, Z20, Z9
+	VPBROADCASTD (R10)(AX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z2
+	VFMADD231PS  Z18, Z20, Z10
+	VPBROADCASTD (R10)(AX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z3
+	VFMADD231PS  Z18, Z20, Z11
+	VPBROADCASTD (R10)(CX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z4
+	VFMADD231PS  Z18, Z20, Z12
+	VPBROADCASTD (R10)(AX*4), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z5
+	VFMADD231PS  Z18, Z20, Z13
+	VPBROADCASTD (R10)(DX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z6
+	VFMADD231PS  Z18, Z20, Z14
+	VPBROADCASTD (R10)(CX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z7
+	VFMADD231PS  Z18, Z20, Z15
+	VPBROADCASTD (R10)(BX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z8
+	VFMADD231PS  Z18, Z20, Z16
+	ADDQ         $0x04, R10
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          pair2
+	MOVQ         stride+24(FP), SI
+	MOVQ         32(SP), R10
+	VADDPS       Z9, Z1, Z1
+	VADDPS       (R10), Z1, Z1
+	VMOVUPS      Z1, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z10, Z2, Z2
+	VADDPS       (R10), Z2, Z2
+	VMOVUPS      Z2, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z11, Z3, Z3
+	VADDPS       (R10), Z3, Z3
+	VMOVUPS      Z3, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z12, Z4, Z4
+	VADDPS       (R10), Z4, Z4
+	VMOVUPS      Z4, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z13, Z5, Z5
+	VADDPS       (R10), Z5, Z5
+	VMOVUPS      Z5, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z14, Z6, Z6
+	VADDPS       (R10), Z6, Z6
+	VMOVUPS      Z6, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z15, Z7, Z7
+	VADDPS       (R10), Z7, Z7
+	VMOVUPS      Z7, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z16, Z8, Z8
+	VADDPS       (R10), Z8, Z8
+	VMOVUPS      Z8, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z9, Z9, Z9
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z11, Z11, Z11
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z15, Z15, Z15
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z16, Z16, Z16
+	MOVQ         R13, SI
+	LEAQ         (R9), R10
+	MOVQ         $0x00000010, DI
+
+pair3:
+	VMOVDQU32    (R10), Z18
+	VPSLLD       $0x10, Z18, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD (SI), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z1
+	VFMADD231PS  Z18, Z20, Z9
+	VPBROADCASTD (SI)(AX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z2
+	VFMADD231PS  Z18, Z20, Z10
+	VPBROADCASTD (SI)(AX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z3
+	VFMADD231PS  Z18, Z20, Z11
+	VPBROADCASTD (SI)(CX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z4
+	VFMADD231PS  Z18, Z20, Z12
+	VPBROADCASTD (SI)(AX*4), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z5
+	VFMADD231PS  Z18, Z20, Z13
+	VPBROADCASTD (SI)(DX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z6
+	VFMADD231PS  Z18, Z20, Z14
+	VPBROADCASTD (SI)(CX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z7
+	VFMADD231PS  Z18, Z20, Z15
+	VPBROADCASTD (SI)(BX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z8
+	VFMADD231PS  Z18, Z20, Z16
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, R10
+	DECQ         DI
+	JNZ          pair3
+	MOVQ         stride+24(FP), SI
+	MOVQ         32(SP), R10
+	VADDPS       Z9, Z1, Z1
+	VADDPS       (R10), Z1, Z1
+	VMOVUPS      Z1, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z10, Z2, Z2
+	VADDPS       (R10), Z2, Z2
+	VMOVUPS      Z2, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z11, Z3, Z3
+	VADDPS       (R10), Z3, Z3
+	VMOVUPS      Z3, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z12, Z4, Z4
+	VADDPS       (R10), Z4, Z4
+	VMOVUPS      Z4, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z13, Z5, Z5
+	VADDPS       (R10), Z5, Z5
+	VMOVUPS      Z5, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z14, Z6, Z6
+	VADDPS       (R10), Z6, Z6
+	VMOVUPS      Z6, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z15, Z7, Z7
+	VADDPS       (R10), Z7, Z7
+	VMOVUPS      Z7, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z16, Z8, Z8
+	VADDPS       (R10), Z8, Z8
+	VMOVUPS      Z8, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z9, Z9, Z9
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z11, Z11, Z11
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z15, Z15, Z15
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z16, Z16, Z16
+	MOVQ         R13, SI
+	LEAQ         1024(R9), R10
+	MOVQ         $0x00000010, DI
+
+pair4:
+	VMOVDQU32    (R10), Z18
+	VPSLLD       $0x10, Z18, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD (SI), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z1
+	VFMADD231PS  Z18, Z20, Z9
+	VPBROADCASTD (SI)(AX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z2
+	VFMADD231PS  Z18, Z20, Z10
+	VPBROADCASTD (SI)(AX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z3
+	VFMADD231PS  Z18, Z20, Z11
+	VPBROADCASTD (SI)(CX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z4
+	VFMADD231PS  Z18, Z20, Z12
+	VPBROADCASTD (SI)(AX*4), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z5
+	VFMADD231PS  Z18, Z20, Z13
+	VPBROADCASTD (SI)(DX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z6
+	VFMADD231PS  Z18, Z20, Z14
+	VPBROADCASTD (SI)(CX*2), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z7
+	VFMADD231PS  Z18, Z20, Z15
+	VPBROADCASTD (SI)(BX*1), Z20
+	VPSLLD       $0x10, Z20, Z19
+	VPANDD       Z0, Z20, Z20
+	VFMADD231PS  Z17, Z19, Z8
+	VFMADD231PS  Z18, Z20, Z16
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, R10
+	DECQ         DI
+	JNZ          pair4
+	MOVQ         stride+24(FP), SI
+	MOVQ         32(SP), R10
+	VADDPS       Z9, Z1, Z1
+	VADDPS       (R10), Z1, Z1
+	VMOVUPS      Z1, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z10, Z2, Z2
+	VADDPS       (R10), Z2, Z2
+	VMOVUPS      Z2, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z11, Z3, Z3
+	VADDPS       (R10), Z3, Z3
+	VMOVUPS      Z3, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z12, Z4, Z4
+	VADDPS       (R10), Z4, Z4
+	VMOVUPS      Z4, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z13, Z5, Z5
+	VADDPS       (R10), Z5, Z5
+	VMOVUPS      Z5, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z14, Z6, Z6
+	VADDPS       (R10), Z6, Z6
+	VMOVUPS      Z6, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z15, Z7, Z7
+	VADDPS       (R10), Z7, Z7
+	VMOVUPS      Z7, (R10)
+	LEAQ         (R10)(SI*4), R10
+	VADDPS       Z16, Z8, Z8
+	VADDPS       (R10), Z8, Z8
+	VMOVUPS      Z8, (R10)
+	LEAQ         (R10)(SI*4), R10
+	ADDQ         $0x40, R13
+	ADDQ         $0x00000800, R9
+	DECQ         R14
+	JNZ          step
+	ADDQ         $0x04, R11
+	DECQ         R12
+	JNZ          segment
+	MOVQ         R10, 32(SP)
+	LEAQ         (AX)(BX*1), SI
+	ADDQ         SI, 24(SP)
+	SUBQ         $0x08, 16(SP)
+	JNZ          rows
+	ADDQ         $0x0c, R8
+	SUBQ         $0x03, 8(SP)
+	JNZ          block
+	LDMXCSR      (SP)
+	VZEROUPPER
 	RET
 
 // func avx512Split(hi []uint16, lo []uint16, x []float32)

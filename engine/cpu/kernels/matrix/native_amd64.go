@@ -31,6 +31,29 @@ func assembly() *Unit {
 	}
 }
 
+// vectors is the unit in instructions of AVX-512, or nil where there are none.
+func vectors() *Unit {
+	if !cpu.X86.HasAVX512F || !cpu.X86.HasAVX512DQ {
+		return nil
+	}
+	u := &Unit{Name: "avx512", split: vectorSplit}
+	for i, multiply := range []func(dst []float32, stride int, start []float32, startStride int, a []uint16, plane, aStride int,
+		blocks, segments []int32, steps int, b []uint16, rows int){avx512Product1, avx512Product2} {
+		for r := range u.products[i] {
+			for c := range u.products[i][r] {
+				u.products[i][r][c] = func(dst []float32, stride int, start []float32, startStride int, a []uint16, plane, aStride int,
+					blocks, segments []int32, steps int, b []uint16, panel int) {
+					for t := range c + 1 {
+						multiply(dst[t*tileSide:], stride, start[t*tileSide:], startStride, a, plane, aStride, blocks, segments, steps,
+							b[t*panel:], (r+1)*tileSide)
+					}
+				}
+			}
+		}
+	}
+	return u
+}
+
 // vectorSplit is portableSplit in vectors of sixteen numbers.
 func vectorSplit(hi, lo []uint16, x []float32) {
 	n := len(x) &^ 15

@@ -17,6 +17,9 @@ func amxProduct1x32x16(dst []float32, stride int, start []float32, startStride i
 func amxProduct1x32x32(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, panel int)
 
 //go:noescape
+func avx512Product1(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, rows int)
+
+//go:noescape
 func avx512Round(hi []uint16, x []float32)
 
 //go:noescape
@@ -30,6 +33,9 @@ func amxProduct2x32x16(dst []float32, stride int, start []float32, startStride i
 
 //go:noescape
 func amxProduct2x32x32(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, panel int)
+
+//go:noescape
+func avx512Product2(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, rows int)
 
 //go:noescape
 func avx512Split(hi []uint16, lo []uint16, x []float32)
