@@ -30,37 +30,19 @@ type Energies struct {
 
 // Histogram writes, as PNG, the distributions of the energies of in-distribution images and of any number of kinds of outliers,
 // with the AUROC of each kind. A bar's height is the fraction of its own kind's images, so that kinds of different sizes compare.
-//
-// A few energies far from the rest do not set the range: of each kind, the lowest and the highest half percent (at least one image)
-// count for it only up to half the width of the others' range beyond them. What is outside is counted in the first and last
-// bar, and the axis says how many there are. It is an error if a kind is empty or has an energy that is NaN or infinite.
+// The bars are those of [Bin], whose errors are those of Histogram.
 func Histogram(w io.Writer, in Energies, out ...Energies) error {
 	kinds := append([]Energies{in}, out...)
-	lo, hi, fewest := math.Inf(1), math.Inf(-1), math.MaxInt
-	for _, kind := range kinds {
-		if err := finite(label(kind.Name), kind.Values); err != nil {
-			return err
-		}
-		l, h := bulk(kind.Values)
-		lo, hi, fewest = min(lo, l), max(hi, h), min(fewest, len(kind.Values))
+	bins, err := Bin(kinds...)
+	if err != nil {
+		return err
 	}
-	lo, hi = widen(lo, hi)
-	if max(-lo, hi) > 1e100 {
-		return fmt.Errorf("eval: energies up to %.3g cannot be drawn (has the model diverged?)", max(-lo, hi))
-	}
-
-	bars := int(min(max(2*math.Sqrt(float64(fewest)), 12), 60)) // wide enough to hold some images each
+	lo, hi, bars := bins.Low, bins.High, len(bins.Counts[0])
 	p := newPlot("Energies of "+label(in.Name), "energy", "fraction of images")
 	legend := newLegend()
-	peak, beyond, total := 0.0, 0, 0
+	peak, total := 0.0, 0
 	for i, kind := range kinds {
-		counts := make([]int, bars)
-		for _, e := range kind.Values {
-			if e < lo || e > hi {
-				beyond++
-			}
-			counts[int(min(max((e-lo)/(hi-lo)*float64(bars), 0), float64(bars-1)))]++
-		}
+		counts := bins.Counts[i]
 		total += len(kind.Values)
 
 		style, fill := lineStyle(i), fade(colours[i%len(colours)])
@@ -95,8 +77,8 @@ func Histogram(w io.Writer, in Energies, out ...Energies) error {
 		legend.Add(name, &plotter.Line{LineStyle: style, FillColor: fill})
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = lo, hi, 0, 1.05*peak
-	if beyond > 0 {
-		p.X.Label.Text += fmt.Sprintf(" (%d of %d images lie beyond and are counted in the end bars)", beyond, total)
+	if bins.Beyond > 0 {
+		p.X.Label.Text += fmt.Sprintf(" (%d of %d images lie beyond and are counted in the end bars)", bins.Beyond, total)
 	}
 	return write(w, p, legend)
 }
@@ -128,6 +110,46 @@ func ROCCurves(w io.Writer, in Energies, out ...Energies) error {
 	legend.Add("chance (AUROC 0.5)", &chance)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1.01
 	return write(w, p, legend)
+}
+
+// Bins are the bars of histograms of several kinds over one range.
+type Bins struct {
+	Low, High float64 // of the range, which the bars divide evenly
+	Counts    [][]int // of each kind, bar by bar: all images of the kind
+	Beyond    int     // images of all kinds that lie outside the range and are counted in the first and last bar
+}
+
+// Bin counts the energies of one or more kinds of images. There are more bars, 12 to 60, the more images the smallest kind has.
+//
+// A few energies far from the rest do not set the range: of each kind, the lowest and the highest half percent (at least one image)
+// count for it only up to half the width of the others' range beyond them. It is an error if a kind is empty or has an energy that
+// is NaN, infinite, or over 1e100.
+func Bin(kinds ...Energies) (Bins, error) {
+	b := Bins{Low: math.Inf(1), High: math.Inf(-1)}
+	fewest := math.MaxInt
+	for _, kind := range kinds {
+		if err := finite(label(kind.Name), kind.Values); err != nil {
+			return b, err
+		}
+		l, h := bulk(kind.Values)
+		b.Low, b.High, fewest = min(b.Low, l), max(b.High, h), min(fewest, len(kind.Values))
+	}
+	b.Low, b.High = widen(b.Low, b.High)
+	if most := max(-b.Low, b.High); most > 1e100 {
+		return b, fmt.Errorf("eval: energies up to %.3g cannot be drawn (has the model diverged?)", most)
+	}
+	bars := int(min(max(2*math.Sqrt(float64(fewest)), 12), 60)) // wide enough to hold some images each
+	for _, kind := range kinds {
+		counts := make([]int, bars)
+		for _, e := range kind.Values {
+			if e < b.Low || e > b.High {
+				b.Beyond++
+			}
+			counts[int(min(max((e-b.Low)/(b.High-b.Low)*float64(bars), 0), float64(bars-1)))]++
+		}
+		b.Counts = append(b.Counts, counts)
+	}
+	return b, nil
 }
 
 // bulk returns the range of values without the few that lie far out.
@@ -262,7 +284,7 @@ func newPlot(title, xlabel, ylabel string) *plot.Plot {
 		axis.Label.Padding = vg.Points(4)
 		axis.Label.TextStyle.Font = sans(11)
 		axis.Tick.Label.Font = sans(10)
-		axis.Tick.Marker = ticks{}
+		axis.Tick.Marker = Ticks{}
 	}
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{Y: 0xe4}, color.Gray{Y: 0xe4}
@@ -270,10 +292,11 @@ func newPlot(title, xlabel, ylabel string) *plot.Plot {
 	return p
 }
 
-// ticks marks an axis at multiples of 1, 2 or 5 times a power of ten, in full up to a million: 20000 and not 2e+04.
-type ticks struct{}
+// Ticks marks an axis at multiples of 1, 2 or 5 times a power of ten, in full up to a million: 20000 and not 2e+04.
+type Ticks struct{}
 
-func (ticks) Ticks(lo, hi float64) []plot.Tick {
+// Ticks are the marks of an axis from lo to hi, lo < hi.
+func (Ticks) Ticks(lo, hi float64) []plot.Tick {
 	power := math.Floor(math.Log10((hi - lo) / 5))
 	step := math.Pow(10, power)
 	for _, factor := range []float64{5, 2} {

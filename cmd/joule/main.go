@@ -30,6 +30,7 @@ var commands = []func() *cobra.Command{
 	newScoreCommand,
 	newEvalCommand,
 	newAblateCommand,
+	newReportCommand,
 	newConformCommand,
 	newBenchCommand,
 	newDoctorCommand,

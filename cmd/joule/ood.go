@@ -94,16 +94,8 @@ type comparison struct {
 const level = 0.95
 
 func ood(cmd *cobra.Command, path string, o oodOptions) error {
-	for _, picture := range []struct{ flag, name string }{{"--histogram", o.histogram}, {"--roc", o.roc}} {
-		if picture.name != "" && !hasExtension(picture.name, ".png") {
-			return usageErrorf("%s is %q: want a name ending in .png", picture.flag, picture.name)
-		}
-		if err := checkOutput(picture.name, false); err != nil {
-			return err
-		}
-	}
-	if o.resamples != 0 && (o.resamples < 10 || o.resamples > 1e6) {
-		return usageErrorf("--resamples is %d: want 0, or 10 to 1000000", o.resamples)
+	if err := o.check(); err != nil {
+		return err
 	}
 	model, err := run.OpenModel(path)
 	if err != nil {
@@ -137,6 +129,21 @@ func ood(cmd *cobra.Command, path string, o oodOptions) error {
 	return printComparisons(cmd.OutOrStdout(), results)
 }
 
+func (o *oodOptions) check() error {
+	if o.resamples != 0 && (o.resamples < 10 || o.resamples > 1e6) {
+		return usageErrorf("--resamples is %d: want 0, or 10 to 1000000", o.resamples)
+	}
+	for _, picture := range []struct{ flag, name string }{{"--histogram", o.histogram}, {"--roc", o.roc}} {
+		if picture.name != "" && !hasExtension(picture.name, ".png") {
+			return usageErrorf("%s is %q: want a name ending in .png", picture.flag, picture.name)
+		}
+		if err := checkOutput(picture.name, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // evaluation holds what every comparison shares.
 type evaluation struct {
 	ctx     context.Context
@@ -157,37 +164,63 @@ func (e *evaluation) compareAll() (in eval.Energies, kinds []eval.Energies, resu
 	if err := e.openIn(); err != nil {
 		return in, nil, nil, err
 	}
-	if in, err = e.energies(e.in); err != nil {
-		return in, nil, nil, err
-	}
 	names := e.options.out
 	if len(names) == 0 {
 		names = defaultOutliers(e.model.Config.Data, e.in.Size())
 	}
-	for i, name := range splitNames(names) {
-		set, err := e.outliers(name, uint64(i))
-		if err != nil {
-			return in, nil, nil, err
+	names = splitNames(names)
+	opened, err := e.openAll(names) // before the work: a name may be mistyped
+	if err != nil {
+		return in, nil, nil, err
+	}
+	if in, err = e.energies(e.in); err != nil {
+		return in, nil, nil, err
+	}
+	for i, name := range names {
+		set := opened[name]
+		if set == nil {
+			if set, err = e.outliers(name, uint64(i)); err != nil {
+				return in, nil, nil, err
+			}
 		}
 		out, err := e.energies(set)
 		if err != nil {
 			return in, nil, nil, err
 		}
-		r := comparison{In: in.Name, Out: out.Name}
-		if r.Detection, err = eval.Detect(in.Values, out.Values); err != nil {
+		result, err := e.compare(in, out, uint64(i))
+		if err != nil {
 			return in, nil, nil, err
 		}
-		if e.options.resamples > 0 {
-			s := rng.New(e.options.seed, streamBootstrap, uint64(i))
-			intervals, err := eval.Bootstrap(e.ctx, in.Values, out.Values, level, int(e.options.resamples), &s)
-			if err != nil {
-				return in, nil, nil, err
-			}
-			r.Intervals = &intervals
-		}
-		kinds, results = append(kinds, out), append(results, r)
+		kinds, results = append(kinds, out), append(results, result)
 	}
 	return in, kinds, results, nil
+}
+
+// openAll opens those of the unusual images that are not built in.
+func (e *evaluation) openAll(names []string) (opened map[string]*dataset.Set, err error) {
+	opened = map[string]*dataset.Set{}
+	for _, name := range names {
+		if _, err := eval.OutlierNamed(name); err == nil || opened[name] != nil {
+			continue
+		}
+		if opened[name], err = e.openOutliers(name); err != nil {
+			return nil, err
+		}
+	}
+	return opened, nil
+}
+
+// compare compares usual images with unusual ones, given as the i-th.
+func (e *evaluation) compare(in, out eval.Energies, i uint64) (comparison, error) {
+	d, err := eval.Detect(in.Values, out.Values)
+	result := comparison{In: in.Name, Out: out.Name, Detection: d}
+	if err != nil || e.options.resamples == 0 {
+		return result, err
+	}
+	s := rng.New(e.options.seed, streamBootstrap, i)
+	intervals, err := eval.Bootstrap(e.ctx, in.Values, out.Values, level, int(e.options.resamples), &s)
+	result.Intervals = &intervals
+	return result, err
 }
 
 // streamBootstrap names the random numbers of the bootstrap; those of the i-th kind of outliers have the number i alone.
@@ -306,15 +339,18 @@ func drawn(set *dataset.Set, n int, seed uint64) *dataset.Set {
 
 // outliers makes or opens the unusual images given as the i-th.
 func (e *evaluation) outliers(name string, i uint64) (*dataset.Set, error) {
-	for _, kind := range eval.Outliers() {
-		if kind.Name != name {
-			continue
-		}
-		size := e.in.Size()
-		s := rng.New(e.options.seed, i)
-		pixels, err := kind.Make(e.in.Len(), size.Height, size.Width, size.Channels, e.in.Pixels, &s)
-		return &dataset.Set{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels, Pixels: pixels}, err
+	kind, err := eval.OutlierNamed(name)
+	if err != nil {
+		return e.openOutliers(name)
 	}
+	size := e.in.Size()
+	s := rng.New(e.options.seed, i)
+	pixels, err := kind.Make(e.in.Len(), size.Height, size.Width, size.Channels, e.in.Pixels, &s)
+	return &dataset.Set{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels, Pixels: pixels}, err
+}
+
+// openOutliers opens unusual images of a data set.
+func (e *evaluation) openOutliers(name string) (*dataset.Set, error) {
 	if data, ok := strings.CutPrefix(name, "textures:"); ok {
 		return e.patches(name, data)
 	}

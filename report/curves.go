@@ -1,0 +1,147 @@
+package report
+
+// This file makes charts of what a run measured at each iteration. Long runs are drawn by the means of some iterations in a row,
+// with a band from the least to the largest of them.
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/joule-ebm/joule/run/metrics"
+)
+
+// column is one quantity by iteration; those where it was not measured are left out.
+type column struct{ iteration, value []float64 }
+
+// columns takes records apart by name.
+func columns(records []metrics.Record) map[string]column {
+	c := map[string]column{}
+	for _, r := range records {
+		for _, f := range r.Fields {
+			q := c[f.Name]
+			c[f.Name] = column{append(q.iteration, float64(r.Iteration)), append(q.value, f.Value)}
+		}
+	}
+	return c
+}
+
+// plan is a chart of some quantities.
+type plan struct {
+	title, about, unit string
+	log, zero          bool
+	curves             []planned
+}
+
+// planned is a quantity, and another that is its standard deviation, if any.
+type planned struct{ name, quantity, spread string }
+
+// plans are the charts in order. What a run has not measured is left out, and so is what never changed where that says nothing.
+var plans = []plan{
+	{title: "Loss", about: "The sum that training lowers, and its terms before their coefficients. It need not fall: data and samples pull against each other.",
+		unit: "loss", zero: true, curves: []planned{{"total", "loss_total", ""}, {"contrastive", "loss_cd", ""}, {"squared energies", "loss_reg", ""},
+			{"optimisation", "loss_opt", ""}, {"entropy", "loss_ent", ""}}},
+	{title: "Energies", about: "Of images of the data and of samples, with a band of one standard deviation. They should stay together and near 0.",
+		unit: "energy", zero: true, curves: []planned{{"data", "energy_data", "energy_spread_data"}, {"samples", "energy_samples", "energy_spread_samples"}}},
+	{title: "Gap", about: "Energy of samples minus energy of data: about 0 when samples are as likely as data.",
+		unit: "energy", zero: true, curves: []planned{{"gap", "energy_gap", ""}}},
+	{title: "Images held out", about: "Their energy under the averaged weights, which are the model, with a band of one standard deviation.",
+		unit: "energy", curves: []planned{{"held out", "held_out_energy", "held_out_spread"}}},
+	{title: "Gradient norms", about: "Of the whole loss before clipping, and now and then of its parts. Sudden jumps are the first sign of trouble.",
+		unit: "norm", log: true, curves: []planned{{"whole", "gradient_norm", ""}, {"contrastive", "gradient_cd", ""},
+			{"optimisation", "gradient_opt", ""}, {"entropy", "gradient_ent", ""}}},
+	{title: "Chain movement", about: "Root mean square change of a pixel from start to end of a chain, in units of intensity. Near 0, chains are stuck.",
+		unit: "distance", zero: true, curves: []planned{{"moved", "chain_moved", ""}}},
+	{title: "Acceptance", about: "Share of proposals of Hamiltonian Monte Carlo that were accepted.",
+		unit: "share", zero: true, curves: []planned{{"accepted", "chain_acceptance", ""}}},
+	{title: "Diversity", about: "Standard deviation of a pixel over the images of a batch. Samples far below data repeat themselves.",
+		unit: "distance", zero: true, curves: []planned{{"samples", "diversity_samples", ""}, {"data", "diversity_data", ""}}},
+	{title: "Replay buffer", about: "Mean age of its images, in iterations since they were put there.",
+		unit: "iterations", zero: true, curves: []planned{{"age", "buffer_age", ""}}},
+	{title: "Learning rate", about: "It falls each time training has diverged and gone back.",
+		unit: "rate", zero: true, curves: []planned{{"learning rate", "update_learning_rate", ""}}},
+	{title: "Time of an iteration", about: "On the machine it was trained on, with whatever else it did.",
+		unit: "seconds", zero: true, curves: []planned{{"seconds", "time_seconds", ""}}},
+}
+
+// dull are quantities that are only worth a chart if they change.
+var dull = map[string]bool{"chain_acceptance": true, "update_learning_rate": true}
+
+// charts draws the plans of which something was measured.
+func charts(c map[string]column) (drawn []*chart) {
+	for _, p := range plans {
+		ch := &chart{Title: p.title, About: p.about, XLabel: "iteration", YLabel: p.unit, Log: p.log, Zero: p.zero}
+		for _, q := range p.curves {
+			values, ok := c[q.quantity]
+			if !ok || dull[q.quantity] && slices.Min(values.value) == slices.Max(values.value) {
+				continue
+			}
+			s := thin(values)
+			if spread, ok := c[q.spread]; ok && slices.Equal(spread.iteration, values.iteration) {
+				width := thin(spread).Y
+				s.Low, s.High = slices.Clone(s.Y), slices.Clone(s.Y)
+				for i, w := range width {
+					s.Low[i] -= w
+					s.High[i] += w
+				}
+			}
+			s.Name = q.name
+			ch.Series = append(ch.Series, s)
+		}
+		if len(ch.Series) > 0 && !ch.empty() {
+			drawn = append(drawn, ch)
+		}
+	}
+	return drawn
+}
+
+// thin makes a curve of a column: of each few iterations in a row, the mean, least and largest value; of a short one, all.
+func thin(c column) series {
+	n := len(c.value)
+	if n <= mostPoints {
+		return series{X: c.iteration, Y: c.value}
+	}
+	var s series
+	for p := range mostPoints {
+		from, to := p*n/mostPoints, (p+1)*n/mostPoints
+		mean, lo, hi := 0.0, math.Inf(1), math.Inf(-1)
+		for _, v := range c.value[from:to] {
+			mean, lo, hi = mean+v/float64(to-from), min(lo, v), max(hi, v)
+		}
+		s.X, s.Y = append(s.X, c.iteration[to-1]), append(s.Y, mean)
+		s.Low, s.High = append(s.Low, lo), append(s.High, hi)
+	}
+	return s
+}
+
+// timings sums up how long iterations took.
+func timings(c map[string]column) (facts []Fact) {
+	seconds := slices.DeleteFunc(slices.Clone(c["time_seconds"].value), func(s float64) bool { return !(s >= 0 && s < 1e12) })
+	if len(seconds) == 0 {
+		return nil
+	}
+	total := 0.0
+	for _, s := range seconds {
+		total += s
+	}
+	slices.Sort(seconds)
+	at := func(q float64) float64 { return seconds[int(q*float64(len(seconds)-1))] }
+	return []Fact{
+		{"Training", duration(total), "sum over the iterations recorded, without reading data and saving"},
+		{"An iteration", duration(at(0.5)), "median"},
+		{"Nine in ten took", fmt.Sprintf("%s to %s", duration(at(0.05)), duration(at(0.95))), "other work on the machine counts too"},
+	}
+}
+
+// duration writes seconds for people.
+func duration(seconds float64) string {
+	switch {
+	case seconds < 1:
+		return fmt.Sprintf("%.3g ms", 1000*seconds)
+	case seconds < 120:
+		return fmt.Sprintf("%.3g s", seconds)
+	case seconds < 2*3600:
+		return fmt.Sprintf("%.3g min", seconds/60)
+	}
+	return fmt.Sprintf("%.3g h", seconds/3600)
+}

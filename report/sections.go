@@ -1,0 +1,182 @@
+package report
+
+// This file makes charts and tables of what was computed for the page: energies of usual and unusual images, chains, p-values.
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/joule-ebm/joule/eval"
+)
+
+// detectionTable has the figures of each kind of outliers.
+func (d *Detection) table() *table {
+	t := &table{Caption: "How well energies tell unusual images from " + d.In.Name,
+		Head: []string{"unusual", "AUROC", "AUPR", "FPR95", "mean energy", "images"}}
+	for _, o := range d.Out {
+		figure := func(value float64, interval func(*eval.Intervals) eval.Interval) string {
+			if o.Intervals == nil {
+				return fmt.Sprintf("%.4f", value)
+			}
+			i := interval(o.Intervals)
+			return fmt.Sprintf("%.4f (%.4f–%.4f)", value, i[0], i[1])
+		}
+		t.Rows = append(t.Rows, []string{o.Name,
+			figure(o.AUROC, func(i *eval.Intervals) eval.Interval { return i.AUROC }),
+			figure(o.AUPR, func(i *eval.Intervals) eval.Interval { return i.AUPR }),
+			figure(o.FPR95, func(i *eval.Intervals) eval.Interval { return i.FPR95 }),
+			fmt.Sprintf("%.3g", o.MeanOut), fmt.Sprint(o.NumOut)})
+	}
+	return t
+}
+
+// roc draws the curves of all kinds together.
+func (d *Detection) roc() (*chart, error) {
+	unit := &[2]float64{0, 1}
+	c := &chart{Title: "ROC curves", XLabel: "share of usual images flagged", YLabel: "share of unusual images flagged",
+		About: "For every threshold on the energy: what it flags of each. The dotted line is chance.",
+		X:     unit, Y: &[2]float64{0, 1.01}, Diagonal: true, Square: true}
+	for _, o := range d.Out {
+		points, err := eval.ROC(d.In.Values, o.Values)
+		if err != nil {
+			return nil, err
+		}
+		s := series{Name: fmt.Sprintf("%s, AUROC %.4f", o.Name, o.AUROC)}
+		for i, p := range points {
+			// Steps too small to be seen are passed over.
+			if n := len(s.X); n == 0 || i == len(points)-1 || p.FPR-s.X[n-1]+p.TPR-s.Y[n-1] > 0.004 {
+				s.X, s.Y = append(s.X, p.FPR), append(s.Y, p.TPR)
+			}
+		}
+		c.Series = append(c.Series, s)
+	}
+	return c, nil
+}
+
+// histograms draw the energies of each kind of outliers over those of usual images.
+func (d *Detection) histograms() ([]*chart, error) {
+	var drawn []*chart
+	for _, o := range d.Out {
+		c := &chart{Title: "Energies: " + o.Name, XLabel: "energy", YLabel: "share of images", Zero: true,
+			About: fmt.Sprintf("AUROC %.4f. Bars are shares of a kind's own images.", o.AUROC)}
+		bins, err := eval.Bin(d.In, o.Energies)
+		if err != nil {
+			return nil, err
+		}
+		if bins.Beyond > 0 {
+			c.About += fmt.Sprintf(" %d images lie beyond and count in the end bars.", bins.Beyond)
+		}
+		peak := 0.0
+		for k, kind := range []eval.Energies{d.In, o.Energies} {
+			s := series{Name: kind.Name, Area: true}
+			width := (bins.High - bins.Low) / float64(len(bins.Counts[k]))
+			for bar, count := range bins.Counts[k] {
+				share := float64(count) / float64(len(kind.Values))
+				peak = max(peak, share)
+				edge := bins.Low + width*float64(bar)
+				s.X, s.Y = append(s.X, edge, edge+width), append(s.Y, share, share)
+			}
+			c.Series = append(c.Series, s)
+		}
+		c.Y = &[2]float64{0, 1.05 * peak}
+		drawn = append(drawn, c)
+	}
+	return drawn, nil
+}
+
+// chart draws the energies of the chains by step.
+func (c *Chains) chart() *chart {
+	ch := &chart{Title: "Energies of chains", XLabel: "step", YLabel: "energy",
+		About: "Each line is a chain on its way from noise. They should come down, from beyond the upper edge, to where images are and stay there."}
+	steps := make([]float64, len(c.Steps))
+	for i, s := range c.Steps {
+		steps[i] = float64(s)
+	}
+	if len(c.Usual) > 0 {
+		sorted := slices.Sorted(slices.Values(c.Usual))
+		level := func(q float64) []float64 {
+			return slices.Repeat([]float64{sorted[int(q*float64(len(sorted)-1))]}, len(steps))
+		}
+		ch.Series = append(ch.Series, series{Name: "images not seen in training: median, and where nine in ten lie", X: steps,
+			Y: level(0.5), Low: level(0.05), High: level(0.95)})
+	}
+	if len(c.Energy) == 0 {
+		return ch
+	}
+	// The way down from noise is long; the range is that of the rest.
+	var rest []float64
+	for _, e := range c.Energy[len(c.Energy)/8:] {
+		rest = append(rest, e...)
+	}
+	for _, s := range ch.Series {
+		rest = append(rest, s.Low[0], s.High[0])
+	}
+	lo, hi := bulk(rest)
+	margin := 0.3*(hi-lo) + 1e-6*max(math.Abs(lo), math.Abs(hi), 1e-6)
+	ch.Y = &[2]float64{lo - margin, hi + margin}
+	for k := range c.Energy[0] {
+		s := series{Name: "a chain", X: steps, Quiet: true}
+		for _, e := range c.Energy {
+			s.Y = append(s.Y, e[k])
+		}
+		ch.Series = append(ch.Series, s)
+	}
+	return ch
+}
+
+// chart draws the share of p-values at or below each level: for uniform ones, the diagonal.
+func (c *Calibration) chart() *chart {
+	sorted := slices.Sorted(slices.Values(c.PValues))
+	s := series{Name: "measured"}
+	n := float64(len(sorted))
+	for i := range 101 { // by hundredths; the tail that matters is in the table
+		at := float64(i) / 100
+		below, _ := slices.BinarySearchFunc(sorted, at, func(p, at float64) int {
+			if p <= at {
+				return -1
+			}
+			return 1
+		})
+		share := float64(below) / n
+		lo, hi := binomial(below, len(sorted))
+		s.X, s.Y, s.Low, s.High = append(s.X, at), append(s.Y, share), append(s.Low, lo), append(s.High, hi)
+	}
+	return &chart{Title: "False alarms", XLabel: "false alarms asked for", YLabel: "share of usual images flagged", Diagonal: true, Square: true,
+		About: "The share of usual images with a p-value at or below each level, with its 95% interval. The dotted line is what was asked for.",
+		X:     &[2]float64{0, 1}, Y: &[2]float64{0, 1.01}, Series: []series{s}}
+}
+
+// table has the rates that people use.
+func (c *Calibration) table() *table {
+	t := &table{Caption: "False alarms", Head: []string{"asked for", "measured", "95% interval", "flagged"}}
+	for _, rate := range []float64{0.001, 0.01, 0.05, 0.1} {
+		flagged := 0
+		for _, p := range c.PValues {
+			if p <= rate {
+				flagged++
+			}
+		}
+		lo, hi := binomial(flagged, len(c.PValues))
+		t.Rows = append(t.Rows, []string{percent(rate), percent(float64(flagged) / float64(len(c.PValues))),
+			percent(lo) + " to " + percent(hi), fmt.Sprintf("%d of %d", flagged, len(c.PValues))})
+	}
+	return t
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.3g%%", 100*share) }
+
+// binomial is the 95% interval of Clopper and Pearson (1934) for a probability that came true k times in n.
+func binomial(k, n int) (lo, hi float64) {
+	const tail = 0.025
+	hi = 1
+	if k > 0 {
+		lo = distuv.Beta{Alpha: float64(k), Beta: float64(n - k + 1)}.Quantile(tail)
+	}
+	if k < n {
+		hi = distuv.Beta{Alpha: float64(k + 1), Beta: float64(n - k)}.Quantile(1 - tail)
+	}
+	return math.Max(lo, 0), math.Min(hi, 1)
+}
