@@ -38,9 +38,9 @@ type series struct {
 
 // The drawing, in units of about a pixel on a phone. Text is 12 units high.
 const (
-	chartWidth, chartHeight  = 420.0, 250.0
-	squareHeight             = 380.0
-	left, right, top, bottom = 52.0, 12.0, 22.0, 38.0
+	chartWidth, chartHeight  = 360.0, 230.0
+	squareHeight             = 330.0
+	left, right, top, bottom = 50.0, 10.0, 22.0, 38.0
 	mostPoints               = 240 // of a curve; more would not be seen
 	mostRows                 = 12  // of a table
 	colours                  = 6   // classes c0 to c5; from the seventh series on they return, dashed
@@ -207,7 +207,7 @@ func (c *chart) SVG() template.HTML {
 		fmt.Fprintf(&b, `<path class="grid" d="M%g %.1fH%g"/><text class="end" x="%g" y="%.1f">%s</text>`, left, at, chartWidth-right, left-6, at+4, escape(m.text))
 	}
 	axis := marks(x, false)
-	for len(axis) > 7 { // labels would touch
+	for len(axis) > 6 { // labels would touch
 		var fewer []mark
 		for i := 0; i < len(axis); i += 2 {
 			fewer = append(fewer, axis[i])
