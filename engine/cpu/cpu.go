@@ -7,7 +7,8 @@
 // of workers or by which of them took which tile, so results are bit-identical for any number of threads.
 //
 // The way of an expression: lower.go (few, shared, engine-level operations), schedule.go (fusing pointwise operations into loops;
-// an order), memory.go (places in the arenas), then loop.go, conv.go and image.go (the instructions), run.go (tiles and lanes).
+// an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the instructions), run.go (tiles and
+// lanes).
 package cpu
 
 import (
@@ -54,15 +55,11 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 	if set == nil {
 		set = kernels.Best()
 	}
-	g, err := lower(outputs, set, parts)
+	g, err := lower(outputs, set, e.TileImages, parts)
 	if err != nil {
 		return nil, err
 	}
-	tile := e.TileImages
-	if tile <= 0 {
-		tile = g.tileImages()
-	}
-	p := &program{graph: g, kernels: set, threads: e.threads(), tile: tile}
+	p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile}
 	p.plan()
 	return p, nil
 }

@@ -34,9 +34,15 @@ func (p *program) instruction(u *unit) instruction {
 		return instruction{moments(n), 2 * n.shape[2]}
 	case opPack:
 		return instruction{run: pack(n)}
+	case opPackWinograd:
+		return instruction{packWinograd(n, p.winograd(int(n.attr.X[0]))), n.in[0].shape.Size()}
 	case opPackBias:
 		return instruction{run: packBias(n)}
 	case expr.OpConv:
+		if m := n.attr.N[1]; m > 0 {
+			c := p.newWinogradConv(n, p.winograd(m))
+			return instruction{c.run, c.scratch()}
+		}
 		c := p.newConv(n)
 		return instruction{c.run, c.scratch()}
 	case expr.OpConvKernel:

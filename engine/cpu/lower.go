@@ -14,10 +14,11 @@ import (
 
 // Engine-level operations beside those of package expr.
 const (
-	opMoments  = expr.Op(100 + iota) // x -> 2×C: mean and 1/√(variance + eps) of each channel's group
-	opRow                            // view: row N[0] of such a 2×C value
-	opPack                           // w -> panels of Cols output channels for kernels.ConvTile; N = {Cols, flip}
-	opPackBias                       // b -> padded by zeros to a multiple of N[0] channels
+	opMoments      = expr.Op(100 + iota) // x -> 2×C: mean and 1/√(variance + eps) of each channel's group
+	opRow                                // view: row N[0] of such a 2×C value
+	opPack                               // w -> panels of Cols output channels for kernels.ConvTile; N = {Cols, flip}
+	opPackWinograd                       // w -> such panels for each place of a Winograd tile; N as for opPack, X = {m}
+	opPackBias                           // b -> padded by zeros to a multiple of N[0] channels
 )
 
 type phase uint8
@@ -67,6 +68,7 @@ func (n *node) batchReduction() bool { return n.op == expr.OpBatchSum || n.op ==
 
 type graph struct {
 	set     *kernels.Set
+	tile    int     // images that a worker takes through the body together
 	nodes   []*node // inputs before users
 	outputs []*node
 	byKey   map[string]*node
@@ -76,7 +78,7 @@ type graph struct {
 	parts matrix.Parts // bf16 numbers for a factor of a convolution; 0: float32
 }
 
-func lower(outputs []*expr.Value, set *kernels.Set, parts matrix.Parts) (*graph, error) {
+func lower(outputs []*expr.Value, set *kernels.Set, tile int, parts matrix.Parts) (*graph, error) {
 	if len(outputs) == 0 {
 		return nil, fmt.Errorf("cpu: a program without outputs")
 	}
@@ -84,7 +86,10 @@ func lower(outputs []*expr.Value, set *kernels.Set, parts matrix.Parts) (*graph,
 		return nil, err
 	}
 	outputs = expr.Simplify(outputs...)
-	g := &graph{set: set, parts: parts, byKey: map[string]*node{}}
+	if tile <= 0 {
+		tile = tileImages(outputs)
+	}
+	g := &graph{set: set, tile: tile, parts: parts, byKey: map[string]*node{}}
 	of := map[*expr.Value]*node{}
 	for _, v := range expr.Order(outputs...) {
 		in := make([]*node, len(v.In()))
@@ -150,7 +155,7 @@ func (g *graph) lowerOne(v *expr.Value, in []*node) *node {
 	return g.add(v.Op(), v.Kind(), v.Shape(), v.Attr(), in...)
 }
 
-// conv packs the kernel for the micro-tile that suits its number of outputs.
+// conv chooses how to convolve and packs the kernel for it, for the micro-tile that suits its number of outputs.
 func (g *graph) conv(v *expr.Value, in []*node) *node {
 	x, w, flip := in[0], in[1], 0
 	outputs := v.Shape()[2]
@@ -163,8 +168,14 @@ func (g *graph) conv(v *expr.Value, in []*node) *node {
 	tile := convTile(g.set, outputs)
 	panels := (outputs + tile.Cols - 1) / tile.Cols
 	taps := w.shape[0]
-	packed := g.add(opPack, expr.Shared, expr.Shape{1, panels, taps * x.shape[2] * tile.Cols}, expr.Attr{N: [2]int{tile.Cols, flip}}, w)
-	return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{taps}}, x, packed)
+	m := 0
+	pack, places, attr := opPack, taps, expr.Attr{N: [2]int{tile.Cols, flip}}
+	if w := chooseWinograd(g.set, g.tile, x.shape, v.Shape(), taps); w != nil {
+		m = w.M
+		pack, places, attr.X[0] = opPackWinograd, w.Side()*w.Side(), float64(m)
+	}
+	packed := g.add(pack, expr.Shared, expr.Shape{1, panels, places * x.shape[2] * tile.Cols}, attr, w)
+	return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{taps, m}}, x, packed)
 }
 
 // add returns the node for this computation, the existing one if there is one.
@@ -258,12 +269,12 @@ func (g *graph) joinBiases() {
 
 // tileImages is the number of images per tile: few enough for the largest value to stay in the second-level cache, many enough
 // for small layers to fill the matrix kernel.
-func (g *graph) tileImages() int {
+func tileImages(outputs []*expr.Value) int {
 	const floats = 1 << 18
 	largest := 1
-	for _, n := range g.nodes {
-		if n.phase == body {
-			largest = max(largest, n.shape.Size())
+	for _, v := range expr.Order(outputs...) {
+		if v.Kind() == expr.Sample {
+			largest = max(largest, v.Shape().Size())
 		}
 	}
 	return min(max(floats/largest, 1), 16)

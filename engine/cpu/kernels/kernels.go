@@ -24,6 +24,8 @@ type Set struct {
 	Conv []ConvTile // widest first, then tallest first
 	Grad []GradTile // widest first
 
+	Winograd []Winograd // largest first
+
 	Add       func(dst, a, b []float32)                    // a + b
 	Sub       func(dst, a, b []float32)                    // a - b
 	Mul       func(dst, a, b []float32)                    // a * b

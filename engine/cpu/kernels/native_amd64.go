@@ -30,6 +30,10 @@ func avx512() *Set {
 			{8, 32, avx512Grad8x32},
 			{8, 16, avx512Grad8x16},
 		},
+		Winograd: []Winograd{
+			{4, 16, avx512WinogradInput4, avx512WinogradOutput4, avx512WinogradWeights4},
+			{2, 16, avx512WinogradInput2, avx512WinogradOutput2, avx512WinogradWeights2},
+		},
 		Add:       avx512Add,
 		Sub:       avx512Sub,
 		Mul:       avx512Mul,
@@ -77,6 +81,10 @@ func avx2() *Set {
 		},
 		Grad: []GradTile{
 			{4, 16, avx2Grad4x16},
+		},
+		Winograd: []Winograd{
+			{4, 8, avx2WinogradInput4, avx2WinogradOutput4, avx2WinogradWeights4},
+			{2, 8, avx2WinogradInput2, avx2WinogradOutput2, avx2WinogradWeights2},
 		},
 		Add:       avx2Add,
 		Sub:       avx2Sub,

@@ -11,6 +11,7 @@ func Portable() *Set {
 		Name:            "portable",
 		Conv:            []ConvTile{{portableRows, portableCols, portableConv}},
 		Grad:            []GradTile{{portableRows, portableCols, portableGrad}},
+		Winograd:        []Winograd{portableWinograd(4), portableWinograd(2)},
 		Add:             portableAdd,
 		Sub:             portableSub,
 		Mul:             portableMul,

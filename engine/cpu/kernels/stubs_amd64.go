@@ -162,3 +162,39 @@ func avx512Grad8x16(dst []float32, stride int, x []float32, offsets []int32, dy 
 
 //go:noescape
 func avx2Grad4x16(dst []float32, stride int, x []float32, offsets []int32, dy []float32, dyStride int)
+
+//go:noescape
+func avx512WinogradInput2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx512WinogradOutput2(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
+
+//go:noescape
+func avx512WinogradWeights2(dst []float32, stride int, w []float32, tapStride int, channels int)
+
+//go:noescape
+func avx512WinogradInput4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx512WinogradOutput4(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
+
+//go:noescape
+func avx512WinogradWeights4(dst []float32, stride int, w []float32, tapStride int, channels int)
+
+//go:noescape
+func avx2WinogradInput2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx2WinogradOutput2(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
+
+//go:noescape
+func avx2WinogradWeights2(dst []float32, stride int, w []float32, tapStride int, channels int)
+
+//go:noescape
+func avx2WinogradInput4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx2WinogradOutput4(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
+
+//go:noescape
+func avx2WinogradWeights4(dst []float32, stride int, w []float32, tapStride int, channels int)

@@ -31,5 +31,10 @@ func main() {
 	for _, t := range []tile{{avx512, 8, 2}, {avx512, 8, 1}, {avx2, 4, 2}} {
 		t.grad()
 	}
+	for _, s := range []simd{avx512, avx2} {
+		for _, m := range []int{2, 4} {
+			winograd{s, m}.kernels()
+		}
+	}
 	Generate()
 }

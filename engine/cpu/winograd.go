@@ -1,0 +1,179 @@
+package cpu
+
+import (
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/expr"
+)
+
+// This file runs 3×3 convolutions by Winograd's algorithm (see kernels/winograd.go): the image is cut into tiles of m×m pixels, and
+// for each of the (m+2)² places in a transformed tile one matrix product, tiles × inputs by inputs × outputs, takes the place of
+// the nine of the direct way. Kernels are transformed in the prologue.
+
+// chooseWinograd is the cheapest Winograd convolution for these shapes and so many images at a time, or nil where the direct way is
+// as good.
+func chooseWinograd(set *kernels.Set, images int, in, out expr.Shape, taps int) *kernels.Winograd {
+	cols := convTile(set, out[2]).Cols
+	if taps != 9 || out[2]%cols != 0 {
+		return nil
+	}
+	// In multiply-adds. What a transform costs a number, and what it costs to bring in a weight, were fitted to measurements.
+	const transform, weight = 7, 6
+	product, pixels := float64(in[2]*out[2]), float64(images*in[0]*in[1])
+	var best *kernels.Winograd
+	least := 9 * product * (pixels + weight)
+	for i := range set.Winograd {
+		w := &set.Winograd[i]
+		if in[2]%w.Lanes != 0 || out[2]%w.Lanes != 0 || w.M > 2 && min(in[0], in[1]) < fewestPixels {
+			continue
+		}
+		tiles, places := float64(images*cuts(in[0], w.M)*cuts(in[1], w.M)), float64(w.Side()*w.Side())
+		cost := places * (tiles*(product+transform*float64(in[2]+out[2])) + weight*product)
+		if cost < least {
+			best, least = w, cost
+		}
+	}
+	return best
+}
+
+// fewestPixels is the side from which on the larger tiles are used: the normalisation of a few pixels multiplies rounding errors.
+const fewestPixels = 8
+
+// cuts is the number of tiles of m pixels that cover a side.
+func cuts(side, m int) int { return (side + m - 1) / m }
+
+func (p *program) winograd(m int) *kernels.Winograd {
+	for i := range p.kernels.Winograd {
+		if w := &p.kernels.Winograd[i]; w.M == m {
+			return w
+		}
+	}
+	return nil
+}
+
+// packWinograd transforms a kernel, flipped first if asked, into panels of Cols outputs for each place.
+func packWinograd(n *node, w *kernels.Winograd) func(f *frame) {
+	kernel := n.in[0]
+	cols, flipped := n.attr.N[0], n.attr.N[1] == 1
+	depth, width := kernel.shape[1], kernel.shape[2]
+	if flipped {
+		depth, width = width, depth
+	}
+	stride := depth * width
+	return func(f *frame) {
+		src, dst := f.at(kernel, 0, kernel.shape.Size()), f.at(n, 0, n.shape.Size())
+		if flipped {
+			turned := f.scratch[:len(src)]
+			for t := range 9 {
+				transpose(turned[t*stride:], src[(8-t)*stride:][:stride], width, depth)
+			}
+			src = turned
+		}
+		for j := 0; j < width; j += cols {
+			for k := range depth {
+				w.Weights(dst[j*depth+k*cols:], stride, src[k*width+j:], stride, cols)
+			}
+		}
+	}
+}
+
+// winogradConv computes one convolution for a tile of images, some tiles of pixels at a time.
+type winogradConv struct {
+	x, y, packed, bias *node
+	w                  *kernels.Winograd
+	tile, rest         kernels.ConvTile // rest: for the rows that do not fill tile
+	block              int              // tiles of pixels at a time
+	perImage           int              // tiles of pixels of an image
+	from, to           []int32          // offsets of a tile's inputs and of its outputs
+	rows               []int32          // offsets of the rows of a matrix of transformed inputs
+	zeros              int              // offset of the pixel of zeros
+}
+
+// blockFloats is the memory of a block of transformed tiles, inputs and products, that leaves room for weights in the second-level
+// cache.
+const blockFloats = 1 << 17
+
+// apart keeps the places of transformed tiles out of each other's cache sets, in floats.
+const apart = 16
+
+func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
+	x := n.in[0]
+	c := &winogradConv{x: x, y: n, packed: n.in[1], w: w, zeros: p.tile * x.shape.Size()}
+	if len(n.in) > 2 {
+		c.bias = n.in[2]
+	}
+	c.tile = convTile(p.kernels, n.shape[2])
+	c.rest = c.tile
+	for _, t := range p.kernels.Conv {
+		if t.Cols == c.tile.Cols && t.Rows < c.rest.Rows {
+			c.rest = t
+		}
+	}
+	across := cuts(n.shape[1], w.M)
+	c.perImage = cuts(n.shape[0], w.M) * across
+	places := w.Side() * w.Side()
+	c.block = max(1, min(blockFloats/(places*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows, roundUp(p.tile*c.perImage, c.rest.Rows)))
+	c.block = roundUp(c.block, c.rest.Rows)
+	// offsets lists the pixels of every tile, side×side from so far before its corner on; beyond the image they are at outside.
+	offsets := func(shape expr.Shape, side, before int) []int32 {
+		height, width, channels := shape[0], shape[1], shape[2]
+		var out []int32
+		for t := range p.tile * c.perImage {
+			image, top, left := t/c.perImage, t%c.perImage/across*w.M-before, t%across*w.M-before
+			for i := range side * side {
+				y, x, at := top+i/side, left+i%side, p.tile*shape.Size()
+				if y >= 0 && y < height && x >= 0 && x < width {
+					at = ((image*height+y)*width + x) * channels
+				}
+				out = append(out, int32(at))
+			}
+		}
+		return out
+	}
+	c.from = p.table(tableKey{"winograd input", x.shape, w.M, 0}, func() []int32 { return offsets(x.shape, w.Side(), 1) })
+	c.to = p.table(tableKey{"winograd output", n.shape, w.M, 0}, func() []int32 { return offsets(n.shape, w.M, 0) })
+	for r := range c.block {
+		c.rows = append(c.rows, int32(r*x.shape[2]))
+	}
+	return c
+}
+
+func (c *winogradConv) strides() (in, out int) {
+	return c.block*c.x.shape[2] + apart, c.block*c.y.shape[2] + apart
+}
+
+func (c *winogradConv) scratch() int {
+	in, out := c.strides()
+	return c.w.Side() * c.w.Side() * (in + out)
+}
+
+func (c *winogradConv) run(f *frame) {
+	x, y := f.tileOf(c.x), f.tileOf(c.y)
+	depth, outputs := c.x.shape[2], c.y.shape[2]
+	clear(x[c.zeros : c.zeros+depth])
+	var bias []float32
+	if c.bias != nil {
+		bias = f.at(c.bias, 0, c.bias.shape.Size())
+	}
+	weights := f.at(c.packed, 0, c.packed.shape.Size())
+	in, out := c.strides()
+	places, pixels := c.w.Side()*c.w.Side(), c.w.M*c.w.M
+	transformed, products := f.scratch[:places*in], f.scratch[places*in:]
+	for first, tiles := 0, f.images*c.perImage; first < tiles; first += c.block {
+		n := min(c.block, tiles-first)
+		whole := n / c.tile.Rows
+		done := whole * c.tile.Rows
+		more := (n - done + c.rest.Rows - 1) / c.rest.Rows
+		c.w.Input(transformed, in, x, c.from[first*places:], n, depth)
+		for place := range places {
+			a, b := transformed[place*in:], products[place*out:]
+			for j := 0; j < outputs; j += c.tile.Cols {
+				w := weights[(place*outputs+j)*depth:][:depth*c.tile.Cols]
+				c.tile.Run(b[j:], outputs, a, c.rows, whole, 1, depth, w, nil)
+				if more > 0 {
+					c.rest.Run(b[done*outputs+j:], outputs, a, c.rows[done:], more, 1, depth, w, nil)
+				}
+			}
+		}
+		c.w.Output(y, c.to[first*pixels:], products, out, n, outputs, bias)
+	}
+}
