@@ -3,6 +3,7 @@ package cd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
@@ -14,6 +15,8 @@ import (
 //
 //	L = L_cd + c_reg·L_reg + c_opt·L_opt + c_ent·L_ent
 //	x_kl = clamp(x̂ - λ ∇x E_θ(x̂), 0, 1)
+//
+// or, unrolled, x_kl is the end of the whole chain from its start, and x⁻ the same, held fixed.
 
 // Weights are the coefficients of the terms; a term of coefficient 0 is left out.
 type Weights struct {
@@ -21,6 +24,9 @@ type Weights struct {
 	Optimisation float64 // c_opt, "kl_coeff"
 	Entropy      float64 // c_ent
 }
+
+// kl says whether any part of the KL term is left.
+func (w Weights) kl() bool { return w.Optimisation != 0 || w.Entropy != 0 }
 
 // Term is one term of the loss.
 type Term int
@@ -44,7 +50,9 @@ type Objective struct {
 	present    []Term // terms whose value is an output, in order
 	perTerm    bool
 	references bool
-	classes    int
+	unrolled   int
+	accepted   bool // the end of the unrolled chain comes with its acceptance
+	sampler    mcmc.Sampler
 	image      expr.Shape
 }
 
@@ -55,7 +63,8 @@ type ObjectiveOptions struct {
 	// References is the number of reference images of the entropy term.
 	References int
 	Sampler    mcmc.Sampler
-	// Unrolled > 0 differentiates through that many steps of the sampler instead of the last one.
+	// Unrolled > 0 runs that many steps of the sampler and differentiates the KL term through all of them instead of the last one.
+	// Without a KL term there is nothing to unroll.
 	Unrolled int
 	// PerTerm reports three gradients instead of that of the weighted sum: L_cd + c_reg·L_reg, L_opt, L_ent (as far as present).
 	PerTerm bool
@@ -77,22 +86,27 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 	labelPos, labelNeg := label("label_pos"), label("label_neg")
 	live := func(x *expr.Value) *expr.Value { return energy.Sum(model.Build(params, x, labelNeg)) }
 
+	obj := &Objective{specs: params.Specs(), perTerm: o.PerTerm, references: o.Weights.Entropy != 0, sampler: o.Sampler, image: image}
+	xneg, xkl := expr.Input("x_neg", image), expr.Input("x_hat", image)
+	var accepted *expr.Value
+	switch {
+	case !o.Weights.kl():
+	case o.Unrolled > 0:
+		obj.unrolled = o.Unrolled
+		for k := range o.Unrolled {
+			step := o.Sampler.Step(live, xkl, o.Sampler.Noise(noiseOf(k), image))
+			xkl, accepted = step.Next, step.Accepted
+		}
+		xneg = expr.Stop(xkl)
+	default:
+		xkl = mcmc.GradientStep(live, xkl, o.Sampler.Drift())
+	}
+
 	positive := model.Build(params, expr.Input("x_pos", image), labelPos)
-	negative := model.Build(params, expr.Input("x_neg", image), labelNeg)
+	negative := model.Build(params, xneg, labelNeg)
 	losses := map[Term]*expr.Value{TermContrastive: Contrastive(positive, negative)}
 	if o.Weights.Magnitude != 0 {
 		losses[TermMagnitude] = Magnitude(positive, negative)
-	}
-	xkl := expr.Input("x_hat", image)
-	if o.Weights.Optimisation != 0 || o.Weights.Entropy != 0 {
-		if o.Unrolled > 0 {
-			for k := range o.Unrolled {
-				noise := o.Sampler.Noise(fmt.Sprintf("noise_%d", k), image)
-				xkl = o.Sampler.Step(live, xkl, noise).Next
-			}
-		} else {
-			xkl = mcmc.GradientStep(live, xkl, o.Sampler.Drift())
-		}
 	}
 	if o.Weights.Optimisation != 0 {
 		losses[TermOptimisation] = Optimisation(model.Build(params.Frozen(), xkl, labelNeg))
@@ -102,8 +116,10 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 		losses[TermEntropy] = Entropy(xkl, references, max(o.Neighbour, 1))
 	}
 
-	obj := &Objective{specs: params.Specs(), perTerm: o.PerTerm, references: o.Weights.Entropy != 0, classes: model.Classes, image: image}
 	outputs := []*expr.Value{energy.Mean(positive), energy.Mean(negative), xkl}
+	if obj.accepted = accepted != nil; obj.accepted {
+		outputs = append(outputs, accepted)
+	}
 	coefficient := [terms]float64{1, o.Weights.Magnitude, o.Weights.Optimisation, o.Weights.Entropy}
 	group := [terms]int{0, 0, 1, 2} // of a per-term gradient
 	var sums [3]*expr.Value
@@ -143,7 +159,7 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 
 // Examples is what an objective is evaluated on.
 type Examples struct {
-	Positive, Negative, Before []float32 // data, chain ends, and points before the last gradient step (or starts, if unrolled); N,H,W,C
+	Positive, Negative, Before []float32 // data, chain ends, and points before the last gradient step; unrolled: data, none, chain starts; N,H,W,C
 	LabelPos, LabelNeg         []float32 // one-hot, N×classes; nil when unconditional
 	References                 []float32 // images of the entropy term
 	// Seed and FirstChain name the noise of an unrolled chain.
@@ -155,6 +171,7 @@ type Evaluation struct {
 	Loss                 [terms]float64 // by Term; 0 if absent
 	EnergyPos, EnergyNeg []float32      // per image, mean over the scales
 	DifferentiableEnd    []float32      // x_kl
+	Acceptance           float64        // unrolled: of the last step's proposals, 1 for samplers without
 }
 
 // Evaluate computes the loss; the gradient goes to gradients, one map from parameter name to values per group: one group, or with
@@ -174,6 +191,10 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 	n := len(x.Positive) / o.image.Size()
 	ev := Evaluation{EnergyPos: make([]float32, n), EnergyNeg: make([]float32, n), DifferentiableEnd: make([]float32, n*o.image.Size())}
 	outputs := [][]float32{ev.EnergyPos, ev.EnergyNeg, ev.DifferentiableEnd}
+	accepted := make([]float32, n)
+	if o.accepted {
+		outputs = append(outputs, accepted)
+	}
 	losses := make([][]float32, len(o.present))
 	for i := range losses {
 		losses[i] = make([]float32, 1)
@@ -185,6 +206,11 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 		}
 	}
 	inputs := map[string][]float32{"x_pos": x.Positive, "x_neg": x.Negative, "x_hat": x.Before, "label_pos": x.LabelPos, "label_neg": x.LabelNeg}
+	for k := range o.unrolled {
+		for name, values := range o.sampler.Schedule(noiseOf(k), o.unrolled) {
+			inputs[name] = slices.Repeat(values[k:k+1], n)
+		}
+	}
 	err := o.program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs,
 		Chain: engine.Chain{Seed: x.Seed, FirstImage: x.FirstChain}})
 	if err != nil {
@@ -193,5 +219,12 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 	for i, t := range o.present {
 		ev.Loss[t] = float64(losses[i][0])
 	}
+	ev.Acceptance = 1
+	if o.accepted {
+		ev.Acceptance, _ = meanAndSpread(accepted)
+	}
 	return ev, nil
 }
+
+// noiseOf names the noise of a step of an unrolled chain.
+func noiseOf(step int) string { return fmt.Sprintf("noise_%d", step) }

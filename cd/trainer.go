@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
@@ -157,36 +158,32 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	if err := t.Buffer.Draw(start, startLabels, float32(s.Restart), s.Augmentation, s.Threads, &draw); err != nil {
 		return Metrics{}, err
 	}
-	// K steps of the sampler: x⁻, and x̂ before the last gradient step.
-	negative, before := append([]float32(nil), start...), make([]float32, len(data))
-	if err := t.chain.Bind(t.Named(t.Parameters)); err != nil {
-		return Metrics{}, err
-	}
-	labelNeg := OneHot(startLabels, t.model.Classes)
-	acceptance, err := t.chain.Run(ctx, negative, mcmc.Walk{Steps: s.Steps, Inputs: map[string][]float32{"label": labelNeg}, Before: before,
-		Seed: noiseSeed, FirstChain: firstChain})
-	if err != nil {
-		return Metrics{}, err
-	}
-	// The loss and its gradient.
-	x := Examples{Positive: data, Negative: negative, Before: before, LabelPos: OneHot(labels, t.model.Classes), LabelNeg: labelNeg,
+	x := Examples{Positive: data, Before: start, LabelPos: OneHot(labels, t.model.Classes), LabelNeg: OneHot(startLabels, t.model.Classes),
 		Seed: noiseSeed, FirstChain: firstChain}
-	if s.AllSteps {
-		x.Before = start
-	}
 	key := objectiveKey{entropy: s.Weights.Entropy != 0 && t.Buffer.Len() > s.EntropyAfter,
 		perTerm: s.DiagnoseEvery > 0 && t.Iteration%s.DiagnoseEvery == 0}
-	if key.entropy {
-		x.References = make([]float32, s.References*t.model.Image.Size())
-		draw := t.stream(streamReferences)
-		if err := t.Buffer.Draw(x.References, make([]int32, t.labelCount(s.References)), 0, s.Augmentation, s.Threads, &draw); err != nil {
+	m := Metrics{Iteration: t.Iteration + 1, GradCD: math.NaN(), GradOpt: math.NaN(), GradEnt: math.NaN()}
+	// K steps of the sampler: x⁻, and x̂ before the last gradient step. An unrolled chain is part of the loss.
+	unrolled := s.AllSteps && t.weights(key).kl()
+	var err error
+	if !unrolled {
+		if m.Acceptance, err = t.walk(ctx, &x, start); err != nil {
 			return Metrics{}, err
 		}
 	}
-	m := Metrics{Iteration: t.Iteration + 1, Acceptance: acceptance, GradCD: math.NaN(), GradOpt: math.NaN(), GradEnt: math.NaN()}
+	// The loss and its gradient.
+	if key.entropy {
+		if x.References, err = t.references(); err != nil {
+			return Metrics{}, err
+		}
+	}
 	ev, err := t.evaluate(ctx, key, x, &m)
 	if err != nil {
 		return Metrics{}, err
+	}
+	negative := x.Negative
+	if unrolled {
+		negative, m.Acceptance = ev.DifferentiableEnd, ev.Acceptance
 	}
 	m.Terms = ev.Loss
 	w := s.Weights
@@ -213,12 +210,27 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	return m, nil
 }
 
+// walk takes the chains from their starts to x⁻.
+func (t *Trainer) walk(ctx context.Context, x *Examples, start []float32) (acceptance float64, err error) {
+	if err := t.chain.Bind(t.Named(t.Parameters)); err != nil {
+		return 0, err
+	}
+	x.Negative, x.Before = slices.Clone(start), make([]float32, len(start))
+	return t.chain.Run(ctx, x.Negative, mcmc.Walk{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg}, Before: x.Before,
+		Seed: x.Seed, FirstChain: x.FirstChain})
+}
+
+// references are images of the buffer for the entropy term.
+func (t *Trainer) references() ([]float32, error) {
+	s := &t.settings
+	images, labels := make([]float32, s.References*t.model.Image.Size()), make([]int32, t.labelCount(s.References))
+	draw := t.stream(streamReferences)
+	return images, t.Buffer.Draw(images, labels, 0, s.Augmentation, s.Threads, &draw)
+}
+
 // evaluate computes the loss, with its gradient in t.gradient.
 func (t *Trainer) evaluate(ctx context.Context, key objectiveKey, x Examples, m *Metrics) (Evaluation, error) {
-	w := t.settings.Weights
-	if !key.entropy {
-		w.Entropy = 0
-	}
+	w := t.weights(key)
 	o := t.objectives[key]
 	if o == nil {
 		options := ObjectiveOptions{Weights: w, Neighbour: t.settings.Neighbour, References: t.settings.References,
@@ -259,6 +271,15 @@ func (t *Trainer) evaluate(ctx context.Context, key objectiveKey, x Examples, m 
 		}
 	}
 	return ev, nil
+}
+
+// weights are the coefficients of the terms that there are now.
+func (t *Trainer) weights(key objectiveKey) Weights {
+	w := t.settings.Weights
+	if !key.entropy {
+		w.Entropy = 0
+	}
+	return w
 }
 
 func (t *Trainer) labelCount(n int) int {

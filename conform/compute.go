@@ -93,7 +93,7 @@ func (c *Case) chain(ctx context.Context, e engine.Engine, computed map[string][
 // recordedNoise is a Langevin sampler whose noise is given. All steps of a chain are one program, so step k picks its noise with
 // a coefficient that is 1 in that step and 0 in the others:
 //
-//	noise = Σ_k [step = k]·noise_k
+//	noise = σ·Σ_k [step = k]·noise_k
 type recordedNoise struct {
 	mcmc.Langevin
 	steps int
@@ -107,10 +107,10 @@ func (r recordedNoise) Noise(_ string, image expr.Shape) []*expr.Value {
 	for k := range r.steps {
 		noise = expr.Add(noise, expr.Mul(expr.Input(pickOf(k), expr.Scalar), expr.Input(noiseOf(k), image)))
 	}
-	return []*expr.Value{noise}
+	return []*expr.Value{expr.Affine(noise, r.Sigma, 0)}
 }
 
-func (r recordedNoise) Schedule(steps int) map[string][]float32 {
+func (r recordedNoise) Schedule(_ string, steps int) map[string][]float32 {
 	picks := map[string][]float32{}
 	for k := range steps {
 		picks[pickOf(k)] = make([]float32, steps)

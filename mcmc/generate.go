@@ -72,7 +72,7 @@ func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look fu
 			g.Steps, g.Round, g.Plain, g.Every)
 	}
 	every := g.Every
-	if every == 0 || c.of.Schedule(g.Round) != nil {
+	if every == 0 || c.of.Schedule(noiseName, g.Round) != nil {
 		every = g.Round
 	}
 	if look == nil {

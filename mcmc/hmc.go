@@ -70,7 +70,7 @@ func reflect(x, p *expr.Value) (position, momentum *expr.Value) {
 func (h HMC) Drift() float64 { return h.StepSize * h.StepSize / (2 * h.Temperature) }
 
 // Schedule is empty.
-func (HMC) Schedule(int) map[string][]float32 { return nil }
+func (HMC) Schedule(string, int) map[string][]float32 { return nil }
 
 // Validate says what is wrong with the settings.
 func (h HMC) Validate() error {

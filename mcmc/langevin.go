@@ -15,20 +15,20 @@ type Langevin struct {
 	Anneal bool
 }
 
-// noiseScale is the input that carries an annealed σ.
-const noiseScale = "noise_scale"
-
-// Noise is one Gaussian per pixel.
-func (Langevin) Noise(name string, image expr.Shape) []*expr.Value {
-	return []*expr.Value{expr.Gaussian(name, image)}
+// Noise is σ·N(0, I). An annealed σ is an input.
+func (l Langevin) Noise(name string, image expr.Shape) []*expr.Value {
+	n := expr.Gaussian(name, image)
+	if l.Anneal {
+		return []*expr.Value{expr.Mul(expr.Input(sigmaOf(name), expr.Scalar), n)}
+	}
+	return []*expr.Value{expr.Affine(n, l.Sigma, 0)}
 }
+
+func sigmaOf(noise string) string { return noise + "_sigma" }
 
 // Step is one transition.
 func (l Langevin) Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition {
-	noised := expr.Add(x, expr.Affine(noise[0], l.Sigma, 0))
-	if l.Anneal {
-		noised = expr.Add(x, expr.Mul(expr.Input(noiseScale, expr.Scalar), noise[0]))
-	}
+	noised := expr.Add(x, noise[0])
 	return Transition{Next: GradientStep(energy, noised, l.StepSize), Before: noised}
 }
 
@@ -41,8 +41,8 @@ func GradientStep(energy Energy, x *expr.Value, stepSize float64) *expr.Value {
 // Drift is λ.
 func (l Langevin) Drift() float64 { return l.StepSize }
 
-// Schedule is the annealed noise, if there is one.
-func (l Langevin) Schedule(steps int) map[string][]float32 {
+// Schedule is the annealed σ, if it is annealed.
+func (l Langevin) Schedule(name string, steps int) map[string][]float32 {
 	if !l.Anneal {
 		return nil
 	}
@@ -51,5 +51,5 @@ func (l Langevin) Schedule(steps int) map[string][]float32 {
 	for k := range sigma {
 		sigma[k] = float32(l.Sigma * float64(steps-k-1) / float64(steps))
 	}
-	return map[string][]float32{noiseScale: sigma}
+	return map[string][]float32{sigmaOf(name): sigma}
 }

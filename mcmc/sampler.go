@@ -24,14 +24,14 @@ type Transition struct {
 
 // Sampler describes the transitions of a Markov chain as expressions.
 type Sampler interface {
-	// Noise makes the random inputs of a step for images of the given shape. Their names begin with name.
+	// Noise makes the random numbers of a step for images of the given shape, and the inputs they take. Their names begin with name.
 	Noise(name string, image expr.Shape) []*expr.Value
 	// Step is one transition from x, given the step's noise.
 	Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition
 	// Drift is the λ of the gradient step x - λ∇E(x) that the sampler's move is, noise aside.
 	Drift() float64
-	// Schedule gives the values of the inputs that change from step to step, by name; nil if there are none.
-	Schedule(steps int) map[string][]float32
+	// Schedule gives the inputs of the noise of that name their values in each step of a chain; nil if there are none.
+	Schedule(name string, steps int) map[string][]float32
 }
 
 // Chain runs a sampler on an engine: one compiled step, repeated.
@@ -42,10 +42,13 @@ type Chain struct {
 	hmc     bool
 }
 
+// noiseName is that of the noise of a chain's step.
+const noiseName = "noise"
+
 // NewChain compiles a sampler's step for an energy of images of the given shape. The energy may read other inputs (labels).
 func NewChain(e engine.Engine, s Sampler, energy Energy, image expr.Shape) (*Chain, error) {
 	x := expr.Input("x", image)
-	t := s.Step(energy, x, s.Noise("noise", image))
+	t := s.Step(energy, x, s.Noise(noiseName, image))
 	outputs := []*expr.Value{t.Next, t.Before}
 	if t.Accepted != nil {
 		outputs = append(outputs, t.Accepted)
@@ -89,7 +92,7 @@ func (c *Chain) Run(ctx context.Context, x []float32, w Walk) (acceptance float6
 		outputs = append(outputs, accepted)
 	}
 	err = c.sampler.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{
-		Steps: w.Steps, Feedback: map[string]int{"x": 0}, PerStep: c.of.Schedule(w.Steps),
+		Steps: w.Steps, Feedback: map[string]int{"x": 0}, PerStep: c.of.Schedule(noiseName, w.Steps),
 		Seed: w.Seed, FirstImage: w.FirstChain, FirstStep: w.FirstStep,
 	}})
 	if err != nil {

@@ -23,6 +23,9 @@ func (r *runner) finish(ctx context.Context) (Result, error) {
 	if err := r.compare(ctx, &result); err != nil {
 		return result, err
 	}
+	if err := r.calibrate(ctx); err != nil {
+		return result, err
+	}
 	r.options.Log.Info("drawing samples from noise", "images", r.config.Output.Pictures)
 	images, err := r.generate(ctx)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestKilledProcess(t *testing.T) {
 
 // toKill is a run that spends much of its time writing.
 func toKill(t *testing.T, dir, diverges string) run.Config {
-	changes := []string{"output.checkpoint=3", "output.samples=2"}
+	changes := []string{"output.checkpoint=3", "output.samples=2", calibrating}
 	if diverges != "" {
 		changes = append(changes, diverging...)
 	}
@@ -46,12 +46,12 @@ func toKill(t *testing.T, dir, diverges string) run.Config {
 func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
 	kills := 10
 	if os.Getenv("JOULE_LONG") != "" {
-		kills = 200
+		kills = 60
 	}
 	for _, diverges := range []string{"", "yes"} {
 		t.Run("diverging="+diverges, func(t *testing.T) {
 			dir := t.TempDir()
-			stripes(t, dir, 60, 1)
+			stripes(t, dir, 300, 1)
 			c := toKill(t, dir, diverges)
 			whole := filepath.Join(dir, "whole")
 			began := time.Now()

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/run/durable"
 	"github.com/joule-ebm/joule/run/settings"
 	"github.com/joule-ebm/joule/safetensors"
@@ -30,17 +31,21 @@ type Model struct {
 	Iterations int64 // that the run had made
 	Energy     *energy.Energy
 	Params     map[string][]float32 // by the names of the energy's parameters, in the layout of package expr
+
+	Calibration   *detector.Calibration // of the detectors; nil if there is none
+	NotCalibrated error                 // why there is none
 }
 
 // The keys of a model file's metadata.
 const (
-	metaFormat     = "format"     // "pt": tensors are laid out as PyTorch's
-	metaConfig     = "config"     // YAML
-	metaClasses    = "classes"    // JSON list of the names of a conditional model's classes
-	metaIterations = "iterations" // decimal
-	metaData       = "data"       // what it was trained on, for people
-	metaProgram    = "program"    // what trained it, for people
-	metaMethod     = "method"     // for people
+	metaFormat     = "format"      // "pt": tensors are laid out as PyTorch's
+	metaConfig     = "config"      // YAML
+	metaClasses    = "classes"     // JSON list of the names of a conditional model's classes
+	metaIterations = "iterations"  // decimal
+	metaCalibrated = "calibration" // JSON of a detector.Calibration; absent from models that are not calibrated
+	metaData       = "data"        // what it was trained on, for people
+	metaProgram    = "program"     // what trained it, for people
+	metaMethod     = "method"      // for people
 )
 
 const (
@@ -103,8 +108,25 @@ func readModel(path string) (*Model, error) {
 	if m.Energy, err = m.Config.energy(len(m.Classes)); err != nil {
 		return nil, err
 	}
-	m.Params, err = loadParams(file, m.Energy)
-	return m, err
+	if m.Params, err = loadParams(file, m.Energy); err != nil {
+		return nil, err
+	}
+	m.readCalibration(file.Metadata[metaCalibrated])
+	return m, nil
+}
+
+// readCalibration takes the calibration from the metadata. One that cannot be read costs nothing but itself.
+func (m *Model) readCalibration(text string) {
+	m.NotCalibrated = errors.New("the model is not calibrated")
+	if text == "" {
+		return
+	}
+	c := new(detector.Calibration)
+	if err := json.Unmarshal([]byte(text), c); err != nil {
+		m.NotCalibrated = fmt.Errorf("the model's calibration cannot be read: %w", err)
+		return
+	}
+	m.Calibration, m.NotCalibrated = c, nil
 }
 
 // loadParams takes the energy's parameters, all and no others, from a file.
@@ -165,6 +187,13 @@ func (m *Model) Write(path string) error {
 			return err
 		}
 		metadata[metaClasses] = string(names)
+	}
+	if m.Calibration != nil {
+		text, err := json.Marshal(m.Calibration)
+		if err != nil {
+			return err
+		}
+		metadata[metaCalibrated] = string(text)
 	}
 	return durable.WriteFile(path, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) })
 }

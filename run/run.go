@@ -171,7 +171,7 @@ func (r *runner) chainEngine() engine.Engine {
 	return &cpu.Engine{Threads: r.options.Threads, Precision: engine.Precision(r.config.Sampler.Precision)}
 }
 
-// openData reads the data set and holds some of it out: as much as the configuration says, but at most a tenth.
+// openData reads the data set and holds some of it out.
 func (r *runner) openData(ctx context.Context) error {
 	c := &r.config
 	if c.Data == "" {
@@ -194,12 +194,20 @@ func (r *runner) openData(ctx context.Context) error {
 		}
 	}
 	r.data = fingerprintOf(set)
-	r.training, r.heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
-	if err != nil {
-		return fmt.Errorf("data set %s: %w", c.Data, err)
+	if r.training, r.heldOut, err = c.split(set); err != nil {
+		return err
 	}
 	r.options.Log.Info("data", "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
 	return nil
+}
+
+// split holds out images of the data: as many as the configuration says, but at most a tenth.
+func (c *Config) split(set *dataset.Set) (training, heldOut *dataset.Set, err error) {
+	training, heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
+	if err != nil {
+		err = fmt.Errorf("data set %s: %w", c.Data, err)
+	}
+	return training, heldOut, err
 }
 
 // run goes to the newest state, trains and looks at what came of it.

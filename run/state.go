@@ -231,8 +231,10 @@ func readStop(path string) (*checkpoint.Checkpoint, error) {
 	return &checkpoint.Checkpoint{Sections: sections, Path: path}, nil
 }
 
-func (r *runner) saveModel() error {
+func (r *runner) saveModel() error { return r.trained().Write(r.dir.file(modelFile)) }
+
+// trained is the model as it is now, not calibrated.
+func (r *runner) trained() *Model {
 	t := r.trainer
-	m := Model{Config: r.config, Classes: r.classes, Iterations: t.Iteration, Energy: r.model, Params: t.Named(t.Averaged)}
-	return m.Write(r.dir.file(modelFile))
+	return &Model{Config: r.config, Classes: r.classes, Iterations: t.Iteration, Energy: r.model, Params: t.Named(t.Averaged)}
 }

@@ -28,6 +28,7 @@ var commands = []func() *cobra.Command{
 	newTrainCommand,
 	newSampleCommand,
 	newScoreCommand,
+	newCalibrateCommand,
 	newEvalCommand,
 	newAblateCommand,
 	newReportCommand,

@@ -130,7 +130,16 @@ func names(t *testing.T, dir string) (names []string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"eval"}, {"eval", "ood", "--help"}, {"sample", "--help"}, {"ablate", "--help"}, {"score", "--help"}} {
+	for _, args := range [][]string{
+		{},
+		{"--help"},
+		{"ablate", "--help"},
+		{"calibrate", "--help"},
+		{"eval"},
+		{"eval", "ood", "--help"},
+		{"sample", "--help"},
+		{"score", "--help"},
+	} {
 		out := mustJoule(t, args...)
 		if !strings.Contains(out, "Examples:") || !strings.Contains(out, "joule ") {
 			t.Errorf("joule %s: no examples in\n%s", strings.Join(args, " "), out)
@@ -177,7 +186,8 @@ func TestBadModels(t *testing.T) {
 	}
 	for path, words := range bad {
 		output := filepath.Join(t.TempDir(), "grid.png")
-		for _, args := range [][]string{{"sample", path, "-o", output}, {"score", path, "mnist:test"}, {"eval", "ood", path, "--out-of", "noise"}} {
+		for _, args := range [][]string{{"sample", path, "-o", output}, {"score", path, "mnist:test"}, {"eval", "ood", path, "--out-of", "noise"},
+			{"calibrate", path, "--data", "mnist:test"}} {
 			t.Run(args[0]+" "+filepath.Base(path), func(t *testing.T) {
 				refused{args, 1, words}.check(t)
 				refused{args, 1, path}.check(t)

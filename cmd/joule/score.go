@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -18,41 +17,66 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/run"
 )
 
 type scoreOptions struct {
-	format  string
-	json    bool
-	label   string
-	threads uint
+	detector   string
+	falseAlarm rate
+	fdr        rate
+	explain    string
+	format     string
+	json       bool
+	label      string
+	threads    uint
 }
 
 func newScoreCommand() *cobra.Command {
-	var o scoreOptions
+	o := scoreOptions{detector: detector.Default}
 	cmd := &cobra.Command{
 		Use:   "score RUN PATH...",
-		Short: "Tell how unusual images are: their energies",
+		Short: "Tell how unusual images are: their energies, with p-values and decisions",
 		Long: `Print the energy of each image by a trained model: RUN is a run directory or a model.safetensors
 file. The lower the energy, the more an image is like those the model was trained on; the higher,
-the more unusual. Energies have no unit: compare them with those of usual images.
+the more unusual. Energies have no unit. What they are worth says the p-value beside each, which a
+calibrated model gives (a run calibrates its model when it ends; see joule calibrate): the fraction
+of usual images that are at least as unusual.
 
 A PATH is a picture (PNG, JPEG, GIF, BMP, WebP), a folder or an archive (.zip, .tar, .tar.gz) of
 pictures in any number of folders, or a data set (an IDX or CIFAR file, or mnist:test, as for
 joule train). Images are read one by one, so there may be any number of them. Those of another
 size are scaled and cropped to the model's, with a warning; colours are converted.
 
+Decisions. --false-alarm 1% calls unusual what has a p-value of at most 1%: of usual images not more
+than one in a hundred, whatever the model is like, as long as they are taken the same way as the
+calibration images. --fdr 10% judges all images together (Benjamini and Hochberg): at most a tenth of
+those called unusual, on average, are not; it keeps a line for each image in memory to the end.
+
+Detectors make the score that is judged:
+` + detector.Usage() + `
+--explain draws for each image, side by side: the image; where a small change would lower the energy
+most (black: nowhere, white: six times the usual gradient and more); the same for each scale, coarsest
+first, of a multi-scale model; what the energy would rather see, after a short noise-free descent; and
+the change from the image to that, orange where it is darker, blue where lighter.
+
 An image that cannot be read is reported on standard error, the others are scored, and the exit
 code is 1. A conditional model gives the energy of the mixture of its classes, or, with --label,
-of one class.`,
+of one class; p-values are of the mixture alone.`,
 		Example: `  joule score RUN photo.jpg
-  joule score RUN photos/ more.zip --format csv > energies.csv
+  joule score RUN photos/ --false-alarm 1% --detector combined
+  joule score RUN photos/ more.zip --fdr 10% --format csv > judged.csv
   joule score RUN fashion-mnist --json | jq 'map(.energy) | add/length'
+  joule score RUN photo.jpg --explain why/
   joule score RUN photos/ | sort -n | tail        the most unusual ones`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return score(cmd, args[0], args[1:], o) },
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.detector, "detector", detector.Default, "`name` of the detector that scores, from above")
+	f.Var(&o.falseAlarm, "false-alarm", "call unusual at most this fraction of usual images, such as 1%")
+	f.Var(&o.fdr, "fdr", "let at most this fraction of the images called unusual be usual ones, such as 10%")
+	f.StringVar(&o.explain, "explain", "", "draw what is unusual about each image, into this new `folder`")
 	f.StringVar(&o.format, "format", "table", "table, csv or json")
 	f.BoolVar(&o.json, "json", false, "the same as --format json: an array of objects")
 	f.StringVar(&o.label, "label", "", "class of a conditional model, by name or number from 0 (default any)")
@@ -65,8 +89,14 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 		o.format = "json"
 	}
 	newTable, ok := tables[o.format]
-	if !ok {
+	switch {
+	case !ok:
 		return usageErrorf("--format is %q: want table, csv or json", o.format)
+	case o.falseAlarm != 0 && o.fdr != 0:
+		return usageErrorf("--false-alarm and --fdr are two ways to decide: give one of them")
+	}
+	if err := checkOutput(o.explain, true); err != nil {
+		return err
 	}
 	model, err := run.OpenModel(path)
 	if err != nil {
@@ -80,7 +110,8 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 		}
 		label = int(chosen[0])
 	}
-	scorer, err := eval.NewScorer(&cpu.Engine{Threads: int(o.threads)}, model.Energy, model.Params)
+	engine := &cpu.Engine{Threads: int(o.threads)}
+	judge, err := newJudge(engine, model, o, label)
 	if err != nil {
 		return err
 	}
@@ -88,8 +119,23 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if isTerminal(cmd.OutOrStdout()) {
 		stderr = noTerminal{stderr} // the table shows the progress
 	}
-	s := &scoring{scorer: scorer, label: label, size: model.Config.ImageSize(), table: newTable(out), flush: out.Flush,
-		stderr: stderr, bar: newProgress(stderr, "scoring", "images", -1)}
+	s := &scoring{judge: judge, size: model.Config.ImageSize(), flush: out.Flush, stderr: stderr,
+		bar: newProgress(stderr, "scoring", "images", -1)}
+	decided := o.falseAlarm != 0 || o.fdr != 0
+	if s.table = newTable(out); o.format == "table" && decided {
+		s.table = &decidedTable{table: s.table, judge: judge, stderr: stderr}
+	}
+	if o.fdr != 0 {
+		s.table = &discoveries{table: s.table, rate: float64(o.fdr)}
+	}
+	if o.explain != "" {
+		if s.explain, err = newExplaining(engine, model, label, o.explain); err != nil {
+			return err
+		}
+	}
+	if decided {
+		judge.warn(stderr)
+	}
 	defer s.bar.Done()
 	if err := s.all(cmd.Context(), sources); err != nil {
 		return err
@@ -102,13 +148,13 @@ type noTerminal struct{ io.Writer }
 
 // scoring goes through images in batches.
 type scoring struct {
-	scorer *eval.Scorer
-	label  int
-	size   dataset.Size
-	table  table
-	flush  func() error
-	stderr io.Writer
-	bar    *progress
+	judge   *judge
+	explain *explaining // nil unless asked for
+	size    dataset.Size
+	table   table
+	flush   func() error
+	stderr  io.Writer
+	bar     *progress
 
 	batch          []dataset.Image
 	pixels         []uint8
@@ -128,7 +174,7 @@ func (s *scoring) all(ctx context.Context, sources []string) error {
 				continue
 			}
 			s.batch, s.pixels = append(s.batch, img), append(s.pixels, img.Pixels...)
-			if len(s.batch) == s.scorer.Batch() {
+			if len(s.batch) == s.judge.meter.Batch() {
 				if err := s.scoreBatch(ctx); err != nil {
 					return err
 				}
@@ -146,13 +192,14 @@ func (s *scoring) fail(err error) {
 }
 
 func (s *scoring) scoreBatch(ctx context.Context) error {
-	energies, err := s.scorer.Score(ctx, s.pixels, s.label)
+	judgements, err := s.judge.all(ctx, s.pixels)
 	if err != nil {
 		return err
 	}
 	for i, img := range s.batch {
-		if e := energies[i]; math.IsNaN(e) || math.IsInf(e, 0) {
-			s.fail(fmt.Errorf("%s: its energy is %v: the model is of no use, train it again", img.Name, e))
+		j := judgements[i]
+		if err := j.check(); err != nil {
+			s.fail(fmt.Errorf("%s: %w", img.Name, err))
 			continue
 		}
 		if img.Resized {
@@ -161,7 +208,12 @@ func (s *scoring) scoreBatch(ctx context.Context) error {
 			}
 		}
 		s.scored++
-		if err := s.table.add(scored{img.Name, float32(energies[i]), img.Resized}); err != nil {
+		if err := s.table.add(scored{Image: img.Name, Resized: img.Resized, judgement: j}); err != nil {
+			return err
+		}
+	}
+	if s.explain != nil {
+		if err := s.explain.all(ctx, s.batch, s.pixels); err != nil {
 			return err
 		}
 	}
@@ -188,14 +240,14 @@ func (s *scoring) finish() error {
 	return nil
 }
 
-// scored is an image with its energy.
+// scored is an image with what the model says of it.
 type scored struct {
-	Image   string  `json:"image"`
-	Energy  float32 `json:"energy"`
-	Resized bool    `json:"resized"`
+	Image   string `json:"image"`
+	Resized bool   `json:"resized"`
+	judgement
 }
 
-// table is a way to write energies one after the other.
+// table is a way to write scores one after the other.
 type table interface {
 	add(scored) error
 	end() error
@@ -207,32 +259,53 @@ var tables = map[string]func(io.Writer) table{
 	"json":  func(w io.Writer) table { return &jsonTable{w: w, before: "["} },
 }
 
-// textTable has no heading, so that it can be sorted.
+// textTable has no heading, so that it can be sorted: score, p-value and decision as far as there are any, and name.
 type textTable struct{ w io.Writer }
 
 func (t *textTable) add(s scored) error {
-	_, err := fmt.Fprintf(t.w, "%12.6f  %s\n", s.Energy, printable(s.Image))
+	row := fmt.Sprintf("%12.6f  ", s.Score)
+	if s.P != nil {
+		row += fmt.Sprintf("%9.4g  ", *s.P)
+	}
+	if s.Unusual != nil {
+		row += fmt.Sprintf("%-7s  ", map[bool]string{true: "unusual", false: "usual"}[*s.Unusual])
+	}
+	_, err := fmt.Fprintf(t.w, "%s%s\n", row, printable(s.Image))
 	return err
 }
 
 func (t *textTable) end() error { return nil }
 
+// csvTable always has all columns, empty where a model that is not calibrated, or nobody who decides, leaves them so.
 type csvTable struct {
 	w     *csv.Writer
 	begun bool
 }
 
+var csvColumns = []string{"image", "energy", "resized", "score", "p", "q", "unusual"}
+
 func (t *csvTable) add(s scored) error {
 	if err := t.end(); err != nil {
 		return err
 	}
-	return t.w.Write([]string{s.Image, strconv.FormatFloat(float64(s.Energy), 'g', -1, 32), strconv.FormatBool(s.Resized)})
+	number := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*v, 'g', -1, 64)
+	}
+	unusual := ""
+	if s.Unusual != nil {
+		unusual = strconv.FormatBool(*s.Unusual)
+	}
+	single := func(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) }
+	return t.w.Write([]string{s.Image, single(s.Energy), strconv.FormatBool(s.Resized), single(s.Score), number(s.P), number(s.Q), unusual})
 }
 
 func (t *csvTable) end() error {
 	if !t.begun {
 		t.begun = true
-		if err := t.w.Write([]string{"image", "energy", "resized"}); err != nil {
+		if err := t.w.Write(csvColumns); err != nil {
 			return err
 		}
 	}

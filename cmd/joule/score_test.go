@@ -38,7 +38,7 @@ func TestScoreFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(records) != 4 || strings.Join(records[0], " ") != "image energy resized" {
+	if len(records) != 4 || strings.Join(records[0], " ") != "image energy resized score p q unusual" {
 		t.Fatalf("CSV %q", records)
 	}
 	lines := strings.Split(mustJoule(t, "score", model, dir), "\n")
@@ -46,7 +46,7 @@ func TestScoreFormats(t *testing.T) {
 		t.Fatalf("table %q", lines)
 	}
 	for i, s := range want {
-		if r := records[i+1]; r[0] != s.Image || r[1] != strconv.FormatFloat(float64(s.Energy), 'g', -1, 32) || r[2] != "false" {
+		if r := records[i+1]; r[0] != s.Image || r[1] != strconv.FormatFloat(float64(s.Energy), 'g', -1, 32) || r[2] != "false" || r[3] != r[1] || r[4]+r[5]+r[6] != "" {
 			t.Errorf("CSV row %q, want %+v", r, s)
 		}
 		if row := fmt.Sprintf("%12.6f  %s", s.Energy, s.Image); lines[i] != row {

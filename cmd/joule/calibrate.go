@@ -1,0 +1,159 @@
+package main
+
+// joule calibrate: what usual images score, so that scores of others can be judged.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/eval/conformal"
+	"github.com/joule-ebm/joule/eval/detector"
+	"github.com/joule-ebm/joule/run"
+)
+
+type calibrateOptions struct {
+	data    string
+	limit   uint
+	seed    uint64
+	threads uint
+	json    bool
+}
+
+func newCalibrateCommand() *cobra.Command {
+	var o calibrateOptions
+	cmd := &cobra.Command{
+		Use:   "calibrate RUN",
+		Short: "Teach a model what usual images score",
+		Long: `Measure usual images with a trained model - RUN is a run directory or a model.safetensors file - and
+keep the distribution of their scores, for every detector, in the model file. From then on joule score
+and joule watch give each image a p-value, and a decision at a false-alarm rate of your choice.
+
+A run calibrates its model itself when it ends, with the images it has held out. Calibrate again where
+the images to judge come from somewhere else: another camera, other lighting, another product. The
+images (--data, a data set as for joule train) must be ones that should count as usual, taken the same
+way as those to judge, and none the model was trained on. A rate of 1% needs at least 99 images, 0.1%
+needs 999; the more, the closer the false-alarm rate comes to what is asked for.
+
+A fifth of the images serve the detectors typicality and combined for their median and spread; the
+p-values of those two rest on the other images, which keeps their guarantee.`,
+		Example: `  joule calibrate RUN --data good/
+  joule calibrate RUN --data mnist:test -n 2000
+  joule calibrate RUN                               with the images the run has held out`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return calibrate(cmd, args[0], o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.data, "data", "", "usual images, a `data` set (default those the run has held out of training)")
+	f.UintVarP(&o.limit, "number", "n", 10_000, "most images to take, chosen by --seed; 0 takes all")
+	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images")
+	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	f.BoolVar(&o.json, "json", false, "print what came of it as JSON")
+	return cmd
+}
+
+// calibrated is what --json prints.
+type calibrated struct {
+	Model     string               `json:"model"`
+	Data      string               `json:"data"`
+	Images    int                  `json:"images"`
+	Detectors []calibratedDetector `json:"detectors"`
+}
+
+type calibratedDetector struct {
+	Name     string      `json:"name"`
+	Images   int         `json:"images"` // that the p-values rest on
+	Smallest float64     `json:"smallest_p"`
+	Rates    []atOneRate `json:"rates"`
+}
+
+// atOneRate is what a false-alarm rate means for a detector.
+type atOneRate struct {
+	Rate      float64 `json:"rate"`
+	Threshold float64 `json:"threshold"` // images scoring above it are unusual
+	Low       float64 `json:"low"`       // the rate lies between low and high with 95% confidence
+	High      float64 `json:"high"`
+}
+
+func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
+	model, err := run.OpenModel(path)
+	if err != nil {
+		return err
+	}
+	set, name, err := calibrationImages(cmd, model, o)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(cmd.ErrOrStderr(), "calibrating", "images", int64(set.Len()))
+	c, err := model.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, name, set.Pixels, func(n int) { bar.Add(int64(n)) })
+	bar.Done()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := model.SetCalibration(c); err != nil {
+		return err
+	}
+	result, err := describe(model, c)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+	}
+	return printCalibrated(cmd.OutOrStdout(), result)
+}
+
+// calibrationImages are those asked for, or those the run has held out.
+func calibrationImages(cmd *cobra.Command, model *run.Model, o calibrateOptions) (set *dataset.Set, name string, err error) {
+	if name = o.data; name != "" {
+		set, err = readSet(cmd.Context(), cmd.ErrOrStderr(), name, model.Config.ImageSize())
+	} else {
+		name = run.HeldOutName(model.Config.Data)
+		if set, err = model.HeldOut(cmd.Context()); err != nil {
+			err = fmt.Errorf("the images the run has held out cannot be had; name usual images with --data: %w", err)
+		}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if n := int(min(o.limit, uint(set.Len()))); n > 0 && n < set.Len() {
+		set = drawn(set, n, o.seed)
+	}
+	return set, name, nil
+}
+
+func describe(model *run.Model, c *detector.Calibration) (calibrated, error) {
+	result := calibrated{Model: model.Path, Data: c.Data, Images: c.Images}
+	for _, kind := range detector.Kinds(c.Scales()) {
+		d, err := detector.Named(kind.Name, c.Scales(), c)
+		if err != nil {
+			return result, err
+		}
+		described := calibratedDetector{Name: kind.Name, Images: len(d.Distribution.Scores()), Smallest: d.Distribution.Smallest()}
+		for _, rate := range []float64{0.001, 0.01, 0.05} {
+			if described.Images >= conformal.Needed(rate) {
+				low, high := d.Distribution.FalseAlarms(rate, 0.95)
+				described.Rates = append(described.Rates, atOneRate{rate, d.Distribution.Threshold(rate), low, high})
+			}
+		}
+		result.Detectors = append(result.Detectors, described)
+	}
+	return result, nil
+}
+
+func printCalibrated(w io.Writer, c calibrated) error {
+	fmt.Fprintf(w, "calibrated with %d images (%s), in %s\n\n", c.Images, printable(c.Data), printable(c.Model))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "detector\timages\trate asked for\tunusual above\t  false alarms, with 95% confidence")
+	for _, d := range c.Detectors {
+		for _, r := range d.Rates {
+			fmt.Fprintf(t, "%s\t%d\t%s\t%.5g\t  %.2g%% to %.2g%%\n", d.Name, d.Images, percent(r.Rate), r.Threshold, 100*r.Low, 100*r.High)
+		}
+	}
+	return t.Flush()
+}

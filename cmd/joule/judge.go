@@ -1,0 +1,154 @@
+package main
+
+// This file judges images by a detector: scores, p-values, decisions.
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/eval/conformal"
+	"github.com/joule-ebm/joule/eval/detector"
+	"github.com/joule-ebm/joule/run"
+)
+
+// judge scores images by one detector and decides.
+type judge struct {
+	meter    *detector.Meter
+	detector *detector.Detector
+	label    int
+	rate     float64 // of false alarms; 0: no decision
+	fdr      float64 // of false discoveries; 0: no decision
+}
+
+// judgement is what a model says of an image.
+type judgement struct {
+	Energy  float32  `json:"energy"`
+	Score   float32  `json:"score"`             // the detector's; the energy's is the energy
+	P       *float64 `json:"p,omitempty"`       // of a calibrated model
+	Q       *float64 `json:"q,omitempty"`       // with a false-discovery rate: the lowest one at which the image is called unusual
+	Unusual *bool    `json:"unusual,omitempty"` // if somebody decides
+}
+
+// newJudge compiles what a detector needs. Given a label there are no p-values: calibrations know the mixture of the classes alone.
+func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*judge, error) {
+	scales, err := detector.Scales(model.Energy)
+	if err != nil {
+		return nil, err
+	}
+	calibration := model.Calibration
+	if o.label != "" {
+		calibration = nil
+	}
+	d, err := detector.Named(o.detector, scales, calibration)
+	switch {
+	case err != nil && !detector.Known(o.detector, scales):
+		return nil, usageErrorf("--detector: %w", err)
+	case o.label != "" && (err != nil || o.falseAlarm != 0 || o.fdr != 0):
+		return nil, usageErrorf("--label cannot go with --false-alarm, --fdr or a detector that needs a calibration: calibrations are of the mixture of the classes")
+	case calibration == nil && (err != nil || o.falseAlarm != 0 || o.fdr != 0):
+		return nil, fmt.Errorf("%s: %w; give it images that are usual: joule calibrate %s --data good/", model.Path, model.NotCalibrated, shellWord(model.Path))
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w; calibrate it again: joule calibrate %s --data good/", model.Path, err, shellWord(model.Path))
+	}
+	meter, err := detector.NewMeter(e, model.Energy, model.Params, d.Gradients)
+	if err != nil {
+		return nil, err
+	}
+	return &judge{meter, d, label, float64(o.falseAlarm), float64(o.fdr)}, nil
+}
+
+// warn says if the rate asked for cannot be had from so few calibration images.
+func (j *judge) warn(stderr io.Writer) {
+	if rate := max(j.rate, j.fdr); j.detector.Distribution.Smallest() > rate {
+		fmt.Fprintf(stderr, "joule: warning: with %d calibration images no p-value is below %.3g: at %s nothing is ever unusual; calibrate with %d images or more\n",
+			len(j.detector.Distribution.Scores()), j.detector.Distribution.Smallest(), percent(rate), conformal.Needed(rate))
+	}
+}
+
+// all judges each image in pixels, N,H,W,C. With a false-discovery rate the decision has to wait for all images.
+func (j *judge) all(ctx context.Context, pixels []uint8) ([]judgement, error) {
+	measured, err := j.meter.Measure(ctx, pixels, j.label)
+	if err != nil {
+		return nil, err
+	}
+	judgements := make([]judgement, len(measured))
+	for i, m := range measured {
+		score := j.detector.Score(m)
+		judgements[i] = judgement{Energy: float32(m.Energy), Score: float32(score)}
+		if j.detector.Distribution == nil {
+			continue
+		}
+		p := j.detector.Distribution.P(score)
+		judgements[i].P = &p
+		if j.rate != 0 {
+			unusual := p <= j.rate
+			judgements[i].Unusual = &unusual
+		}
+	}
+	return judgements, nil
+}
+
+// check is an error if the model is of no use.
+func (v judgement) check() error {
+	if e := float64(v.Energy) + float64(v.Score); math.IsNaN(e) || math.IsInf(e, 0) {
+		return fmt.Errorf("its energy is %v: the model is of no use, train it again", v.Energy)
+	}
+	return nil
+}
+
+// discoveries keeps the rows of a table until all p-values are known, and then decides.
+type discoveries struct {
+	table
+	rate float64
+	rows []scored
+}
+
+func (d *discoveries) add(s scored) error {
+	d.rows = append(d.rows, s)
+	return nil
+}
+
+func (d *discoveries) end() error {
+	p := make([]float64, len(d.rows))
+	for i, row := range d.rows {
+		p[i] = *row.P
+	}
+	for i, q := range conformal.Adjust(p) {
+		unusual := q <= d.rate
+		d.rows[i].Q, d.rows[i].Unusual = &q, &unusual
+		if err := d.table.add(d.rows[i]); err != nil {
+			return err
+		}
+	}
+	return d.table.end()
+}
+
+// decidedTable says at the end, for people, what was decided.
+type decidedTable struct {
+	table
+	judge          *judge
+	stderr         io.Writer
+	images, called int
+}
+
+func (t *decidedTable) add(s scored) error {
+	if t.images++; *s.Unusual {
+		t.called++
+	}
+	return t.table.add(s)
+}
+
+func (t *decidedTable) end() error {
+	if err := t.table.end(); err != nil {
+		return err
+	}
+	what := fmt.Sprintf("at a false-alarm rate of %s: %.3g would be called so if all were usual", percent(t.judge.rate), t.judge.rate*float64(t.images))
+	if t.judge.fdr != 0 {
+		what = fmt.Sprintf("at a false-discovery rate of %s: of them at most about %.3g are usual", percent(t.judge.fdr), t.judge.fdr*float64(t.called))
+	}
+	_, err := fmt.Fprintf(t.stderr, "joule: %d of %d images are unusual %s\n", t.called, t.images, what)
+	return err
+}

@@ -1,0 +1,105 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/run"
+)
+
+// calibrating is a change that holds out enough images to calibrate with, of a data set of 300.
+const calibrating = "held_out=25"
+
+// A run calibrates its model when it ends, with the images held out, to the same bytes when it was stopped on the way.
+func TestRunCalibrates(t *testing.T) {
+	data, whole, stopped := stripes(t, t.TempDir(), 300, 1), filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
+	c := config(t, data, calibrating)
+	start(t, whole, c)
+	m, err := run.OpenModel(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Calibration == nil || m.Calibration.Images != 25 || m.Calibration.Data != run.HeldOutName(data) {
+		t.Fatalf("calibration %+v, %v", m.Calibration, m.NotCalibrated)
+	}
+
+	ctx, options := stopAt(t, 10)
+	if result, err := run.Start(ctx, stopped, c, options); err != nil || !result.Interrupted {
+		t.Fatalf("not interrupted: %+v, %v", result, err)
+	}
+	if part, err := run.OpenModel(stopped); err != nil || part.Calibration != nil || part.NotCalibrated == nil {
+		t.Errorf("the model of a run that was stopped: %v, calibration %+v, %v", err, part.Calibration, part.NotCalibrated)
+	}
+	resume(t, stopped, nil)
+	sameRun(t, "stopped and resumed", kept(t, stopped), kept(t, whole))
+
+	// Calibrating again with the images held out changes nothing.
+	before := kept(t, whole)
+	set, err := m.HeldOut(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	calibration, err := m.Calibrate(t.Context(), &cpu.Engine{}, run.HeldOutName(data), set.Pixels, nil)
+	if err == nil {
+		err = m.SetCalibration(calibration)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameRun(t, "calibrated again", kept(t, whole), before)
+
+	// Not while the run goes on, nor for a model that is no longer the one that was measured.
+	var during error
+	_, err = run.Resume(context.Background(), whole, &run.Limits{Iterations: 31}, run.Options{Threads: 1, Progress: func(run.Progress) {
+		during = m.SetCalibration(calibration)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLine(t, during, "another process is training in it")
+	checkLine(t, m.SetCalibration(calibration), "model.safetensors", "has changed since it was read")
+}
+
+// A calibration of another version costs the p-values, not the model.
+func TestUnknownCalibration(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	start(t, dir, config(t, stripes(t, t.TempDir(), 300, 1), calibrating, "limits.iterations=1"))
+	path := filepath.Join(dir, "model.safetensors")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	future := bytes.Replace(content, []byte(`{\"version\":1,`), []byte(`{\"version\":9,`), 1)
+	if bytes.Equal(future, content) {
+		t.Fatal("no calibration in the file")
+	}
+	if err := os.WriteFile(path, future, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	m, err := run.OpenModel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Calibration != nil {
+		t.Errorf("calibration %+v", m.Calibration)
+	}
+	checkLine(t, m.NotCalibrated, "version 9", "calibrate again")
+}
+
+// Too few images held out are no reason to fail.
+func TestTooFewToCalibrate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	start(t, dir, config(t, stripes(t, t.TempDir(), 60, 1), "limits.iterations=1"))
+	m, err := run.OpenModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Calibration != nil {
+		t.Errorf("calibration %+v", m.Calibration)
+	}
+	checkLine(t, m.NotCalibrated, "the model is not calibrated")
+}
