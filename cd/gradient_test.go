@@ -1,0 +1,318 @@
+package cd
+
+// This file checks the loss and its gradient, term by term, in float64: the objective's own graph on the reference engine, against
+// the formulas and finite differences.
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/reference"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/rng"
+)
+
+// graph is an engine that keeps the graph it is given. It computes nothing.
+type graph struct{ outputs []*expr.Value }
+
+func (g *graph) Compile(outputs ...*expr.Value) (engine.Program, error) {
+	g.outputs = outputs
+	return g, expr.Err(outputs...)
+}
+func (g *graph) Bind(map[string][]float32) error        { return nil }
+func (g *graph) Run(context.Context, engine.Call) error { return nil }
+func (g *graph) Flops() float64                         { return 0 }
+
+// smooth is a small energy with two scales, of images of 4×4 pixels in two colours.
+func smooth(classes int) *energy.Energy {
+	build := func(p *energy.Params, x, label *expr.Value) []*expr.Value {
+		look := func(name string, x *expr.Value) *expr.Value {
+			h := expr.Swish(energy.Conv(p, name+"_1", x, 3, energy.StandardisedKernel), 0)
+			if label != nil {
+				h = expr.Mul(h, expr.Broadcast(expr.MatMul(label, p.Get(name+"_gain", expr.Shape{1, classes, 3}, energy.Constant(1, energy.Array)), false, false), h.Shape()))
+			}
+			h = expr.Swish(energy.Conv(p, name+"_2", h, 2, energy.PlainKernel), 0)
+			return energy.Head(p, name+"_head", h)
+		}
+		return []*expr.Value{look("small", expr.Pool(x)), look("large", x)}
+	}
+	return &energy.Energy{Image: expr.Shape{4, 4, 2}, Classes: classes, Build: build}
+}
+
+// bench is an objective's graph and what to evaluate it on.
+type bench struct {
+	t          *testing.T
+	model      *energy.Energy
+	params     *energy.Params
+	specs      []energy.Spec
+	options    ObjectiveOptions
+	batch      int
+	values     map[string][]float64
+	outputs    []*expr.Value
+	references [][]float64
+}
+
+func newBench(t *testing.T, classes int, o ObjectiveOptions) *bench {
+	t.Helper()
+	b := &bench{t: t, model: smooth(classes), options: o, batch: 2, values: map[string][]float64{}}
+	g := &graph{}
+	if _, err := NewObjective(g, b.model, o); err != nil {
+		t.Fatal(err)
+	}
+	b.outputs = g.outputs
+	var err error
+	if b.params, err = b.model.Params(); err != nil {
+		t.Fatal(err)
+	}
+	b.specs = b.params.Specs()
+	s := rng.New(11)
+	normal := func(n int, mean, spread float64) []float64 {
+		x := make([]float32, n)
+		s.FillNormal(x)
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = mean + spread*float64(x[i])
+		}
+		return v
+	}
+	size := b.model.Image.Size()
+	for _, spec := range b.specs {
+		b.values[spec.Name] = normal(spec.Shape.Size(), 0, 0.7)
+	}
+	for _, name := range []string{"x_pos", "x_neg", "x_hat"} {
+		b.values[name] = normal(b.batch*size, 0.5, 0.1)
+	}
+	b.values["references"] = normal(o.References*size, 0.5, 0.1)
+	for i := range o.References {
+		b.references = append(b.references, b.values["references"][i*size:][:size])
+	}
+	for k := range o.Unrolled {
+		b.values[fmt.Sprintf("noise_%d", k)] = normal(b.batch*size, 0, 1)
+		b.values[fmt.Sprintf("noise_%d_momentum", k)] = normal(b.batch*size, 0, 1)
+		b.values[fmt.Sprintf("noise_%d_accept", k)] = slices.Repeat([]float64{0.01}, b.batch)
+		if schedule := o.Sampler.Schedule(fmt.Sprintf("noise_%d", k), o.Unrolled); schedule != nil {
+			for name, v := range schedule {
+				b.values[name] = slices.Repeat([]float64{float64(v[k])}, b.batch)
+			}
+		}
+	}
+	for i, name := range []string{"label_pos", "label_neg"} {
+		b.values[name] = make([]float64, b.batch*classes)
+		for n := range b.batch {
+			if classes > 0 {
+				b.values[name][n*classes+(n+i)%classes] = 1
+			}
+		}
+	}
+	return b
+}
+
+func (b *bench) eval(values map[string][]float64, outputs ...*expr.Value) [][]float64 {
+	b.t.Helper()
+	results, err := reference.Eval(outputs, b.batch, values)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return results
+}
+
+// energies are E_θ of images, mean over the scales, at the bench's parameters.
+func (b *bench) energies(values map[string][]float64, images []float64, label string) []float64 {
+	b.t.Helper()
+	var one *expr.Value
+	if b.model.Classes > 0 {
+		one = expr.Input(label, expr.Shape{1, 1, b.model.Classes})
+	}
+	values = maps.Clone(values)
+	values["x"] = images
+	return b.eval(values, energy.Mean(b.model.Build(b.params, expr.Input("x", b.model.Image), one)))[0]
+}
+
+// end is x_kl at some parameters.
+func (b *bench) end(values map[string][]float64) []float64 { return b.eval(values, b.outputs[2])[0] }
+
+func mean(v []float64, of func(float64) float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += of(x)
+	}
+	return sum / float64(len(v))
+}
+
+func same(x float64) float64   { return x }
+func square(x float64) float64 { return x * x }
+
+// negative is x⁻: given, or the end of an unrolled chain at the bench's own parameters.
+func (b *bench) negative() []float64 {
+	if b.options.Unrolled > 0 && b.options.Weights.kl() {
+		return b.end(b.values)
+	}
+	return b.values["x_neg"]
+}
+
+// The terms by their formulas, as functions of the parameters that a gradient is taken of.
+func (b *bench) formulas() map[Term]func(values map[string][]float64) float64 {
+	xneg := b.negative()
+	return map[Term]func(map[string][]float64) float64{
+		TermContrastive: func(v map[string][]float64) float64 {
+			return mean(b.energies(v, b.values["x_pos"], "label_pos"), same) - mean(b.energies(v, xneg, "label_neg"), same)
+		},
+		TermMagnitude: func(v map[string][]float64) float64 {
+			return b.squares(v, b.values["x_pos"], "label_pos") + b.squares(v, xneg, "label_neg")
+		},
+		TermOptimisation: func(v map[string][]float64) float64 { // the outer energy has the bench's parameters
+			return mean(b.energies(b.values, b.end(v), "label_neg"), same)
+		},
+		TermEntropy: func(v map[string][]float64) float64 {
+			end, size := b.end(v), b.model.Image.Size()
+			sum := 0.0
+			for n := range b.batch {
+				var distances []float64
+				for _, r := range b.references {
+					d := 0.0
+					for i, x := range end[n*size:][:size] {
+						d += square(x - r[i])
+					}
+					distances = append(distances, math.Sqrt(d))
+				}
+				slices.Sort(distances)
+				sum -= math.Log(distances[max(b.options.Neighbour, 1)-1])
+			}
+			return sum / float64(b.batch)
+		},
+	}
+}
+
+// squares is the mean of E² over the batch and the scales.
+func (b *bench) squares(values map[string][]float64, images []float64, label string) float64 {
+	b.t.Helper()
+	var one *expr.Value
+	if b.model.Classes > 0 {
+		one = expr.Input(label, expr.Shape{1, 1, b.model.Classes})
+	}
+	values = maps.Clone(values)
+	values["x"] = images
+	sum, n := 0.0, 0.0
+	for _, scale := range b.eval(values, b.model.Build(b.params, expr.Input("x", b.model.Image), one)...) {
+		sum += mean(scale, square)
+		n++
+	}
+	return sum / n
+}
+
+// difference is the derivative of f with respect to every parameter, in the order of the specs.
+func (b *bench) difference(f func(map[string][]float64) float64) []float64 {
+	const h = 1e-5
+	var gradient []float64
+	for _, spec := range b.specs {
+		for i := range b.values[spec.Name] {
+			at := func(d float64) float64 {
+				moved := maps.Clone(b.values)
+				moved[spec.Name] = slices.Clone(b.values[spec.Name])
+				moved[spec.Name][i] += d
+				return f(moved)
+			}
+			gradient = append(gradient, (at(h)-at(-h))/(2*h))
+		}
+	}
+	return gradient
+}
+
+func TestTermsAndTheirGradients(t *testing.T) {
+	all := Weights{Magnitude: 0.7, Optimisation: 1.3, Entropy: 0.3}
+	langevin := mcmc.Langevin{StepSize: 0.5, Sigma: 0.01}
+	annealed := mcmc.Langevin{StepSize: 0.5, Sigma: 0.1, Anneal: true}
+	for name, test := range map[string]struct {
+		classes int
+		options ObjectiveOptions
+	}{
+		"last step":         {0, ObjectiveOptions{Weights: all, Neighbour: 1, References: 5, Sampler: langevin}},
+		"term by term":      {0, ObjectiveOptions{Weights: all, Neighbour: 1, References: 5, Sampler: langevin, PerTerm: true}},
+		"conditional":       {2, ObjectiveOptions{Weights: all, Neighbour: 1, References: 5, Sampler: langevin}},
+		"third neighbour":   {0, ObjectiveOptions{Weights: Weights{Entropy: 1}, Neighbour: 3, References: 5, Sampler: langevin}},
+		"hmc":               {0, ObjectiveOptions{Weights: all, References: 5, Sampler: mcmc.HMC{StepSize: 0.3, Leapfrogs: 2, Temperature: 0.5}}},
+		"plain":             {0, ObjectiveOptions{References: 1, Sampler: langevin}},
+		"without L_opt":     {0, ObjectiveOptions{Weights: Weights{Magnitude: 1, Entropy: 0.3}, References: 5, Sampler: langevin, PerTerm: true}},
+		"without L_ent":     {0, ObjectiveOptions{Weights: Weights{Optimisation: 1}, References: 5, Sampler: langevin, PerTerm: true}},
+		"all steps":         {0, ObjectiveOptions{Weights: all, References: 5, Sampler: langevin, Unrolled: 3, PerTerm: true}},
+		"annealed":          {2, ObjectiveOptions{Weights: all, References: 5, Sampler: annealed, Unrolled: 3}},
+		"all steps of hmc":  {0, ObjectiveOptions{Weights: all, References: 5, Sampler: mcmc.HMC{StepSize: 0.05, Leapfrogs: 2, Temperature: 0.5}, Unrolled: 2}},
+		"unrolled for none": {0, ObjectiveOptions{Weights: Weights{Magnitude: 1}, References: 5, Sampler: langevin, Unrolled: 2}},
+	} {
+		t.Run(name, func(t *testing.T) { newBench(t, test.classes, test.options).check() })
+	}
+}
+
+// check compares the losses and gradients that the graph computes with the formulas.
+func (b *bench) check() {
+	t, w := b.t, b.options.Weights
+	results := b.eval(b.values, b.outputs...)[3:]
+	if _, ok := b.options.Sampler.(mcmc.HMC); ok && b.options.Unrolled > 0 {
+		for _, accepted := range results[0] {
+			if accepted != 1 {
+				t.Fatal("a proposal is refused: its chain has no gradient to check")
+			}
+		}
+		results = results[1:]
+	}
+	coefficient := map[Term]float64{TermContrastive: 1, TermMagnitude: w.Magnitude, TermOptimisation: w.Optimisation, TermEntropy: w.Entropy}
+	formulas := b.formulas()
+	groups := [3][]float64{}
+	total := []float64(nil)
+	for term := range terms {
+		if coefficient[term] == 0 {
+			continue
+		}
+		loss := results[0][0]
+		results = results[1:]
+		if want := formulas[term](b.values); math.Abs(loss-want) > 1e-9*math.Max(1, math.Abs(want)) {
+			t.Errorf("L_%s is %v, want %v", TermNames[term], loss, want)
+		}
+		gradient := b.difference(formulas[term])
+		g := max(0, int(term)-1) // L_cd and L_reg go together
+		scale := coefficient[term]
+		if b.options.PerTerm && g > 0 {
+			scale = 1
+		}
+		groups[g], total = add(groups[g], gradient, scale), add(total, gradient, coefficient[term])
+	}
+	want := [][]float64{total}
+	if b.options.PerTerm {
+		want = slices.DeleteFunc(groups[:], func(g []float64) bool { return g == nil })
+	}
+	for g, gradient := range want {
+		var got []float64
+		for range b.specs {
+			got = append(got, results[0]...)
+			results = results[1:]
+		}
+		sum, norm := 0.0, 0.0
+		for i := range gradient {
+			sum += square(got[i] - gradient[i])
+			norm += square(gradient[i])
+		}
+		if len(got) != len(gradient) || norm == 0 || math.Sqrt(sum/norm) > 1e-6 {
+			t.Errorf("gradient %d of %d is off by %.1e of its norm %.2g", g+1, len(want), math.Sqrt(sum/norm), math.Sqrt(norm))
+		}
+	}
+	if len(results) > 0 {
+		t.Errorf("%d outputs too many", len(results))
+	}
+}
+
+func add(sum, v []float64, scale float64) []float64 {
+	if sum == nil {
+		sum = make([]float64, len(v))
+	}
+	for i, x := range v {
+		sum[i] += scale * x
+	}
+	return sum
+}

@@ -1,0 +1,420 @@
+package cd_test
+
+// This file trains small models for a few steps.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/rng"
+)
+
+const side, batch = 12, 8
+
+// settings are those of a small fast training.
+func settings() cd.Settings {
+	s := cd.PaperSettings()
+	s.Threads, s.Steps, s.BufferSize, s.References, s.EntropyAfter, s.LearningRate = 1, 5, 64, 10, 2*batch, 2e-3
+	s.Restart = 0.05
+	return s
+}
+
+func newTrainer(t *testing.T, s cd.Settings, classes int) *cd.Trainer {
+	t.Helper()
+	model, err := energy.New("quick", energy.Options{Filters: 4, Image: expr.Shape{side, side, 1}, Classes: classes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := cd.NewTrainer(&cpu.Engine{Threads: 1}, model, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer
+}
+
+// bars are n pictures of a bright bar, upright for label 0 and lying for label 1, on a dark ground.
+func bars(n int, seed uint64) (images []float32, labels []int32) {
+	s := rng.New(seed)
+	for range n {
+		label, at := s.IntN(2), 2+s.IntN(side-4)
+		labels = append(labels, int32(label))
+		for p := range side * side {
+			across := p % side
+			if label == 1 {
+				across = p / side
+			}
+			v := 0.1 * s.Float32()
+			if across == at || across == at+1 {
+				v += 0.8
+			}
+			images = append(images, v)
+		}
+	}
+	return images, labels
+}
+
+func mustStep(t *testing.T, trainer *cd.Trainer, n int, conditional bool) (m cd.Metrics) {
+	t.Helper()
+	for range n {
+		images, labels := bars(batch, uint64(trainer.Iteration)+100)
+		if !conditional {
+			labels = nil
+		}
+		var err error
+		if m, err = trainer.Step(t.Context(), images, labels); err != nil {
+			t.Fatalf("iteration %d: %v", trainer.Iteration+1, err)
+		}
+	}
+	return m
+}
+
+// energies are E of images under the averaged weights.
+func energies(t *testing.T, trainer *cd.Trainer, images []float32, labels []int32) []float32 {
+	t.Helper()
+	classes := 0
+	if labels != nil {
+		classes = 2
+	}
+	model, err := energy.New("quick", energy.Options{Filters: 4, Image: expr.Shape{side, side, 1}, Classes: classes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := model.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var label *expr.Value
+	if classes > 0 {
+		label = expr.Input("label", expr.Shape{1, 1, classes})
+	}
+	p, err := (&cpu.Engine{Threads: 1}).Compile(energy.Sum(model.Build(params, expr.Input("x", model.Image), label)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Bind(trainer.Named(trainer.Averaged)); err != nil {
+		t.Fatal(err)
+	}
+	e := make([]float32, len(images)/(side*side))
+	err = p.Run(t.Context(), engine.Call{Batch: len(e), Outputs: [][]float32{e},
+		Inputs: map[string][]float32{"x": images, "label": cd.OneHot(labels, classes)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// lower is the share of pairs in which an image of a has less energy than one of b: the AUROC.
+func lower(a, b []float32) float64 {
+	n := 0
+	for _, x := range a {
+		for _, y := range b {
+			if x < y {
+				n++
+			}
+		}
+	}
+	return float64(n) / float64(len(a)*len(b))
+}
+
+// Every way to train learns to tell what it has seen from noise and from blurred nothing.
+func TestTrainingLearns(t *testing.T) {
+	for name, test := range map[string]struct {
+		change  func(*cd.Settings)
+		classes int
+	}{
+		"langevin": {func(*cd.Settings) {}, 0},
+		"annealed": {func(s *cd.Settings) { s.Sampler = mcmc.Langevin{StepSize: 20, Sigma: 0.01, Anneal: true} }, 0},
+		"hmc": {func(s *cd.Settings) {
+			s.Sampler = mcmc.HMC{StepSize: 0.02, Leapfrogs: 3, Temperature: 1e-4}
+		}, 0},
+		"all steps":   {func(s *cd.Settings) { s.AllSteps = true }, 0},
+		"conditional": {func(*cd.Settings) {}, 2},
+		"plain":       {func(s *cd.Settings) { s.Weights = cd.Weights{Magnitude: 1} }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := settings()
+			s.Sampler = mcmc.Langevin{StepSize: 20, Sigma: 0.005}
+			test.change(&s)
+			trainer := newTrainer(t, s, test.classes)
+			m := mustStep(t, trainer, 150, test.classes > 0)
+			seen, labels := bars(40, 1)
+			noise := make([]float32, len(seen))
+			mcmc.FillNoise(noise, side*side, 5, 0)
+			if test.classes == 0 {
+				labels = nil
+			}
+			a, b := energies(t, trainer, seen, labels), energies(t, trainer, noise, labels)
+			if auroc := lower(a, b); auroc < 0.9 {
+				t.Errorf("bars have less energy than noise in %v of the pairs; last %+v", auroc, m)
+			}
+			if test.classes > 0 {
+				swapped := slices.Clone(labels)
+				for i := range swapped {
+					swapped[i] = 1 - swapped[i]
+				}
+				t.Logf("right labels have less energy in %v of the pairs", lower(a, energies(t, trainer, seen, swapped)))
+			}
+			t.Logf("acceptance %v, moved %v", m.Acceptance, m.Moved)
+		})
+	}
+}
+
+// state is all of a trainer that a step may change.
+func state(t *testing.T, tr *cd.Trainer) [][]float32 {
+	t.Helper()
+	images := make([]float32, 200*side*side)
+	s := rng.New(1)
+	if err := tr.Buffer.Draw(images, make([]int32, 0), 0, mcmc.NoAugmentation, 1, &s); err != nil {
+		t.Fatal(err)
+	}
+	return [][]float32{slices.Clone(tr.Parameters), slices.Clone(tr.Averaged), slices.Clone(tr.Adam.Mean), slices.Clone(tr.Adam.Square),
+		{float32(tr.Iteration), float32(tr.Attempt), float32(tr.RateScale), float32(tr.Adam.Updates), float32(tr.Buffer.Len())}, images}
+}
+
+func equal(a, b [][]float32) bool {
+	return slices.EqualFunc(a, b, func(a, b []float32) bool {
+		return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+	})
+}
+
+// A step that diverges or is cancelled changes nothing.
+func TestDivergenceIsNoticedAtOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(tr *cd.Trainer, data []float32)
+		words string
+	}{
+		"weights no numbers": {func(tr *cd.Trainer, _ []float32) { tr.Parameters[3] = float32(math.NaN()) }, "NaN"},
+		"infinite weights":   {func(tr *cd.Trainer, _ []float32) { tr.Parameters[3] = float32(math.Inf(1)) }, "NaN"},
+		"data no numbers":    {func(_ *cd.Trainer, data []float32) { data[7] = float32(math.NaN()) }, "NaN"},
+		"exploding":          {func(tr *cd.Trainer, _ []float32) { tr.Parameters[len(tr.Parameters)-1] += 11 }, "beyond"},
+		"falling":            {func(tr *cd.Trainer, _ []float32) { tr.Parameters[len(tr.Parameters)-1] -= 11 }, "beyond"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrainer(t, settings(), 0)
+			mustStep(t, tr, 3, false)
+			data, _ := bars(batch, 1)
+			test.spoil(tr, data)
+			before := state(t, tr)
+			_, err := tr.Step(t.Context(), data, nil)
+			if !errors.Is(err, cd.ErrDiverged) {
+				t.Fatalf("the step says %v", err)
+			}
+			if !strings.Contains(err.Error(), test.words) {
+				t.Errorf("error %q, want one with %q", err, test.words)
+			}
+			if !equal(state(t, tr), before) {
+				t.Error("a step that diverged changed the state")
+			}
+		})
+	}
+}
+
+// Chains that all start from one picture and do not move end in one picture.
+func TestCollapseIsNoticed(t *testing.T) {
+	s := settings()
+	s.Restart, s.Sampler = 0, mcmc.Langevin{StepSize: 1e-6}
+	tr := newTrainer(t, s, 0)
+	one, _ := bars(1, 1)
+	r := rng.New(1)
+	if err := tr.Buffer.Add(slices.Repeat(one, 10), nil, 0, &r); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := bars(batch, 2)
+	before := state(t, tr)
+	if _, err := tr.Step(t.Context(), data, nil); !errors.Is(err, cd.ErrDiverged) || !strings.Contains(err.Error(), "look alike") {
+		t.Errorf("the step says %v", err)
+	}
+	if !equal(state(t, tr), before) {
+		t.Error("a step that collapsed changed the state")
+	}
+}
+
+func TestCancelledStepChangesNothing(t *testing.T) {
+	tr := newTrainer(t, settings(), 0)
+	mustStep(t, tr, 3, false)
+	before := state(t, tr)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	data, _ := bars(batch, 1)
+	if _, err := tr.Step(ctx, data, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("the step says %v", err)
+	}
+	if !equal(state(t, tr), before) {
+		t.Error("a cancelled step changed the state")
+	}
+}
+
+// The state is all in the exported fields: another trainer given them goes on as the first.
+func TestStateIsComplete(t *testing.T) {
+	a, b := newTrainer(t, settings(), 0), newTrainer(t, settings(), 0)
+	mustStep(t, a, 5, false)
+	b.Iteration, b.Attempt, b.RateScale, b.Adam, b.Buffer = a.Iteration, a.Attempt, a.RateScale, a.Adam, a.Buffer
+	b.Parameters, b.Averaged = slices.Clone(a.Parameters), slices.Clone(a.Averaged)
+	b.Adam.Mean, b.Adam.Square = slices.Clone(a.Adam.Mean), slices.Clone(a.Adam.Square)
+	b.Buffer = copyOf(t, a.Buffer)
+	mustStep(t, a, 5, false)
+	mustStep(t, b, 5, false)
+	if !equal(state(t, a), state(t, b)) {
+		t.Error("a trainer with the same fields went another way")
+	}
+}
+
+// Another attempt has other noise and, with it, other ends of the chains from the same state.
+func TestAttemptsDiffer(t *testing.T) {
+	samples := map[float64]bool{}
+	for attempt := range int64(3) {
+		tr := newTrainer(t, settings(), 0)
+		tr.Attempt = attempt
+		samples[mustStep(t, tr, 1, false).EnergyNeg] = true
+	}
+	if len(samples) != 3 {
+		t.Errorf("three attempts have %d energies of samples", len(samples))
+	}
+}
+
+func TestLearningRate(t *testing.T) {
+	s := settings()
+	s.Warmup = 4
+	tr := newTrainer(t, s, 0)
+	for i, want := range []float64{0.25, 0.5, 0.75, 1, 1} {
+		if m := mustStep(t, tr, 1, false); math.Abs(m.LearningRate-want*s.LearningRate) > 1e-12 {
+			t.Errorf("iteration %d: the learning rate is %v, want %v of %v", i+1, m.LearningRate, want, s.LearningRate)
+		}
+	}
+	tr.RateScale = 0.5
+	if m := mustStep(t, tr, 1, false); m.LearningRate != s.LearningRate/2 {
+		t.Errorf("halved, the learning rate is %v", m.LearningRate)
+	}
+}
+
+// Measuring each term's gradient on its own makes the same update, rounding aside.
+func TestDiagnosisChangesNothing(t *testing.T) {
+	plain := settings()
+	often := settings()
+	often.DiagnoseEvery = 1
+	a, b := newTrainer(t, plain, 0), newTrainer(t, often, 0)
+	for range 5 {
+		m, d := mustStep(t, a, 1, false), mustStep(t, b, 1, false)
+		if !math.IsNaN(m.GradCD) || !math.IsNaN(m.GradOpt) || !math.IsNaN(m.GradEnt) {
+			t.Errorf("gradients of terms without being asked: %+v", m)
+		}
+		entropy := d.Iteration > 3 // the buffer held more than two batches
+		if !(d.GradCD > 0) || !(d.GradOpt > 0) || (d.GradEnt > 0) != entropy || (d.Terms[cd.TermEntropy] != 0) != entropy {
+			t.Errorf("iteration %d: gradients of the terms %v, %v, %v; L_ent %v", d.Iteration, d.GradCD, d.GradOpt, d.GradEnt, d.Terms[cd.TermEntropy])
+		}
+		if sum := d.GradCD + d.GradOpt + 0.3*max(0, d.GradEnt); d.GradNorm > sum*(1+1e-5) {
+			t.Errorf("iteration %d: the gradient's norm %v is more than its parts' %v", d.Iteration, d.GradNorm, sum)
+		}
+		if math.Abs(m.GradNorm-d.GradNorm) > 1e-3*m.GradNorm || math.Abs(m.Loss-d.Loss) > 1e-4*math.Abs(m.Loss) {
+			t.Errorf("iteration %d: diagnosed, the norm is %v, want %v; the loss %v, want %v", d.Iteration, d.GradNorm, m.GradNorm, d.Loss, m.Loss)
+		}
+	}
+}
+
+// With one step there is nothing more to differentiate through than the last step; without noise the two ways see the same numbers.
+func TestAllOfOneStepIsTheLastStep(t *testing.T) {
+	s := settings()
+	s.Steps, s.Sampler, s.EntropyAfter = 1, mcmc.Langevin{StepSize: 100}, -1
+	a := newTrainer(t, s, 0)
+	s.AllSteps = true
+	b := newTrainer(t, s, 0)
+	m, u := mustStep(t, a, 1, false), mustStep(t, b, 1, false)
+	if math.Abs(m.EnergyNeg-u.EnergyNeg) > 1e-6 || math.Abs(m.GradNorm-u.GradNorm) > 1e-4*m.GradNorm || math.Abs(m.Moved-u.Moved) > 1e-6 ||
+		m.Terms[cd.TermEntropy] == 0 || math.Abs(m.Loss-u.Loss) > 1e-5 {
+		t.Errorf("all steps %+v, the last %+v", u, m)
+	}
+}
+
+// With more of them the samples are those of the same chain, but the gradient of the KL term is another.
+func TestAllStepsDifferentiateThroughTheChain(t *testing.T) {
+	s := settings()
+	s.DiagnoseEvery, s.Sampler = 1, mcmc.Langevin{StepSize: 100}
+	a := newTrainer(t, s, 0)
+	s.AllSteps = true
+	b := newTrainer(t, s, 0)
+	m, u := mustStep(t, a, 1, false), mustStep(t, b, 1, false)
+	if math.Abs(m.EnergyNeg-u.EnergyNeg) > 1e-5 || math.Abs(m.GradCD-u.GradCD) > 1e-3*m.GradCD {
+		t.Errorf("all steps end elsewhere: %+v, want %+v", u, m)
+	}
+	if math.Abs(m.GradOpt-u.GradOpt) < 1e-2*m.GradOpt {
+		t.Errorf("the gradient of L_opt is %v through all steps and %v through the last", u.GradOpt, m.GradOpt)
+	}
+}
+
+func TestHealthy(t *testing.T) {
+	good := cd.Metrics{EnergyPos: -9.9, EnergyNeg: 9.9, Diversity: 0.02, DataDiversity: 1}
+	if err := good.Healthy(); err != nil {
+		t.Errorf("%+v: %v", good, err)
+	}
+	for _, spoil := range []func(*cd.Metrics){
+		func(m *cd.Metrics) { m.Loss = math.NaN() },
+		func(m *cd.Metrics) { m.Loss = math.Inf(-1) },
+		func(m *cd.Metrics) { m.GradNorm = math.Inf(1) },
+		func(m *cd.Metrics) { m.EnergyPos = math.NaN() },
+		func(m *cd.Metrics) { m.EnergyNeg = math.NaN() },
+		func(m *cd.Metrics) { m.EnergyPos = -10.1 },
+		func(m *cd.Metrics) { m.EnergyNeg = 10.1 },
+		func(m *cd.Metrics) { m.Diversity = 0.009 },
+	} {
+		m := good
+		spoil(&m)
+		if err := m.Healthy(); !errors.Is(err, cd.ErrDiverged) {
+			t.Errorf("%+v: %v", m, err)
+		}
+	}
+}
+
+func TestNewTrainerRefuses(t *testing.T) {
+	model, err := energy.New("quick", energy.Options{Filters: 2, Image: expr.Shape{side, side, 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spoil := range []func(*cd.Settings){
+		func(s *cd.Settings) { s.Steps = 0 }, func(s *cd.Settings) { s.BufferSize = 0 }, func(s *cd.Settings) { s.References = 0 },
+	} {
+		s := settings()
+		spoil(&s)
+		if _, err := cd.NewTrainer(&cpu.Engine{}, model, s); err == nil {
+			t.Errorf("%+v is accepted", s)
+		}
+	}
+	if _, err := cd.NewTrainer(&cpu.Engine{}, &energy.Energy{}, settings()); err == nil {
+		t.Error("an energy without a function is accepted")
+	}
+}
+
+func TestOneHot(t *testing.T) {
+	if got := cd.OneHot([]int32{1, 0, 5, -1}, 2); !slices.Equal(got, []float32{0, 1, 1, 0, 0, 0, 0, 0}) {
+		t.Errorf("one-hot: %v", got)
+	}
+	if got := cd.OneHot(nil, 0); got != nil {
+		t.Errorf("unconditional: %v", got)
+	}
+}
+
+func copyOf(t *testing.T, b *mcmc.Buffer) *mcmc.Buffer {
+	t.Helper()
+	twin, err := mcmc.NewBuffer(settings().BufferSize, side, side, 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved bytes.Buffer
+	if _, err := b.WriteTo(&saved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := twin.ReadFrom(&saved); err != nil {
+		t.Fatal(err)
+	}
+	return twin
+}
