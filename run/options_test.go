@@ -29,7 +29,7 @@ var settingsToTry = [][]string{
 	{"network.name=cifar10 network.filters=4 network.image=16,16,3", "network.multi_scale=true", "network.attention=true", "network.conditional=true",
 		"network.norm=none", "network.kernel=spectral"},
 	{"network.name=celeba128 network.filters=8 network.image=64,64,3", "network.multi_scale=true", "network.attention=true"},
-	{"sampler.steps=1"}, {"sampler.step_size=10"}, {"sampler.noise=0.1"}, {"sampler.anneal=true"},
+	{"sampler.steps=1"}, {"sampler.step_size=10"}, {"sampler.noise=0.1"}, {"sampler.anneal=true"}, {"sampler.precision=bf16"},
 	{"sampler.all_steps=true", "sampler.anneal=true", "network.conditional=true"},
 	{hmc, "sampler.leapfrogs=1", "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
 	{colour, "augmentation=cifar10", "sampler.all_steps=true", hmc},
