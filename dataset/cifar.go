@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/joule-ebm/joule/pickle"
 )
 
 const (
@@ -168,18 +170,18 @@ func readCIFARPickle(data []byte, labelsKey string) (cifarBatch, error) {
 	if err != nil {
 		return cifarBatch{}, err
 	}
-	fields, _ := batch.(*pickleDict)
-	planes, ok := fields.get("data").(*pickleArray)
-	labels, ok2 := fields.get(labelsKey).(*pickleList)
+	fields, _ := batch.(*pickle.Dict)
+	planes, ok := fields.Get("data").(*pickleArray)
+	labels, ok2 := fields.Get(labelsKey).(*pickle.List)
 	if !ok || !ok2 {
 		return cifarBatch{}, fmt.Errorf("not a CIFAR batch: it lacks an array %q or a list %q", "data", labelsKey)
 	}
-	n := len(labels.items)
+	n := len(labels.Items)
 	if n == 0 || len(planes.shape) != 2 || planes.shape[0] != n || planes.shape[1] != cifarPixels {
 		return cifarBatch{}, fmt.Errorf("not a CIFAR batch: %d labels and an array of shape %v", n, planes.shape)
 	}
 	b := cifarBatch{planes: planes.data}
-	for i, item := range labels.items {
+	for i, item := range labels.Items {
 		label, ok := item.(int64)
 		if !ok || label < 0 || label > 255 {
 			return cifarBatch{}, fmt.Errorf("label %d of the batch is not a class number", i)
@@ -195,14 +197,14 @@ func readPickledNames(data []byte, key string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, _ := meta.(*pickleDict)
-	list, ok := fields.get(key).(*pickleList)
-	if !ok || len(list.items) == 0 {
+	fields, _ := meta.(*pickle.Dict)
+	list, ok := fields.Get(key).(*pickle.List)
+	if !ok || len(list.Items) == 0 {
 		return nil, fmt.Errorf("not a CIFAR meta file: it lacks a list %q", key)
 	}
 	var names []string
-	for _, item := range list.items {
-		name, ok := item.(pickleText)
+	for _, item := range list.Items {
+		name, ok := item.(pickle.Text)
 		if !ok {
 			return nil, fmt.Errorf("not a CIFAR meta file: %q holds something other than names", key)
 		}
