@@ -111,10 +111,10 @@ func (p *program) packedWeights(n *node) matrix.Weights {
 func (p *program) partsInstruction(n *node) (in instruction, ok bool) {
 	switch {
 	case n.op == opPackParts:
-		weights, flip := p.packedWeights(n), n.attr.N[1] == 1
+		weights, flip, unit := p.packedWeights(n), n.attr.N[1] == 1, matrix.Best()
 		return instruction{run: func(f *frame) {
 			w := n.in[0]
-			weights.Pack(f.at(n, 0, n.shape.Size()), f.at(w, 0, w.shape.Size()), flip)
+			weights.Pack(unit, f.at(n, 0, n.shape.Size()), f.at(w, 0, w.shape.Size()), flip)
 		}}, true
 	case n.op == expr.OpConv && n.in[1].op == opPackParts:
 		return p.partsConv(n), true

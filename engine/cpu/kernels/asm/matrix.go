@@ -406,6 +406,48 @@ func splitBF16(parts int) {
 	done()
 }
 
+// packBF16 writes the functions that lay out a step of the right operand: 16 pairs of rows of 16 float32 numbers.
+func packBF16(parts int) {
+	name, signature := "avx512Pack1", "func(hi []uint16, rows []float32)"
+	if parts == 2 {
+		name, signature = "avx512Pack2", "func(hi, lo []uint16, rows []float32)"
+	}
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	b := newBF16()
+	rows, hi, lo, n := Load(Param("rows").Base(), GP64()), Load(Param("hi").Base(), GP64()), Register(nil), GP64()
+	if parts == 2 {
+		lo = Load(Param("lo").Base(), GP64())
+	}
+	MOVQ(U32(tileSide), n)
+	Label("again")
+	first, second := avx512.load(Mem{Base: rows}), avx512.load(Mem{Base: rows, Disp: 4 * tileSide})
+	x, y := b.round(first), b.round(second)
+	b.pair(x, y, Mem{Base: hi})
+	if parts == 2 {
+		VPANDD(b.upper, x, x)
+		VPANDD(b.upper, y, y)
+		VSUBPS(x, first, x)
+		VSUBPS(y, second, y)
+		b.pair(b.round(x), b.round(y), Mem{Base: lo})
+		ADDQ(U8(4*tileSide), lo)
+	}
+	ADDQ(U8(4*tileSide), hi)
+	ADDQ(U32(2*4*tileSide), rows)
+	DECQ(n)
+	JNZ(LabelRef("again"))
+	done()
+}
+
+// pair writes the upper halves of x and y in turn.
+func (b bf16) pair(x, y VecVirtual, to Mem) {
+	low, high := ZMM(), ZMM()
+	VPSRLD(U8(16), x, low)
+	VPANDD(b.upper, y, high)
+	VPORD(low, high, high)
+	VMOVDQU32(high, to)
+}
+
 // matrixUnit writes all of package matrix.
 func matrixUnit() {
 	config := matrixConfig()
@@ -417,6 +459,7 @@ func matrixUnit() {
 		}
 		vectorProduct(parts)
 		splitBF16(parts)
+		packBF16(parts)
 	}
 	matrixPeak(config)
 }

@@ -90,7 +90,7 @@ func TestVectorsOfAnySize(t *testing.T) {
 			w[i] = float32(math.Ldexp(float64(w[i]), exponent-exponent/2))
 		}
 		packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
-		c.Pack(packed, w, false)
+		c.Pack(u, packed, w, false)
 		want, got := make([]float32, s.height*s.width*s.outputs), make([]float32, s.height*s.width*s.outputs)
 		c.Run(matrix.Portable(), want, x, 1, packed, nil, scratch)
 		c.Run(u, got, x, 1, packed, nil, scratch)

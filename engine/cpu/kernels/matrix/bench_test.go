@@ -22,7 +22,7 @@ func BenchmarkConv(b *testing.B) {
 				x[i] = float32(i%17) / 16
 			}
 			packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
-			c.Pack(packed, make([]float32, s.taps*s.inputs*s.outputs), false)
+			c.Pack(u, packed, make([]float32, s.taps*s.inputs*s.outputs), false)
 			b.Run(fmt.Sprintf("%s/%dx%dx%d to %d/parts=%d", u.Name, s.height, s.width, s.inputs, s.outputs, parts), func(b *testing.B) {
 				for b.Loop() {
 					c.Run(u, y, x, s.images, packed, nil, scratch)
@@ -45,5 +45,20 @@ func BenchmarkSplit(b *testing.B) {
 	b.SetBytes(int64(4 * len(x)))
 	for b.Loop() {
 		u.Split(hi, lo, x)
+	}
+}
+
+// BenchmarkPack measures the bytes of a kernel packed a second, as the network has it and flipped for the gradient of the image.
+func BenchmarkPack(b *testing.B) {
+	u := matrix.Best()
+	w := matrix.Weights{Inputs: 256, Outputs: 256, Taps: 9, Parts: matrix.Split}
+	packed, kernel := make([]float32, w.PackedFloats()), make([]float32, 9*256*256)
+	for _, flipped := range []bool{false, true} {
+		b.Run(fmt.Sprintf("flipped=%v", flipped), func(b *testing.B) {
+			b.SetBytes(int64(4 * len(kernel)))
+			for b.Loop() {
+				w.Pack(u, packed, kernel, flipped)
+			}
+		})
 	}
 }

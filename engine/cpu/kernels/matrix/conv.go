@@ -40,23 +40,34 @@ func (w Weights) PackedFloats() int {
 }
 
 // Pack lays out a kernel of Taps×Inputs×Outputs, or, flipped, one of Taps×Outputs×Inputs whose taps are taken in reverse.
-func (w Weights) Pack(packed, kernel []float32, flipped bool) {
-	clear(packed[:w.PackedFloats()])
+func (w Weights) Pack(u *Unit, packed, kernel []float32, flipped bool) {
 	count, length := w.segments()
-	p := panels{w.Parts, count * w.steps(), words(packed)}
-	for s := range count {
-		for i := range length {
-			tap, input, k := s*(length/w.Inputs)+i/w.Inputs, i%w.Inputs, s*w.steps()*stepDepth+i
-			if flipped {
-				column := kernel[(w.Taps-1-tap)*w.Outputs*w.Inputs+input:]
-				for j := range w.Outputs {
-					p.set(k, j, column[j*w.Inputs])
+	var rows [tileWords]float32
+	for panel := range w.PackedOutputs() / tileSide {
+		first := panel * tileSide
+		used := min(tileSide, w.Outputs-first)
+		for step := range count * w.steps() {
+			clear(rows[:])
+			segment, from := step/w.steps(), step%w.steps()*stepDepth
+			for k, end := 0, min(stepDepth, length-from); k < end; {
+				tap, input := segment*(length/w.Inputs)+(from+k)/w.Inputs, (from+k)%w.Inputs
+				n := min(end-k, w.Inputs-input) // as far as the tap goes
+				if flipped {
+					block := kernel[((w.Taps-1-tap)*w.Outputs+first)*w.Inputs:]
+					for j := range used {
+						for i, v := range block[j*w.Inputs+input:][:n] {
+							rows[(k+i)*tileSide+j] = v
+						}
+					}
+				} else {
+					for i := range n {
+						copy(rows[(k+i)*tileSide:][:used], kernel[(tap*w.Inputs+input+i)*w.Outputs+first:])
+					}
 				}
-				continue
+				k += n
 			}
-			for j, x := range kernel[(tap*w.Inputs+input)*w.Outputs:][:w.Outputs] {
-				p.set(k, j, x)
-			}
+			hi, lo := w.Parts.step(words(packed), panel, count*w.steps(), step)
+			u.pack(hi, lo, rows[:])
 		}
 	}
 }

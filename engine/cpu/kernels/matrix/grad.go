@@ -46,21 +46,22 @@ func (g *KernelGrad) inputRows() int { return roundUp(g.Inputs, tileSide) }
 // whole says whether the gradient has no tiles that are partly filled.
 func (g *KernelGrad) whole() bool { return g.Inputs%tileSide == 0 && g.Outputs%tileSide == 0 }
 
-// sizes of what the scratch memory holds, in float32 numbers: both operands, sums in whole tiles, a pixel's parts.
-func (g *KernelGrad) sizes(images int) (left, right, sums, pixel int) {
+// sizes of what the scratch memory holds, in float32 numbers: both operands, sums in whole tiles, and what is just being laid out, a
+// pixel's parts or the rows of a step.
+func (g *KernelGrad) sizes(images int) (left, right, sums, some int) {
 	parts := int(g.Parts)
 	left = parts * g.inputRows() * g.row(images) / 2
 	right = g.PackedOutputs() / tileSide * g.passSteps(images) * parts * tileWords / 2
 	if !g.whole() {
 		sums = g.Taps * g.inputRows() * g.PackedOutputs()
 	}
-	return left, right, sums, (parts*g.Inputs + 1) / 2
+	return left, right, sums, max((parts*g.Inputs+1)/2, tileWords)
 }
 
 // ScratchFloats is the size of the memory that Run needs beside its arguments, in float32 numbers.
 func (g *KernelGrad) ScratchFloats() int {
-	left, right, sums, pixel := g.sizes(g.together)
-	return left + right + sums + pixel
+	left, right, sums, some := g.sizes(g.together)
+	return left + right + sums + some
 }
 
 // Run adds the kernel gradient, Taps×Inputs×Outputs, to sum. x is images×height×width×Inputs, dy the same with Outputs.
@@ -75,26 +76,21 @@ func (g *KernelGrad) Run(u *Unit, sum, x, dy []float32, images int, scratch []fl
 var oneSegment [1]int32 // the sum over the pixels
 
 func (g *KernelGrad) pass(u *Unit, sum, x, dy []float32, images int, scratch []float32) {
-	leftSize, rightSize, sumsSize, pixelSize := g.sizes(images)
+	leftSize, rightSize, sumsSize, someSize := g.sizes(images)
 	left, scratch := words(scratch[:leftSize]), scratch[leftSize:]
 	right, scratch := words(scratch[:rightSize]), scratch[rightSize:]
-	sums, pixel := scratch[:sumsSize], words(scratch[sumsSize:][:pixelSize])
+	sums, some := scratch[:sumsSize], scratch[sumsSize:][:someSize]
 	steps, row, plane := g.passSteps(images), g.row(images), g.inputRows()*g.row(images)
 	clear(left)
-	clear(right)
-	p := panels{g.Parts, steps, right}
-	base := g.index(0, 0, 0)
 	for image := range images {
 		for y := range g.height {
 			for px := range g.width {
-				at, pixelOf := g.index(image, y, px), (image*g.height+y)*g.width+px
-				g.transpose(u, left[at:], row, plane, x[pixelOf*g.Inputs:][:g.Inputs], pixel)
-				for j, v := range dy[pixelOf*g.Outputs:][:g.Outputs] {
-					p.set(at-base, j, v)
-				}
+				from := x[((image*g.height+y)*g.width+px)*g.Inputs:][:g.Inputs]
+				g.transpose(u, left[g.index(image, y, px):], row, plane, from, words(some))
 			}
 		}
 	}
+	g.pack(u, right, dy, images, some[:tileWords])
 	dst, rows, columns := sum, g.Inputs, g.Outputs
 	if !g.whole() {
 		dst, rows, columns = sums, g.inputRows(), g.PackedOutputs()
@@ -110,6 +106,27 @@ func (g *KernelGrad) pass(u *Unit, sum, x, dy []float32, images int, scratch []f
 			for j := range to {
 				to[j] += from[j]
 			}
+		}
+	}
+}
+
+// pack lays out dy, with zeros for the border.
+func (g *KernelGrad) pack(u *Unit, right []uint16, dy []float32, images int, rows []float32) {
+	steps, base := g.passSteps(images), g.index(0, 0, 0)
+	for panel := range g.PackedOutputs() / tileSide {
+		first := panel * tileSide
+		used := min(tileSide, g.Outputs-first)
+		for step := range steps {
+			clear(rows)
+			for k := range stepDepth {
+				line, px := (base+step*stepDepth+k)/(g.width+1)-1, (base+step*stepDepth+k)%(g.width+1)-1
+				image, y := line/(g.height+1), line%(g.height+1)
+				if px >= 0 && y < g.height && image < images {
+					copy(rows[k*tileSide:][:used], dy[((image*g.height+y)*g.width+px)*g.Outputs+first:])
+				}
+			}
+			hi, lo := g.Parts.step(right, panel, steps, step)
+			u.pack(hi, lo, rows)
 		}
 	}
 }

@@ -43,6 +43,9 @@ type Unit struct {
 
 	// split writes hi, and lo unless it is nil, for the len(x) numbers of x.
 	split func(hi, lo []uint16, x []float32)
+	// pack writes the tiles of hi, and of lo unless it is nil, for a step of the right operand: 32 rows of 16 columns, of which a row
+	// of a tile holds two.
+	pack func(hi, lo []uint16, rows []float32)
 	// products are by parts, tiles of rows, and tiles of columns, each less one.
 	products [2][2][2]product
 	// multiplyAdds runs a loop of independent products and returns how many floating-point operations it did; nil if it is of no
@@ -56,7 +59,7 @@ type Unit struct {
 //	dst[to + r·stride + j] = start[first + r·startStride + j] + Σ_s Σ_k a[from + segments[s] + r·aStride + k] · b[s][k][j]
 //
 // with k < 32·steps. a is the hi part; lo lies plane numbers behind it. b holds panels of 16 columns, panel numbers apart, as
-// packPanel lays them out. Each step adds, in this order, lo·hi, hi·hi and hi·lo, or hi·hi alone, as TDPBF16PS does.
+// pack lays them out. Each step adds, in this order, lo·hi, hi·hi and hi·lo, or hi·hi alone, as TDPBF16PS does.
 // There is at least one block, segment and step. Start may be dst itself.
 type product func(dst []float32, stride int, start []float32, startStride int, a []uint16, plane, aStride int, blocks, segments []int32,
 	steps int, b []uint16, panel int)
@@ -78,7 +81,7 @@ func Best() *Unit {
 
 // Portable is the unit in plain Go, which runs everywhere, slowly, and defines what the others compute.
 func Portable() *Unit {
-	u := &Unit{Name: "portable", split: portableSplit}
+	u := &Unit{Name: "portable", split: portableSplit, pack: portablePack}
 	for i := range u.products {
 		for r := range u.products[i] {
 			for c := range u.products[i][r] {
@@ -176,22 +179,13 @@ func (l *blockLists) add(rows, from, aStride, to, stride int) {
 	}
 }
 
-// panels lays out the right operand of a product of so many steps for 16 columns a panel: for every step, a tile of the hi parts,
-// then one of the lo parts, a row of which holds two k for each column.
-type panels struct {
-	parts Parts
-	steps int // of all segments
-	words []uint16
-}
-
-// set writes the number of row k (counted through all steps) and column j.
-func (p panels) set(k, j int, x float32) {
-	at := ((j/tileSide*p.steps+k/stepDepth)*int(p.parts))*tileWords + k%stepDepth/2*stepDepth + j%tileSide*2 + k%2
-	hi, lo := split(x)
-	p.words[at] = hi
-	if p.parts == Split {
-		p.words[at+tileWords] = lo
+// step gives the tiles of one step in a panel of so many steps in all, as pack wants them.
+func (p Parts) step(panels []uint16, panel, steps, step int) (hi, lo []uint16) {
+	tiles := panels[(panel*steps+step)*int(p)*tileWords:]
+	if p == Split {
+		lo = tiles[tileWords:][:tileWords]
 	}
+	return tiles[:tileWords], lo
 }
 
 // words views memory of float32 numbers as one of twice as many bf16 numbers.

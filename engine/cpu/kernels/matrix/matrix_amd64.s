@@ -803,6 +803,54 @@ end:
 	VZEROUPPER
 	RET
 
+// func avx512Pack1(hi []uint16, rows []float32)
+// Requires: AVX, AVX512F
+TEXT ·avx512Pack1(SB), NOSPLIT, $0-48
+	// one: 0x1 in every lane
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+
+	// half: 0x7fff in every lane
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+
+	// quiet: 0x400000 in every lane
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+
+	// upper: 0xffff0000 in every lane
+	MOVL         $0xffff0000, AX
+	VPBROADCASTD AX, Z3
+	MOVQ         rows_base+24(FP), AX
+	MOVQ         hi_base+0(FP), CX
+	MOVQ         $0x00000010, DX
+
+again:
+	VMOVUPS   (AX), Z4
+	VMOVUPS   64(AX), Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z0, Z6, Z6
+	VPADDD    Z1, Z6, Z6
+	VPADDD    Z4, Z6, Z6
+	VPORD     Z2, Z4, K1, Z6
+	VCMPPS    $0x03, Z5, Z5, K1
+	VPSRLD    $0x10, Z5, Z4
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z5, Z4, Z4
+	VPORD     Z2, Z5, K1, Z4
+	VPSRLD    $0x10, Z6, Z5
+	VPANDD    Z3, Z4, Z4
+	VPORD     Z5, Z4, Z4
+	VMOVDQU32 Z4, (CX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x00000080, AX
+	DECQ      DX
+	JNZ       again
+	VZEROUPPER
+	RET
+
 // func amxProduct2x16x16(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, panel int)
 TEXT ·amxProduct2x16x16(SB), NOSPLIT, $8-192
 	LEAQ tileConfig<>+0(SB), AX
@@ -2069,6 +2117,76 @@ again:
 	JNZ     again
 
 end:
+	VZEROUPPER
+	RET
+
+// func avx512Pack2(hi []uint16, lo []uint16, rows []float32)
+// Requires: AVX, AVX512F
+TEXT ·avx512Pack2(SB), NOSPLIT, $0-72
+	// one: 0x1 in every lane
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+
+	// half: 0x7fff in every lane
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+
+	// quiet: 0x400000 in every lane
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+
+	// upper: 0xffff0000 in every lane
+	MOVL         $0xffff0000, AX
+	VPBROADCASTD AX, Z3
+	MOVQ         rows_base+48(FP), AX
+	MOVQ         hi_base+0(FP), CX
+	MOVQ         lo_base+24(FP), BX
+	MOVQ         $0x00000010, DX
+
+again:
+	VMOVUPS   (AX), Z4
+	VMOVUPS   64(AX), Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPSRLD    $0x10, Z4, Z6
+	VPANDD    Z0, Z6, Z6
+	VPADDD    Z1, Z6, Z6
+	VPADDD    Z4, Z6, Z6
+	VPORD     Z2, Z4, K1, Z6
+	VCMPPS    $0x03, Z5, Z5, K1
+	VPSRLD    $0x10, Z5, Z7
+	VPANDD    Z0, Z7, Z7
+	VPADDD    Z1, Z7, Z7
+	VPADDD    Z5, Z7, Z7
+	VPORD     Z2, Z5, K1, Z7
+	VPSRLD    $0x10, Z6, Z8
+	VPANDD    Z3, Z7, Z9
+	VPORD     Z8, Z9, Z9
+	VMOVDQU32 Z9, (CX)
+	VPANDD    Z3, Z6, Z6
+	VPANDD    Z3, Z7, Z7
+	VSUBPS    Z6, Z4, Z6
+	VSUBPS    Z7, Z5, Z7
+	VCMPPS    $0x03, Z6, Z6, K1
+	VPSRLD    $0x10, Z6, Z4
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z6, Z4, Z4
+	VPORD     Z2, Z6, K1, Z4
+	VCMPPS    $0x03, Z7, Z7, K1
+	VPSRLD    $0x10, Z7, Z5
+	VPANDD    Z0, Z5, Z5
+	VPADDD    Z1, Z5, Z5
+	VPADDD    Z7, Z5, Z5
+	VPORD     Z2, Z7, K1, Z5
+	VPSRLD    $0x10, Z4, Z4
+	VPANDD    Z3, Z5, Z5
+	VPORD     Z4, Z5, Z5
+	VMOVDQU32 Z5, (BX)
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, CX
+	ADDQ      $0x00000080, AX
+	DECQ      DX
+	JNZ       again
 	VZEROUPPER
 	RET
 

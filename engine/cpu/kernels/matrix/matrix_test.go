@@ -213,7 +213,7 @@ func (s shape) runConv(t *testing.T, u *matrix.Unit, parts matrix.Parts, flipped
 	packed, scratch := memory(c.PackedFloats()), memory(c.ScratchFloats())
 	size := s.images * s.height * s.width * s.outputs
 	y = memory(size)
-	c.Pack(packed, kernel, flipped)
+	c.Pack(u, packed, kernel, flipped)
 	c.Run(u, y, x, s.images, packed, bias, scratch)
 	if !clean(y, size) || !clean(packed, c.PackedFloats()) || !clean(scratch, c.ScratchFloats()) {
 		t.Errorf("%v: wrote behind the end", s)
@@ -270,7 +270,7 @@ func TestImagesApart(t *testing.T) {
 		c := matrix.NewConv(s.weights(matrix.Split), s.height, s.width, s.tile)
 		x, w := random(r, s.images*s.height*s.width*s.inputs), random(r, s.taps*s.inputs*s.outputs)
 		packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
-		c.Pack(packed, w, false)
+		c.Pack(matrix.Portable(), packed, w, false)
 		size := s.height * s.width * s.outputs
 		before, after := make([]float32, s.images*size), make([]float32, s.images*size)
 		c.Run(matrix.Portable(), before, x, s.images, packed, nil, scratch)

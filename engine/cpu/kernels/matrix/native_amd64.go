@@ -20,6 +20,7 @@ func assembly() *Unit {
 	return &Unit{
 		Name:  "amx",
 		split: vectorSplit,
+		pack:  vectorPack,
 		products: [2][2][2]product{
 			{{amxProduct1x16x16, amxProduct1x16x32}, {amxProduct1x32x16, amxProduct1x32x32}},
 			{{amxProduct2x16x16, amxProduct2x16x32}, {amxProduct2x32x16, amxProduct2x32x32}},
@@ -36,7 +37,7 @@ func vectors() *Unit {
 	if !cpu.X86.HasAVX512F || !cpu.X86.HasAVX512DQ {
 		return nil
 	}
-	u := &Unit{Name: "avx512", split: vectorSplit}
+	u := &Unit{Name: "avx512", split: vectorSplit, pack: vectorPack}
 	for i, multiply := range []func(dst []float32, stride int, start []float32, startStride int, a []uint16, plane, aStride int,
 		blocks, segments []int32, steps int, b []uint16, rows int){avx512Product1, avx512Product2} {
 		for r := range u.products[i] {
@@ -64,4 +65,12 @@ func vectorSplit(hi, lo []uint16, x []float32) {
 	}
 	avx512Split(hi, lo, x[:n])
 	portableSplit(hi[n:], lo[n:], x[n:])
+}
+
+func vectorPack(hi, lo []uint16, rows []float32) {
+	if lo == nil {
+		avx512Pack1(hi, rows)
+		return
+	}
+	avx512Pack2(hi, lo, rows)
 }

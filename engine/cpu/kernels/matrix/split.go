@@ -20,6 +20,17 @@ func split(x float32) (hi, lo uint16) {
 	return hi, bf16(x - math.Float32frombits(uint32(hi)<<16))
 }
 
+func portablePack(hi, lo []uint16, rows []float32) {
+	for i, v := range rows[:tileWords] {
+		k, j := i/tileSide, i%tileSide
+		at := k/2*2*tileSide + 2*j + k%2
+		h, l := split(v)
+		if hi[at] = h; lo != nil {
+			lo[at] = l
+		}
+	}
+}
+
 func portableSplit(hi, lo []uint16, x []float32) {
 	hi = hi[:len(x)]
 	if lo == nil {

@@ -23,6 +23,9 @@ func avx512Product1(dst []float32, stride int, start []float32, startStride int,
 func avx512Round(hi []uint16, x []float32)
 
 //go:noescape
+func avx512Pack1(hi []uint16, rows []float32)
+
+//go:noescape
 func amxProduct2x16x16(dst []float32, stride int, start []float32, startStride int, a []uint16, plane int, aStride int, blocks []int32, segments []int32, steps int, b []uint16, panel int)
 
 //go:noescape
@@ -39,5 +42,8 @@ func avx512Product2(dst []float32, stride int, start []float32, startStride int,
 
 //go:noescape
 func avx512Split(hi []uint16, lo []uint16, x []float32)
+
+//go:noescape
+func avx512Pack2(hi []uint16, lo []uint16, rows []float32)
 
 func amxProducts(rounds int)
