@@ -34,6 +34,9 @@ var imageSuffixes = map[string]bool{
 	".png": true, ".jpg": true, ".jpeg": true, ".gif": true, ".bmp": true, ".webp": true,
 }
 
+// IsPicture says whether a file has the name of a picture.
+func IsPicture(name string) bool { return isImageName(name) }
+
 func isImageName(name string) bool { return imageSuffixes[strings.ToLower(path.Ext(name))] }
 
 // Image is one picture, decoded.

@@ -49,7 +49,7 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 	case o.label != "" && (err != nil || o.falseAlarm != 0 || o.fdr != 0):
 		return nil, usageErrorf("--label cannot go with --false-alarm, --fdr or a detector that needs a calibration: calibrations are of the mixture of the classes")
 	case calibration == nil && (err != nil || o.falseAlarm != 0 || o.fdr != 0):
-		return nil, fmt.Errorf("%s: %w; give it images that are usual: joule calibrate %s --data good/", model.Path, model.NotCalibrated, shellWord(model.Path))
+		return nil, notCalibrated(model)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w; calibrate it again: joule calibrate %s --data good/", model.Path, err, shellWord(model.Path))
 	}
@@ -58,6 +58,11 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 		return nil, err
 	}
 	return &judge{meter, d, label, float64(o.falseAlarm), float64(o.fdr)}, nil
+}
+
+// notCalibrated says what to do about a model that is not calibrated.
+func notCalibrated(model *run.Model) error {
+	return fmt.Errorf("%s: %w; give it images that are usual: joule calibrate %s --data good/", model.Path, model.NotCalibrated, shellWord(model.Path))
 }
 
 // warn says if the rate asked for cannot be had from so few calibration images.

@@ -29,6 +29,7 @@ var commands = []func() *cobra.Command{
 	newSampleCommand,
 	newScoreCommand,
 	newCalibrateCommand,
+	newWatchCommand,
 	newEvalCommand,
 	newAblateCommand,
 	newReportCommand,
@@ -62,6 +63,9 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 	if err == nil {
 		return 0
 	}
+	if code := exitCode(0); errors.As(err, &code) {
+		return int(code)
+	}
 	message := oneLine(err.Error())
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		message = strings.ReplaceAll(message, context.Canceled.Error(), "interrupted")
@@ -80,6 +84,11 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 type usageError struct{ error }
 
 func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exitCode is returned by a command whose outcome is no error, but has a code of its own.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // errReported is returned by a command that has said itself what went wrong.
 var errReported = errors.New("reported")
