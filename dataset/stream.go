@@ -23,6 +23,9 @@ func Pictures(ctx context.Context, names iter.Seq[string], want Size) iter.Seq2[
 		}
 		for img, err := range decodeAll(ctx, listed(names), nil, want) {
 			if err != nil && img.Name != "" {
+				if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
+					err = cause.Err
+				}
 				err = fmt.Errorf("%s: %w", img.Name, err)
 			}
 			if !yield(img, err) {
@@ -54,9 +57,6 @@ func (l listed) visit(ctx context.Context, _ []string, fn func(string, io.Reader
 func (l listed) one(ctx context.Context, name string, fn func(string, io.Reader, error) error) error {
 	f, err := os.Open(name)
 	if err != nil {
-		if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
-			err = cause.Err
-		}
 		return fn(name, nil, err)
 	}
 	defer f.Close()

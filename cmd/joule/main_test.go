@@ -139,6 +139,7 @@ func TestHelp(t *testing.T) {
 		{"eval", "ood", "--help"},
 		{"sample", "--help"},
 		{"score", "--help"},
+		{"watch", "--help"},
 	} {
 		out := mustJoule(t, args...)
 		if !strings.Contains(out, "Examples:") || !strings.Contains(out, "joule ") {
@@ -187,7 +188,7 @@ func TestBadModels(t *testing.T) {
 	for path, words := range bad {
 		output := filepath.Join(t.TempDir(), "grid.png")
 		for _, args := range [][]string{{"sample", path, "-o", output}, {"score", path, "mnist:test"}, {"eval", "ood", path, "--out-of", "noise"},
-			{"calibrate", path, "--data", "mnist:test"}} {
+			{"calibrate", path, "--data", "mnist:test"}, {"watch", path, dir}} {
 			t.Run(args[0]+" "+filepath.Base(path), func(t *testing.T) {
 				refused{args, 1, words}.check(t)
 				refused{args, 1, path}.check(t)

@@ -26,7 +26,7 @@ import (
 const exitDrift exitCode = 3
 
 // saveEvery is the time between two writes of the state.
-const saveEvery = time.Second
+var saveEvery = time.Second // tests shorten it
 
 type watchOptions struct {
 	detector   string
@@ -84,7 +84,7 @@ The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", detector.Default, "`name` of the detector that scores: "+detector.Names())
+	f.StringVar(&o.detector, "detector", detector.Default, "`name` of the detector that scores, see joule score")
 	f.Var(&o.falseAlarm, "false-alarm", "call unusual at most this fraction of usual images, such as 1%")
 	f.Float64Var(&o.every, "alarm-every", 1e6, "without drift, raise an alarm once in so many `images` at most, on average")
 	f.BoolVar(&o.stop, "stop", false, "stop at an alarm")

@@ -70,15 +70,6 @@ func Usage() string {
 	return list.String()
 }
 
-// Names lists the names of the detectors.
-func Names() string {
-	var names []string
-	for _, k := range kinds {
-		names = append(names, k.Name)
-	}
-	return strings.Join(append(names, "scale:N"), ", ")
-}
-
 // wrap breaks a text into lines of at most width characters.
 func wrap(text string, width int) string {
 	var lines strings.Builder
