@@ -303,8 +303,8 @@ func (w *watching) write(line any) error {
 	return err
 }
 
-// report is what --json prints in the end.
-type report struct {
+// watchReport is what --json prints in the end.
+type watchReport struct {
 	Images   int64   `json:"images"` // judged
 	Failed   int64   `json:"failed"` // could not be read
 	Unusual  int64   `json:"unusual"`
@@ -319,7 +319,7 @@ type report struct {
 // finish says what came of the watch.
 func (w *watching) finish(stdout io.Writer, interrupted bool) error {
 	s := &w.state
-	r := report{Images: s.Scored, Failed: s.Failed, Unusual: s.Unusual, Resized: s.Resized, Drift: w.drift.State().Alarm != 0,
+	r := watchReport{Images: s.Scored, Failed: s.Failed, Unusual: s.Unusual, Resized: s.Resized, Drift: w.drift.State().Alarm != 0,
 		AlarmAt: s.AlarmAt, Image: s.AlarmImage}
 	r.Distance, r.P = w.drift.Uniformity()
 	if s.Resized > 0 {
@@ -349,7 +349,7 @@ func (w *watching) finish(stdout io.Writer, interrupted bool) error {
 	return nil
 }
 
-func (w *watching) summary(r report) string {
+func (w *watching) summary(r watchReport) string {
 	text := fmt.Sprintf("%d images judged, %d could not be read", r.Images, r.Failed)
 	if rate := w.judge.rate; rate != 0 {
 		text += fmt.Sprintf("; %d unusual, %.4g expected at a false-alarm rate of %s", r.Unusual, rate*float64(r.Images), percent(rate))

@@ -123,7 +123,7 @@ func TestWatchDrift(t *testing.T) {
 			args = append(args, "--stop", "--state", filepath.Join(dir, "state"))
 		}
 		code, out, said := jouleReading(t, list, args...)
-		var r report
+		var r watchReport
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("%v in %s", err, out)
 		}
