@@ -8,6 +8,7 @@ import "github.com/spf13/cobra"
 var evalCommands = []func() *cobra.Command{
 	newOODCommand,
 	newQualityCommand,
+	newFetchInceptionCommand,
 }
 
 func newEvalCommand() *cobra.Command {

@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,6 +71,9 @@ func TestQualityOfFolder(t *testing.T) {
 }
 
 func TestQualityRefuses(t *testing.T) {
+	for _, place := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // no weights are there
+		t.Setenv(place, t.TempDir())
+	}
 	model, colour := newModel(t, expr.Shape{28, 28, 1}), newModel(t, expr.Shape{32, 32, 3})
 	few, coloured := t.TempDir(), t.TempDir()
 	writePicture(t, filepath.Join(few, "a.png"), 28, 1, true)
@@ -76,15 +82,32 @@ func TestQualityRefuses(t *testing.T) {
 		{[]string{}, 2, "name both --samples and --data"},
 		{[]string{"--samples", few}, 2, "name both --samples and --data"},
 		{[]string{model, "-n", "5"}, 2, "at least 20"},
-		{[]string{model, "--features", "vgg"}, 2, "want digits"},
+		{[]string{model, "--features", "vgg"}, 2, "want digits or inception"},
 		{[]string{model, "--data", "minst"}, 1, "minst: no such file or folder"},
 		{[]string{"--samples", few, "--data", "mnist"}, 1, "1 images of samples"},
-		{[]string{colour, "--data", coloured}, 1, "takes 28x28x1 only"},
+		{[]string{colour, "--data", coloured, "--features", "digits"}, 1, "takes 28x28x1 only; use --features inception"},
+		{[]string{colour, "--data", coloured}, 1, "run joule eval fetch-inception"},
+		{[]string{model, "--features", "inception"}, 1, "run joule eval fetch-inception"},
+		{[]string{model, "--inception-weights", few + "/a.png"}, 1, "a.png: no file of torch.save"},
+		{[]string{model, "--inception-input", "caffe"}, 2, "want pytorch or tensorflow"},
 		{[]string{model, "extra"}, 2, "accepts at most 1 arg"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {
 			r.args = append([]string{"eval", "quality"}, r.args...)
 			r.check(t)
 		})
+	}
+}
+
+func TestFetchInception(t *testing.T) {
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "other weights") }))
+	dir := t.TempDir()
+	refused{[]string{"eval", "fetch-inception", "-o", filepath.Join(dir, "w.pth"), "--url", served.URL}, 1, "nothing is kept"}.check(t)
+	served.Close()
+	refused{[]string{"eval", "fetch-inception", "-o", filepath.Join(dir, "w.pth"), "--url", served.URL}, 1, "where there is no network"}.check(t)
+	writeFile(t, filepath.Join(dir, "mine.pth"), []byte("mine"))
+	refused{[]string{"eval", "fetch-inception", "-o", filepath.Join(dir, "mine.pth"), "--url", served.URL}, 1, "mine.pth is another file"}.check(t)
+	if got := names(t, dir); len(got) != 1 || string(readFile(t, filepath.Join(dir, "mine.pth"))) != "mine" {
+		t.Errorf("files %v", got)
 	}
 }

@@ -16,6 +16,7 @@ package quality
 import (
 	"context"
 	"math"
+	"math/bits"
 
 	"github.com/joule-ebm/joule/rng"
 )
@@ -40,87 +41,110 @@ const (
 
 // MeasureKID compares at least four samples with at least four images of data.
 func MeasureKID(ctx context.Context, samples, data Features, seed uint64) (KID, error) {
+	return work{ctx: ctx}.kid(samples, data, seed)
+}
+
+func (w work) kid(samples, data Features, seed uint64) (KID, error) {
 	if err := check(samples, data, 4); err != nil {
 		return KID{}, err
 	}
-	value, variance, err := mmd(ctx, samples, data)
+	size := min(kidSubsetSize, samples.Len()/2, data.Len()/2)
+	value, variance, subsets, err := w.mmd(samples, data, subsetsOf(samples.Len(), size, seed, 0), subsetsOf(data.Len(), size, seed, 1), size)
 	if err != nil {
 		return KID{}, err
 	}
-	k := KID{Value: value, Interval: normal(value, math.Sqrt(variance)), Subsets: kidSubsets}
-	k.SubsetSize = min(kidSubsetSize, samples.Len()/2, data.Len()/2)
-	values := make([]float64, k.Subsets)
-	for s := range values {
-		x, y := rng.New(seed, uint64(s), 0), rng.New(seed, uint64(s), 1)
-		if values[s], _, err = mmd(ctx, subset(samples, k.SubsetSize, &x), subset(data, k.SubsetSize, &y)); err != nil {
-			return k, err
-		}
-		k.SubsetMean += values[s] / float64(k.Subsets)
+	k := KID{Value: value, Interval: normal(value, math.Sqrt(variance)), Subsets: kidSubsets, SubsetSize: size}
+	for _, v := range subsets {
+		k.SubsetMean += v / kidSubsets
 	}
-	for _, v := range values {
-		k.SubsetStd += (v - k.SubsetMean) * (v - k.SubsetMean) / float64(k.Subsets)
+	for _, v := range subsets {
+		k.SubsetStd += (v - k.SubsetMean) * (v - k.SubsetMean) / kidSubsets
 	}
 	k.SubsetStd = math.Sqrt(k.SubsetStd)
 	return k, nil
 }
 
-// subset draws n different rows.
-func subset(f Features, n int, s *rng.Stream) Features {
-	order := make([]int, f.Len())
-	for i := range order {
-		order[i] = i
-	}
-	out := Features{Dim: f.Dim}
-	for i := range n {
-		j := i + s.IntN(len(order)-i)
-		order[i], order[j] = order[j], order[i]
-		out.Values = append(out.Values, f.row(order[i])...)
-	}
-	return out
-}
+// A membership has a bit for every subset that an image is in.
+type membership [(kidSubsets + 63) / 64]uint64
 
-// mmd is the unbiased MMD² of at least three vectors of each, and its variance by the jackknife.
-func mmd(ctx context.Context, x, y Features) (value, variance float64, err error) {
-	n, m := float64(x.Len()), float64(y.Len())
-	xx, yy := make([]float64, x.Len()), make([]float64, y.Len()) // row sums without the diagonal
-	xy, yx := make([]float64, x.Len()), make([]float64, y.Len()) // row and column sums
-	kernel := func(product float64) float64 {
-		k := product/float64(x.Dim) + 1
-		return k * k * k
-	}
-	within := func(rows []float64) func(i, j int, product float64) {
-		return func(i, j int, product float64) {
-			if i != j {
-				rows[i] += kernel(product)
-			}
+// and calls fn for every subset that two images share.
+func (a *membership) and(b *membership, fn func(subset int)) {
+	for word := range a {
+		for both := a[word] & b[word]; both != 0; both &= both - 1 {
+			fn(64*word + bits.TrailingZeros64(both))
 		}
 	}
-	if err := products(ctx, x, x, within(xx)); err != nil {
-		return 0, 0, err
+}
+
+// subsetsOf draws subsets of size of n images.
+func subsetsOf(n, size int, seed uint64, side uint64) []membership {
+	members, order := make([]membership, n), make([]int, n)
+	for s := range kidSubsets {
+		for i := range order {
+			order[i] = i
+		}
+		stream := rng.New(seed, uint64(s), side)
+		for i := range size {
+			j := i + stream.IntN(n-i)
+			order[i], order[j] = order[j], order[i]
+			members[order[i]][s/64] |= 1 << (s % 64)
+		}
 	}
-	if err := products(ctx, y, y, within(yy)); err != nil {
-		return 0, 0, err
+	return members
+}
+
+// sums are those of the kernel over pairs of images: for each image of either side, and in all for each subset.
+type sums struct {
+	left, right []float64
+	subsets     [kidSubsets]float64
+}
+
+// mmd is the unbiased MMD² of at least three vectors of each, its variance by the jackknife, and MMD² of the subsets of the given
+// size: every kernel is computed once.
+func (w work) mmd(x, y Features, inX, inY []membership, size int) (value, variance float64, subsets []float64, err error) {
+	n, m := float64(x.Len()), float64(y.Len())
+	sum := func(a, b Features, inA, inB []membership, same bool) (*sums, error) {
+		s := &sums{left: make([]float64, a.Len()), right: make([]float64, b.Len())}
+		if same {
+			s.right = s.left
+		}
+		return s, w.products(a, b, same, func(i, j int, product float64) {
+			k := product/float64(x.Dim) + 1
+			k = k * k * k
+			s.left[i] += k
+			s.right[j] += k
+			inA[i].and(&inB[j], func(subset int) { s.subsets[subset] += k })
+		})
 	}
-	err = products(ctx, x, y, func(i, j int, product float64) {
-		k := kernel(product)
-		xy[i] += k
-		yx[j] += k
-	})
+	xx, err := sum(x, x, inX, inX, true)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
-	sxx, syy, sxy := total(xx), total(yy), total(xy)
+	yy, err := sum(y, y, inY, inY, true)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	xy, err := sum(x, y, inX, inY, false)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	sxx, syy, sxy := total(xx.left), total(yy.left), total(xy.left)
 	value = sxx/(n*(n-1)) + syy/(m*(m-1)) - 2*sxy/(n*m)
-	// Without x_i: its kernels with the others are in the sum twice.
-	left := func(n, m, sxx, syy float64, xx, xy []float64) float64 {
-		values := make([]float64, len(xx))
+	// Without image i of a side, whose kernels with the others of it are in their sum twice.
+	left := func(n, m, same, other, across float64, rows, columns []float64) float64 {
+		values := make([]float64, len(rows))
 		for i := range values {
-			values[i] = (sxx-2*xx[i])/((n-1)*(n-2)) + syy/(m*(m-1)) - 2*(sxy-xy[i])/((n-1)*m)
+			values[i] = (same-2*rows[i])/((n-1)*(n-2)) + other/(m*(m-1)) - 2*(across-columns[i])/((n-1)*m)
 		}
 		_, v := jackknife(values)
 		return v
 	}
-	return value, left(n, m, sxx, syy, xx, xy) + left(m, n, syy, sxx, yy, yx), nil
+	variance = left(n, m, sxx, syy, sxy, xx.left, xy.left) + left(m, n, syy, sxx, sxy, yy.left, xy.right)
+	pairs := float64(size) * float64(size-1) / 2
+	for s := range kidSubsets {
+		subsets = append(subsets, xx.subsets[s]/pairs+yy.subsets[s]/pairs-2*xy.subsets[s]/float64(size*size))
+	}
+	return value, variance, subsets, nil
 }
 
 func total(v []float64) (sum float64) {

@@ -17,8 +17,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/blas/blas64"
 )
 
 // Neighbours is the customary k.
@@ -36,6 +34,10 @@ type Manifold struct {
 
 // MeasureManifold compares the first images of samples and data, as many as the fewer of the two, more than k.
 func MeasureManifold(ctx context.Context, samples, data Features, k int) (Manifold, error) {
+	return work{ctx: ctx}.manifold(samples, data, k)
+}
+
+func (w work) manifold(samples, data Features, k int) (Manifold, error) {
 	if k < 1 {
 		return Manifold{}, fmt.Errorf("quality: %d nearest neighbours: want at least 1", k)
 	}
@@ -43,22 +45,19 @@ func MeasureManifold(ctx context.Context, samples, data Features, k int) (Manifo
 		return Manifold{}, err
 	}
 	n := min(samples.Len(), data.Len())
-	return manifold(ctx, samples.first(n), data.first(n), k)
-}
-
-func manifold(ctx context.Context, samples, data Features, k int) (Manifold, error) {
+	samples, data = samples.first(n), data.first(n)
 	m := Manifold{Neighbours: k, Images: samples.Len()}
-	radiusX, err := radii(ctx, data, k)
+	radiusX, err := w.radii(data, k)
 	if err != nil {
 		return m, err
 	}
-	radiusY, err := radii(ctx, samples, k)
+	radiusY, err := w.radii(samples, k)
 	if err != nil {
 		return m, err
 	}
 	recalled, covered := make([]bool, data.Len()), make([]bool, data.Len())
 	balls := make([]float64, samples.Len()) // of the data, around each sample
-	err = distances(ctx, data, samples, func(x, y int, squared float64) {
+	err = w.distances(data, samples, false, func(x, y int, squared float64) {
 		if squared < radiusX[x] {
 			balls[y]++
 			covered[x] = true
@@ -97,37 +96,26 @@ func share(is []bool) Estimate {
 }
 
 // radii are the squared distances of each row to its k-th nearest other.
-func radii(ctx context.Context, f Features, k int) ([]float64, error) {
+func (w work) radii(f Features, k int) ([]float64, error) {
 	nearest := make([][]float64, f.Len()) // k at most, ascending
-	err := distances(ctx, f, f, func(i, j int, squared float64) {
+	see := func(i int, squared float64) {
 		near := nearest[i]
-		if i == j || len(near) == k && squared >= near[k-1] {
+		if len(near) == k && squared >= near[k-1] {
 			return
 		}
 		at, _ := slices.BinarySearch(near, squared)
 		near = slices.Insert(near, at, squared)
 		nearest[i] = near[:min(len(near), k)]
+	}
+	err := w.distances(f, f, true, func(i, j int, squared float64) {
+		see(i, squared)
+		see(j, squared)
 	})
 	radius := make([]float64, f.Len())
 	for i, near := range nearest {
-		if len(near) == k {
+		if len(near) == k { // but where the work was stopped
 			radius[i] = near[k-1]
 		}
 	}
 	return radius, err
-}
-
-// distances visits the squared distances of all pairs of rows, ‖a‖² + ‖b‖² - 2⟨a, b⟩.
-func distances(ctx context.Context, a, b Features, visit func(i, j int, squared float64)) error {
-	na, nb := norms(a), norms(b)
-	return products(ctx, a, b, func(i, j int, product float64) { visit(i, j, max(0, na[i]+nb[j]-2*product)) })
-}
-
-func norms(f Features) []float64 {
-	out, row := make([]float64, f.Len()), make([]float64, f.Dim)
-	for i := range out {
-		v := matrix(row, f, i, 1)
-		out[i] = blas64.Dot(blas64.Vector{N: f.Dim, Data: v.Data, Inc: 1}, blas64.Vector{N: f.Dim, Data: v.Data, Inc: 1})
-	}
-	return out
 }

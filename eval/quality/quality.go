@@ -8,7 +8,6 @@ package quality
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -83,21 +82,38 @@ type Report struct {
 	Warnings       []string       `json:"warnings,omitempty"`
 }
 
-// Measure computes every figure of samples against data, both described by the network. Seed chooses the subsets of KID.
-func Measure(ctx context.Context, net features.Network, samples, data features.Description, seed uint64) (Report, error) {
+// Measure computes every figure of samples against data, both described by the network. Seed chooses the subsets of KID. Progress, if
+// not nil, is called now and then with how much of the work is done, from 0 to all.
+func Measure(ctx context.Context, net features.Network, samples, data features.Description, seed uint64, progress func(done, all int64)) (Report, error) {
 	s, d := Features{net.Dim(), samples.Features}, Features{net.Dim(), data.Features}
 	r := Report{Network: net.Name()}
 	if err := check(s, d, leastImages); err != nil {
 		return r, err
 	}
 	r.Samples, r.Data = s.Len(), d.Len()
-	r.Warnings = warnings(net.Name(), s.Len(), d.Len(), s.Dim)
-	var err1, err2, err3, err4 error
-	r.FID, err1 = MeasureFID(s, d)
-	r.KID, err2 = MeasureKID(ctx, s, d, seed)
-	r.InceptionScore, err3 = MeasureInceptionScore(samples.Probabilities, net.Classes(), Splits)
-	r.Manifold, err4 = MeasureManifold(ctx, s, d, Neighbours)
-	return r, errors.Join(err1, err2, err3, err4)
+	r.Warnings = warnings(net.Name(), r.Samples, r.Data, s.Dim)
+	w := work{ctx: ctx}
+	if progress != nil {
+		few, done := min(r.Samples, r.Data), int64(0)
+		all := pairs(r.Samples, r.Samples, true) + pairs(r.Data, r.Data, true) + pairs(r.Samples, r.Data, false) +
+			2*pairs(few, few, true) + pairs(few, few, false)
+		w.progress = func(pairs int) {
+			done += int64(pairs)
+			progress(min(done, all), all)
+		}
+	}
+	var err error
+	if r.KID, err = w.kid(s, d, seed); err != nil {
+		return r, err
+	}
+	if r.Manifold, err = w.manifold(s, d, Neighbours); err != nil {
+		return r, err
+	}
+	if r.InceptionScore, err = MeasureInceptionScore(samples.Probabilities, net.Classes(), Splits); err != nil {
+		return r, err
+	}
+	r.FID, err = MeasureFID(s, d)
+	return r, err
 }
 
 const (

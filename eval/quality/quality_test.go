@@ -263,7 +263,8 @@ func TestKIDIsUnbiased(t *testing.T) {
 		var values []float64
 		mean, spread, said := 0.0, 0.0, 0.0
 		for r := range repeats {
-			v, variance, err := mmd(ctx, gaussian(100, dim, shift, 1, uint64(r)), gaussian(130, dim, 0, 2, uint64(r)))
+			x, y := gaussian(100, dim, shift, 1, uint64(r)), gaussian(130, dim, 0, 2, uint64(r))
+			v, variance, _, err := work{ctx: ctx}.mmd(x, y, make([]membership, 100), make([]membership, 130), 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +308,8 @@ func TestMMD(t *testing.T) {
 		return sum / n
 	}
 	estimate := func(x, y Features) float64 { return mean(x, x, true) + mean(y, y, true) - 2*mean(x, y, false) }
-	got, variance, err := mmd(context.Background(), x, y)
+	inX, inY := subsetsOf(7, 5, 1, 0), subsetsOf(11, 5, 1, 1)
+	got, variance, subsets, err := work{ctx: context.Background()}.mmd(x, y, inX, inY, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,6 +327,28 @@ func TestMMD(t *testing.T) {
 	_, vx := jackknife(withoutX)
 	_, vy := jackknife(withoutY)
 	near(t, "variance", variance, vx+vy, 1e-10)
+
+	different := map[float64]bool{}
+	for s, v := range subsets {
+		pick := func(f Features, in []membership) (out Features) {
+			out.Dim = f.Dim
+			for i := range in {
+				if in[i][s/64]>>(s%64)&1 == 1 {
+					out.Values = append(out.Values, f.row(i)...)
+				}
+			}
+			return out
+		}
+		a, b := pick(x, inX), pick(y, inY)
+		if a.Len() != 5 || b.Len() != 5 {
+			t.Fatalf("subset %d has %d and %d images", s, a.Len(), b.Len())
+		}
+		near(t, "MMD² of a subset", v, estimate(a, b), 1e-12)
+		different[v] = true
+	}
+	if len(subsets) != kidSubsets || len(different) < kidSubsets*9/10 {
+		t.Errorf("%d subsets, %d different", len(subsets), len(different))
+	}
 }
 
 // network only has a name and sizes.
@@ -349,22 +373,31 @@ func described(f Features, classes int) features.Description {
 func TestMeasure(t *testing.T) {
 	net := network{name: "digits", dim: 4, classes: 2}
 	s, d := described(gaussian(120, 4, 0, 1), 2), described(gaussian(150, 4, 0, 2), 2)
-	r, err := Measure(context.Background(), net, s, d, 1)
+	last, calls := int64(0), 0
+	r, err := Measure(context.Background(), net, s, d, 1, func(done, all int64) {
+		if done < last || done > all {
+			t.Errorf("%d of %d done after %d", done, all, last)
+		}
+		last, calls = done, calls+1
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Samples != 120 || r.Data != 150 || r.Manifold.Images != 120 || r.KID.SubsetSize != 60 || r.FID.Extrapolated == nil {
 		t.Errorf("report %+v", r)
 	}
+	if calls < 6 {
+		t.Errorf("progress was told of %d times", calls)
+	}
 	near(t, "the score of a classifier that knows nothing", r.InceptionScore.Mean, 1, 1e-6)
-	again, err := Measure(context.Background(), net, s, d, 1)
+	again, err := Measure(context.Background(), net, s, d, 1, nil)
 	if err != nil || *again.FID.Extrapolated.Interval != *r.FID.Extrapolated.Interval || again.KID.SubsetMean != r.KID.SubsetMean {
 		t.Errorf("the same again: %+v, %v", again, err)
 	}
 
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Measure(cancelled, net, s, d, 1); err == nil {
+	if _, err := Measure(cancelled, net, s, d, 1, nil); err == nil {
 		t.Error("a cancelled comparison is completed")
 	}
 }
