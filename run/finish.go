@@ -108,7 +108,10 @@ func (r *runner) generate(ctx context.Context) ([]float32, error) {
 	g := mcmc.NewGeneration(r.config.Sampler.Steps, r.config.Transitions())
 	g.Seed, g.Threads = r.config.Seed, r.options.Threads
 	g.Inputs = map[string][]float32{"label": cd.OneHot(labels, r.model.Classes)}
-	return images, chain.Generate(ctx, images, g, nil)
+	return images, chain.Generate(ctx, images, g, func(step int) error {
+		r.options.work("drawing samples", "steps", step, g.Steps)
+		return nil
+	})
 }
 
 func meanAndSpread(values []float64) (mean, spread float64) {

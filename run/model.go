@@ -71,24 +71,26 @@ func OpenModel(path string) (*Model, error) {
 		}
 		path = file
 	}
-	m, err := readModel(path)
+	file, err := safetensors.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := readModel(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	m.Path = path
 	return m, nil
 }
 
-func readModel(path string) (*Model, error) {
-	file, err := safetensors.ReadFile(path)
-	if err != nil {
-		return nil, plain(err)
-	}
+func readModel(file *safetensors.File) (*Model, error) {
 	text, ok := file.Metadata[metaConfig]
 	if !ok {
 		return nil, errors.New("a safetensors file, but not a model of joule train: its metadata has no configuration")
 	}
-	m := &Model{Path: path, Config: paper()}
-	if err := settings.Read(strings.NewReader(text), &m.Config); err != nil {
+	m := &Model{Config: paper()}
+	err := settings.Read(strings.NewReader(text), &m.Config)
+	if err != nil {
 		return nil, fmt.Errorf("the configuration in the metadata: %w", err)
 	}
 	if err := m.Config.Validate(); err != nil {

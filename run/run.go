@@ -48,6 +48,14 @@ type Options struct {
 	Threads  int            // 0: all cores
 	Log      *slog.Logger   // of what happens; nil: nowhere
 	Progress func(Progress) // called after every iteration; may be nil
+	// Work is called as work goes on that is no training: done of total images read or steps of chains made. It may be nil.
+	Work func(what, unit string, done, total int)
+}
+
+func (o *Options) work(what, unit string, done, total int) {
+	if o.Work != nil {
+		o.Work(what, unit, done, total)
+	}
 }
 
 // Progress is how far a run is.
@@ -178,7 +186,9 @@ func (r *runner) openData(ctx context.Context) error {
 		return errors.New("setting data is empty: say where the images are, such as --data mnist or --data photos.zip")
 	}
 	r.options.Log.Info("reading the data", "set", c.Data)
-	set, err := dataset.Open(ctx, c.Data, c.ImageSize())
+	set, err := dataset.Open(ctx, c.Data, c.ImageSize(), dataset.WithProgress(func(done, total int) {
+		r.options.work("reading", "images", done, total)
+	}))
 	if err != nil {
 		return fmt.Errorf("data set %w", err)
 	}

@@ -214,7 +214,15 @@ func TestWhatARunLeaves(t *testing.T) {
 	dir := t.TempDir()
 	c := config(t, stripes(t, dir, 60, 1))
 	at := filepath.Join(dir, "a", "run") // with the directory above it
-	result := start(t, at, c)
+	drawn, toDraw := 0, 0
+	result, err := run.Start(t.Context(), at, c, run.Options{Threads: 1, Work: func(what, unit string, done, total int) {
+		if what == "drawing samples" && unit == "steps" && done >= drawn {
+			drawn, toDraw = done, total
+		}
+	}})
+	if err != nil || drawn == 0 || drawn != toDraw {
+		t.Fatalf("drawing samples went to step %d of %d: %v", drawn, toDraw, err)
+	}
 	if result.Interrupted || result.Iteration != 30 || result.Dir != at || result.Data != c.Data || result.Outliers != "fashion-mnist" {
 		t.Errorf("the result is %+v", result)
 	}

@@ -92,7 +92,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		limits = &run.Limits{Iterations: o.iterations, For: o.duration}
 	}
 	screen := newTrainScreen(cmd.ErrOrStderr())
-	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show}
+	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
 		for _, flag := range []string{"preset", "data", "seed", "set", "precision", "print-config"} {
@@ -228,6 +228,7 @@ type trainScreen struct {
 	log  *slog.Logger
 	bar  *progressbar.ProgressBar // nil until there is something to show, and where there is no terminal
 	last time.Time
+	work *progress // other than training; nil if there is none
 }
 
 func newTrainScreen(out io.Writer) *trainScreen {
@@ -245,6 +246,21 @@ func (s *trainScreen) Write(line []byte) (int, error) {
 func (s *trainScreen) clear() {
 	if s.bar != nil {
 		_ = s.bar.Clear()
+	}
+	if s.work != nil {
+		s.work.Done()
+	}
+}
+
+// other shows how far work is that is no training.
+func (s *trainScreen) other(what, unit string, done, total int) {
+	if s.work == nil || s.work.what != what {
+		s.clear()
+		s.work = newProgress(s.out, what, unit, int64(total))
+	}
+	if s.work.Add(int64(done) - s.work.done); done == total {
+		s.work.Done()
+		s.work = nil
 	}
 }
 
