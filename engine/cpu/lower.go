@@ -162,7 +162,7 @@ func (g *graph) conv(v *expr.Value, in []*node) *node {
 	if w.op == expr.OpFlip {
 		w, flip = w.in[0], 1
 	}
-	if g.inParts(x) {
+	if g.inParts(x, outputs) {
 		return g.convInParts(v, x, w, flip)
 	}
 	tile := convTile(g.set, outputs)

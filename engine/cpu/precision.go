@@ -78,12 +78,13 @@ func parts(p engine.Precision) matrix.Parts {
 // opPackParts packs a kernel w as package matrix does; N = {outputs, flip}, X = {1 for wide images}.
 const opPackParts = expr.Op(120)
 
-// leastDepth is the number of input channels that makes splitting them worth its while; fewer stay float32.
-const leastDepth = 16
+// leastChannels is how many channels of input and of output make the unit worth its while; with fewer, as next to the image, its
+// tiles would be nearly empty.
+const leastChannels = 8
 
-// inParts says whether a convolution of x is computed on the unit, in parts.
-func (g *graph) inParts(x *node) bool {
-	return g.parts > 0 && x.kind == expr.Sample && x.shape[2] >= leastDepth
+// inParts says whether a convolution of x, or its kernel gradient, is computed on the unit, in parts.
+func (g *graph) inParts(x *node, outputs int) bool {
+	return g.parts > 0 && x.kind == expr.Sample && min(x.shape[2], outputs) >= leastChannels
 }
 
 // convInParts packs the kernel for the unit; a bias may join later.
@@ -118,7 +119,7 @@ func (p *program) partsInstruction(n *node) (in instruction, ok bool) {
 		}}, true
 	case n.op == expr.OpConv && n.in[1].op == opPackParts:
 		return p.partsConv(n), true
-	case n.op == expr.OpConvKernel && p.graph.inParts(n.in[0]):
+	case n.op == expr.OpConvKernel && p.graph.inParts(n.in[0], n.in[1].shape[2]):
 		return p.partsKernelGrad(n), true
 	}
 	return instruction{}, false
