@@ -67,7 +67,7 @@ type conv struct {
 	taps, depth        int
 	offsets            []int32 // block, tap, row
 	zeros              int     // offset of the pixel of zeros
-	patches            bool    // few input channels: gather each pixel's neighbourhood first
+	framed             bool    // few input channels: see thin.go
 }
 
 func (p *program) newConv(n *node) *conv {
@@ -78,39 +78,45 @@ func (p *program) newConv(n *node) *conv {
 	}
 	c.tile = convTile(p.kernels, n.shape[2])
 	c.zeros = p.tile * x.shape.Size()
+	if c.framed = c.taps > 1 && c.depth <= fewInputs; c.framed {
+		c.taps, c.depth = 3, 3*c.depth
+	}
 	c.offsets = p.table(tableKey{"conv", x.shape, c.taps, c.tile.Rows}, func() []int32 {
-		return blocks(neighbours(x.shape, p.tile, c.taps), c.taps, c.tile.Rows, int32(c.zeros))
+		of := neighbours(x.shape, p.tile, c.taps)
+		if c.framed {
+			of = framedRows(x.shape, p.tile)
+		}
+		return blocks(of, c.taps, c.tile.Rows)
 	})
-	c.patches = c.taps > 1 && c.depth <= 4
 	return c
 }
 
-// blocks reorders offsets from pixel, tap to block of pixels, tap, pixel of the block.
-func blocks(offsets []int32, taps, rows int, zeros int32) []int32 {
+// blocks reorders offsets from pixel, tap to block of pixels, tap, pixel of the block; the last pixel fills the last block.
+func blocks(offsets []int32, taps, rows int) []int32 {
 	pixels := len(offsets) / taps
 	out := make([]int32, 0, roundUp(pixels, rows)*taps)
 	for from := 0; from < pixels; from += rows {
 		for t := range taps {
 			for r := range rows {
-				if p := from + r; p < pixels {
-					out = append(out, offsets[p*taps+t])
-				} else {
-					out = append(out, zeros)
-				}
+				out = append(out, offsets[min(from+r, pixels-1)*taps+t])
 			}
 		}
 	}
 	return out
 }
 
-func (c *conv) scratch() int {
-	return c.tile.Rows*c.tile.Cols + c.tile.Rows*c.taps*c.depth + c.tile.Rows
-}
+func (c *conv) scratch() int { return c.tile.Rows*c.tile.Cols + c.frameFloats() }
 
 func (c *conv) run(f *frame) {
 	pixels := f.images * c.y.shape[0] * c.y.shape[1]
 	x := f.tileOf(c.x)
-	clear(x[c.zeros : c.zeros+c.depth])
+	block, rest := f.scratch[:c.tile.Rows*c.tile.Cols], f.scratch[c.tile.Rows*c.tile.Cols:]
+	if c.framed {
+		addFrame(rest, x, c.x.shape, f.images)
+		x = rest
+	} else {
+		clear(x[c.zeros : c.zeros+c.depth])
+	}
 	y := f.tileOf(c.y)
 	var bias []float32
 	if c.bias != nil {
@@ -119,48 +125,22 @@ func (c *conv) run(f *frame) {
 	packed := f.at(c.packed, 0, c.packed.shape.Size())
 	rows, cols, outputs := c.tile.Rows, c.tile.Cols, c.y.shape[2]
 	panel := c.taps * c.depth * cols
-	perBlock := c.taps * rows
-	block, patches := f.scratch[:rows*cols], f.scratch[rows*cols:]
-	var identity []int32
-	if c.patches {
-		identity = f.identity(rows, c.taps*c.depth)
-	}
 	for j := 0; j < outputs; j += cols {
-		w := packed[j/cols*panel:][:panel]
+		w, from := packed[j/cols*panel:][:panel], 0
 		var b []float32
 		if bias != nil {
 			b = bias[j : j+cols]
 		}
-		from := 0
-		if whole := pixels / rows; !c.patches && j+cols <= outputs {
+		if j+cols <= outputs {
+			whole := pixels / rows
 			c.tile.Run(y[j:], outputs, x, c.offsets, whole, c.taps, c.depth, w, b)
 			from = whole * rows
 		}
-		for ; from < pixels; from += rows {
-			offsets := c.offsets[from/rows*perBlock:][:perBlock]
-			source, taps, depth := x, c.taps, c.depth
-			if c.patches {
-				gather(patches, x, offsets, c.taps, rows, c.depth)
-				source, offsets, taps, depth = patches, identity, 1, c.taps*c.depth
-			}
-			if from+rows <= pixels && j+cols <= outputs {
-				c.tile.Run(y[from*outputs+j:], outputs, source, offsets, 1, taps, depth, w, b)
-				continue
-			}
-			c.tile.Run(block, cols, source, offsets, 1, taps, depth, w, b)
+		for ; from < pixels; from += rows { // a block that does not fit
+			c.tile.Run(block, cols, x, c.offsets[from*c.taps:], 1, c.taps, c.depth, w, b)
 			for r := range min(rows, pixels-from) {
 				copy(y[(from+r)*outputs+j:(from+r)*outputs+min(outputs, j+cols)], block[r*cols:])
 			}
-		}
-	}
-}
-
-// gather copies the neighbourhoods of a block of pixels: row after row, tap after tap.
-func gather(dst, x []float32, offsets []int32, taps, rows, depth int) {
-	for r := range rows {
-		for t := range taps {
-			at := offsets[t*rows+r]
-			copy(dst[(r*taps+t)*depth:][:depth], x[at:])
 		}
 	}
 }

@@ -36,11 +36,17 @@ func (p *program) instruction(u *unit) instruction {
 		return instruction{run: pack(n)}
 	case opPackWinograd:
 		return instruction{packWinograd(n, p.winograd(int(n.attr.X[0]))), n.in[0].shape.Size()}
+	case opPackThin:
+		return instruction{run: packThin(n)}
 	case opPackBias:
 		return instruction{run: packBias(n)}
 	case expr.OpConv:
 		if m := n.attr.N[1]; m > 0 {
 			c := p.newWinogradConv(n, p.winograd(m))
+			return instruction{c.run, c.scratch()}
+		}
+		if n.in[1].op == opPackThin {
+			c := p.newThinConv(n)
 			return instruction{c.run, c.scratch()}
 		}
 		c := p.newConv(n)

@@ -18,6 +18,7 @@ const (
 	opRow                                // view: row N[0] of such a 2×C value
 	opPack                               // w -> panels of Cols output channels for kernels.ConvTile; N = {Cols, flip}
 	opPackWinograd                       // w -> such panels for each place of a Winograd tile; N as for opPack, X = {m}
+	opPackThin                           // w -> such panels with the taps among the outputs; N as for opPack
 	opPackBias                           // b -> padded by zeros to a multiple of N[0] channels
 )
 
@@ -165,9 +166,13 @@ func (g *graph) conv(v *expr.Value, in []*node) *node {
 	if g.inParts(x, outputs) {
 		return g.convInParts(v, x, w, flip)
 	}
-	tile := convTile(g.set, outputs)
+	tile, taps := convTile(g.set, outputs), w.shape[0]
+	if thin(outputs, taps, tile.Cols) {
+		cols := convTile(g.set, 9*outputs).Cols
+		packed := g.add(opPackThin, expr.Shared, expr.Shape{1, x.shape[2], roundUp(9*outputs, cols)}, expr.Attr{N: [2]int{cols, flip}}, w)
+		return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{taps}}, x, packed)
+	}
 	panels := (outputs + tile.Cols - 1) / tile.Cols
-	taps := w.shape[0]
 	m := 0
 	pack, places, attr := opPack, taps, expr.Attr{N: [2]int{tile.Cols, flip}}
 	if w := chooseWinograd(g.set, g.tile, x.shape, v.Shape(), taps); w != nil {
@@ -254,7 +259,7 @@ func (g *graph) joinBiases() {
 		}
 		for i := range 2 {
 			c, b := n.in[i], n.in[1-i]
-			if c.op != expr.OpConv || len(c.in) != 2 || len(c.users) != 1 || isOutput[c] || c.shape != n.shape ||
+			if c.op != expr.OpConv || len(c.in) != 2 || c.in[1].op == opPackThin || len(c.users) != 1 || isOutput[c] || c.shape != n.shape ||
 				b.phase != prologue || b.shape != n.shape.Channels() {
 				continue
 			}

@@ -36,7 +36,7 @@ func chooseWinograd(set *kernels.Set, images int, in, out expr.Shape, taps int) 
 }
 
 // fewestPixels is the side from which on the larger tiles are used: the normalisation of a few pixels multiplies rounding errors.
-const fewestPixels = 8
+const fewestPixels = 5
 
 // cuts is the number of tiles of m pixels that cover a side.
 func cuts(side, m int) int { return (side + m - 1) / m }
