@@ -105,6 +105,8 @@ func lower(outputs []*expr.Value, set *kernels.Set, tile int, parts matrix.Parts
 	g.settle()
 	g.joinBiases()
 	g.settle()
+	g.gather()
+	g.settle()
 	names := map[string]*node{}
 	for _, n := range g.nodes {
 		if n.phase == body {

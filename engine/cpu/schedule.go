@@ -38,6 +38,13 @@ func (g *graph) units() (phases [3][]*unit) {
 			n.depth = max(n.depth, d)
 		}
 	}
+	// A value that takes one operation from another one and a row is computed where it is used, even if that is later: the other
+	// stays in memory instead of it, and often does anyway.
+	for _, n := range slices.Backward(g.nodes) {
+		if (n.op == expr.OpMul || n.op == expr.OpAdd) && len(n.users) == 1 && (isRow(n.in[0], n.shape) || isRow(n.in[1], n.shape)) && fusibleEdge(n, n.users[0]) {
+			n.depth = n.users[0].depth
+		}
+	}
 	// Fuse what is connected: by an edge, or by reading the same value.
 	parent := map[*node]*node{}
 	var find func(n *node) *node
