@@ -274,17 +274,17 @@ func (g *graph) joinBiases() {
 	}
 }
 
-// tileImages is the number of images per tile: few enough for the largest value to stay in the second-level cache, many enough
-// for small layers to fill the matrix kernel.
+// tileImages is the number of images per tile: few enough for the largest value to stay in the second-level cache, but eight, if the
+// next cache holds those, so that small layers fill the matrix kernel and use their weights more than once.
 func tileImages(outputs []*expr.Value) int {
-	const floats = 1 << 18
+	const second, third = 1 << 17, 1 << 19 // floats
 	largest := 1
 	for _, v := range expr.Order(outputs...) {
 		if v.Kind() == expr.Sample {
 			largest = max(largest, v.Shape().Size())
 		}
 	}
-	return min(max(floats/largest, 1), 16)
+	return max(1, min(second/largest, 16), min(third/largest, 8))
 }
 
 // flops counts the multiplications and additions of convolutions and matrix products, per image.

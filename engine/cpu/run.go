@@ -278,9 +278,10 @@ func (p *program) hasSampleOutputs() bool {
 // runTiles takes all images through the body. Lane l of the sums over the batch has the tiles l, l + lanes, l + 2·lanes, ... in
 // that order, whoever computes them.
 func (p *program) runTiles(ctx context.Context, call engine.Call) error {
-	tiles := (call.Batch + p.tile - 1) / p.tile
-	lanes := tiles // without sums every tile may go its own way
 	sums := p.arenaSize[inLanes] > 64
+	images := p.share(call.Batch, sums)
+	tiles := cuts(call.Batch, images)
+	lanes := tiles // without sums every tile may go its own way
 	if sums {
 		lanes = min(laneCount, tiles)
 		for len(p.lanes) < lanes {
@@ -307,7 +308,7 @@ func (p *program) runTiles(ctx context.Context, call engine.Call) error {
 					f.mem[inLanes] = p.lanes[lane]
 				}
 				for tile := lane; tile < tiles; tile += lanes {
-					if !p.runTile(ctx, f, tile*p.tile, call) {
+					if !p.runTile(ctx, f, tile*images, images, call) {
 						return
 					}
 				}
@@ -326,9 +327,19 @@ func (p *program) runTiles(ctx context.Context, call engine.Call) error {
 	return nil
 }
 
-// runTile takes the images from first on through every step; false if the context ended.
-func (p *program) runTile(ctx context.Context, f *frame, first int, call engine.Call) bool {
-	f.first, f.images, f.chain = first, min(p.tile, call.Batch-first), call.Chain
+// share is the number of images of a tile, at most p.tile, that gives all workers about as much to do. Sums over the batch depend on
+// it, and so must not on the number of workers: their tiles are made for two.
+func (p *program) share(batch int, sums bool) int {
+	workers := p.threads
+	if sums {
+		workers = 2
+	}
+	return cuts(batch, min(batch, roundUp(cuts(batch, p.tile), workers)))
+}
+
+// runTile takes so many images from first on through every step; false if the context ended.
+func (p *program) runTile(ctx context.Context, f *frame, first, images int, call engine.Call) bool {
+	f.first, f.images, f.chain = first, min(images, call.Batch-first), call.Chain
 	for _, n := range p.graph.leaves {
 		if n.op != expr.OpInput {
 			continue
