@@ -42,6 +42,9 @@ func (e *Engine) threads() int {
 	return runtime.GOMAXPROCS(0)
 }
 
+// mostArena is the size of a worker's arena above which tiles become smaller, in floats.
+const mostArena = 1 << 25
+
 // Compile prepares a program.
 func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 	if err := e.Precision.Check(); err != nil {
@@ -55,11 +58,17 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 	if set == nil {
 		set = kernels.Best()
 	}
-	g, err := lower(outputs, set, e.TileImages, parts)
-	if err != nil {
-		return nil, err
+	for tile := e.TileImages; ; {
+		g, err := lower(outputs, set, tile, parts)
+		if err != nil {
+			return nil, err
+		}
+		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile}
+		p.plan()
+		if tile = g.tile * mostArena / p.arenaSize[inBody]; tile >= g.tile || g.tile == 1 || e.TileImages > 0 {
+			p.allocate()
+			return p, nil
+		}
+		tile = max(tile, 1) // the loss of a large network keeps more alive than a step of its chain
 	}
-	p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile}
-	p.plan()
-	return p, nil
 }

@@ -28,7 +28,7 @@ func (p *program) instruction(u *unit) instruction {
 		return in
 	}
 	switch n.op {
-	case opRow:
+	case opRow, opShared:
 		return instruction{run: func(*frame) {}}
 	case opMoments:
 		return instruction{moments(n), 2 * n.shape[2]}

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
@@ -16,6 +17,7 @@ import (
 const (
 	opMoments      = expr.Op(100 + iota) // x -> 2×C: mean and 1/√(variance + eps) of each channel's group
 	opRow                                // view: row N[0] of such a 2×C value
+	opShared                             // view: the memory that sums over the batch share
 	opPack                               // w -> panels of Cols output channels for kernels.ConvTile; N = {Cols, flip}
 	opPackWinograd                       // w -> such panels for each place of a Winograd tile; N as for opPack, X = {m}
 	opPackThin                           // w -> such panels with the taps among the outputs; N as for opPack
@@ -43,7 +45,8 @@ type node struct {
 	place place
 	unit  *unit
 	depth int
-	alias bool // shares the memory of in[0]
+	alias bool  // shares the memory of in[0]
+	into  *node // of a sum over the batch: the one whose memory it adds to as well
 }
 
 // scalar immediate, if the node is a constant.
@@ -107,6 +110,8 @@ func lower(outputs []*expr.Value, set *kernels.Set, tile int, parts matrix.Parts
 	g.settle()
 	g.gather()
 	g.settle()
+	g.shareSums()
+	g.settle()
 	names := map[string]*node{}
 	for _, n := range g.nodes {
 		if n.phase == body {
@@ -143,6 +148,10 @@ func (g *graph) lowerOne(v *expr.Value, in []*node) *node {
 		return g.add(expr.OpMul, v.Kind(), x.shape, expr.Attr{}, centred, row(1))
 	case expr.OpConv:
 		return g.conv(v, in)
+	case expr.OpFlip:
+		if k := in[0]; k.op == expr.OpConvKernel { // turned, it is that of the operands exchanged
+			return g.add(k.op, k.kind, v.Shape(), k.attr, k.in[1], k.in[0])
+		}
 	}
 	if v.Op().Pointwise() {
 		for i, n := range in {
@@ -271,6 +280,38 @@ func (g *graph) joinBiases() {
 			n.op, n.in, n.attr = expr.OpConv, []*node{c.in[0], c.in[1], bias}, c.attr
 			break
 		}
+	}
+}
+
+// shareSums lets sums over the batch that are added up afterwards, such as what each term of a loss has to say about a parameter, add
+// to the same memory.
+func (g *graph) shareSums() {
+	// partsOf lists the sums that n consists of, if n adding to other memory is nobody else's business.
+	partsOf := func(n *node) []*node {
+		switch {
+		case len(n.users) != 1 || slices.Contains(g.outputs, n):
+			return nil
+		case n.op == opShared:
+			return n.in
+		case n.batchReduction():
+			return []*node{n}
+		}
+		return nil
+	}
+	for _, n := range g.nodes {
+		if n.op != expr.OpAdd || n.phase != epilogue || n.in[0].shape != n.in[1].shape {
+			continue
+		}
+		a, b := partsOf(n.in[0]), partsOf(n.in[1])
+		if a == nil || b == nil {
+			continue
+		}
+		parts := slices.Concat(a, b)
+		for _, part := range parts {
+			part.into = parts[0]
+		}
+		parts[0].into = nil
+		n.op, n.in, n.alias, n.attr = opShared, parts, true, expr.Attr{}
 	}
 }
 

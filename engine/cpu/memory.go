@@ -107,7 +107,13 @@ func (p *program) placeValues() {
 		return inEpilogue
 	}
 	footprint := func(n *node) int { return images[home(n)]*n.shape.Size() + spare(n) }
-	put := func(n *node) { n.place = place{home(n), arenas[home(n)].take(footprint(n))} }
+	put := func(n *node) {
+		if n.into != nil {
+			n.place = n.into.place
+			return
+		}
+		n.place = place{home(n), arenas[home(n)].take(footprint(n))}
+	}
 
 	// What must live to the end: leaves (a chain reads them again), outputs, sums over the batch, and what a later phase reads.
 	const forever = int(^uint(0) >> 1)
@@ -134,7 +140,12 @@ func (p *program) placeValues() {
 		lastUse[n] = last
 	}
 	for _, n := range p.graph.nodes {
-		if n.op.Leaf() && p.inMemory(n) || n.batchReduction() {
+		if n.op.Leaf() && p.inMemory(n) || n.batchReduction() && n.into == nil {
+			put(n)
+		}
+	}
+	for _, n := range p.graph.nodes {
+		if n.into != nil {
 			put(n)
 		}
 	}

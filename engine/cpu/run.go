@@ -68,6 +68,10 @@ func (p *program) plan() {
 			}
 		}
 	}
+}
+
+// allocate makes the memory that all workers share.
+func (p *program) allocate() {
 	p.prologue = make([]float32, p.arenaSize[inPrologue])
 	p.epilogue = make([]float32, p.arenaSize[inEpilogue])
 }

@@ -371,7 +371,8 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 	allocations(1)
-	if short, long := allocations(2), allocations(42); long > short {
+	// What starting workers takes varies a little; an allocation a step would be forty.
+	if short, long := allocations(2), allocations(42); long > short+10 {
 		t.Errorf("%g allocations for 2 steps, %g for 42", short, long)
 	}
 }
