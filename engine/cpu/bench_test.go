@@ -8,8 +8,10 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/rng"
 )
@@ -107,6 +109,36 @@ func BenchmarkObjective(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// BenchmarkEntropy measures L_ent and its gradient with respect to the samples against the number of reference images, the size of an
+// image and the batch.
+func BenchmarkEntropy(b *testing.B) {
+	for _, image := range []expr.Shape{{28, 28, 1}, {32, 32, 3}, {64, 64, 3}} {
+		for _, references := range []int{100, 1000, 10000} {
+			for _, batch := range []int{16, 64} {
+				b.Run(fmt.Sprintf("references=%d/dimension=%d/batch=%d", references, image.Size(), batch), func(b *testing.B) {
+					x := expr.Input("x", image)
+					entropy := cd.Entropy(x, expr.Param("references", expr.Shape{references, image[0] * image[1], image[2]}), 1)
+					p, err := (&cpu.Engine{}).Compile(entropy, expr.Grad(entropy, x)[0])
+					if err != nil {
+						b.Fatal(err)
+					}
+					model := &energy.Energy{Image: image}
+					bound := map[string][]float32{"references": images(model, references, 1)}
+					call := engine.Call{Batch: batch, Inputs: map[string][]float32{"x": images(model, batch, 2)}, Outputs: [][]float32{make([]float32, 1), nil}}
+					for b.Loop() {
+						if err := p.Bind(bound); err != nil { // training binds other references every time
+							b.Fatal(err)
+						}
+						if err := p.Run(b.Context(), call); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package cpu
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/rng"
@@ -293,33 +292,37 @@ func noise(n *node) func(f *frame) {
 	}
 }
 
-// nearest copies the k-th nearest reference image.
+// nearest copies the k-th nearest reference image. The references pass by once for all images of the tile; each image keeps the k
+// nearest so far, the farthest of them last. Of references at one distance, the first is the nearer.
 func nearest(n *node) func(f *frame) {
 	x, refs, k := n.in[0], n.in[1], n.attr.N[0]
 	size := x.shape.Size()
-	count := refs.shape[0]
+	type neighbour struct {
+		distance float32
+		index    int
+	}
 	return func(f *frame) {
 		r := f.at(refs, 0, refs.shape.Size())
-		type neighbour struct {
-			distance float32
-			index    int
-		}
-		near := make([]neighbour, count)
-		for image := range f.images {
-			v := f.at(x, image, size)
-			for j := range near {
-				near[j] = neighbour{f.kernels.SquaredDistance(v, r[j*size:][:size]), j}
-			}
-			slices.SortStableFunc(near, func(a, b neighbour) int {
-				switch {
-				case a.distance < b.distance:
-					return -1
-				case a.distance > b.distance:
-					return 1
+		near := make([]neighbour, f.images*k)
+		for j := range refs.shape[0] {
+			reference := r[j*size:][:size]
+			for image := range f.images {
+				d := f.kernels.SquaredDistance(f.at(x, image, size), reference)
+				known := near[image*k:][:min(j, k)]
+				if len(known) < k {
+					known = known[:j+1]
+				} else if !(d < known[k-1].distance) {
+					continue
 				}
-				return 0
-			})
-			copy(f.at(n, image, size), r[near[k-1].index*size:])
+				at := len(known) - 1
+				for ; at > 0 && d < known[at-1].distance; at-- {
+					known[at] = known[at-1]
+				}
+				known[at] = neighbour{d, j}
+			}
+		}
+		for image := range f.images {
+			copy(f.at(n, image, size), r[near[image*k:][:k][k-1].index*size:])
 		}
 	}
 }
