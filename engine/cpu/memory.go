@@ -192,3 +192,10 @@ func (n *node) stride() int {
 	}
 	return n.shape.Size()
 }
+
+// floats makes an arena.
+func floats(n int) []float32 {
+	memory := make([]float32, n)
+	advise(memory)
+	return memory
+}

@@ -72,8 +72,8 @@ func (p *program) plan() {
 
 // allocate makes the memory that all workers share.
 func (p *program) allocate() {
-	p.prologue = make([]float32, p.arenaSize[inPrologue])
-	p.epilogue = make([]float32, p.arenaSize[inEpilogue])
+	p.prologue = floats(p.arenaSize[inPrologue])
+	p.epilogue = floats(p.arenaSize[inEpilogue])
 }
 
 func (p *program) Flops() float64 { return p.graph.flops() }
@@ -94,7 +94,7 @@ type frame struct {
 }
 
 func (p *program) newFrame() *frame {
-	f := &frame{kernels: p.kernels, images: 1, scratch: make([]float32, p.scratch+64), rows: map[[2]int][]int32{}}
+	f := &frame{kernels: p.kernels, images: 1, scratch: floats(p.scratch + 64), rows: map[[2]int][]int32{}}
 	f.mem[inPrologue], f.mem[inEpilogue] = p.prologue, p.epilogue
 	return f
 }
@@ -289,7 +289,7 @@ func (p *program) runTiles(ctx context.Context, call engine.Call) error {
 	if sums {
 		lanes = min(laneCount, tiles)
 		for len(p.lanes) < lanes {
-			p.lanes = append(p.lanes, make([]float32, p.arenaSize[inLanes]))
+			p.lanes = append(p.lanes, floats(p.arenaSize[inLanes]))
 		}
 		for _, lane := range p.lanes[:lanes] {
 			clear(lane)
@@ -300,7 +300,7 @@ func (p *program) runTiles(ctx context.Context, call engine.Call) error {
 	for w := range min(p.threads, lanes) {
 		f := p.worker(w)
 		if f.mem[inBody] == nil {
-			f.mem[inBody] = make([]float32, p.arenaSize[inBody])
+			f.mem[inBody] = floats(p.arenaSize[inBody])
 		}
 		wg.Go(func() {
 			for {
