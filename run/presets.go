@@ -25,8 +25,9 @@ func Presets() []Preset {
 	return []Preset{
 		{"mnist", "digits in a few minutes on two cores, from the MNIST images built in", func(c *Config) {
 			c.Sampler.Steps = 20
-			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
-			c.Limits.Iterations = 600
+			c.Buffer.Restart = 0.02 // short training sees little noise otherwise, and samples from noise then fall into few modes
+			c.Optimiser.Batch, c.Optimiser.LearningRate = 64, 5e-4
+			c.Limits.Iterations = 1000
 		}},
 		{"mnist-paper", "the paper's network for MNIST with the paper's constants", func(c *Config) {
 			c.Network.Name = "mnist"
