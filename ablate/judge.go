@@ -11,6 +11,7 @@ import (
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/eval/features"
+	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/picture"
 	"github.com/joule-ebm/joule/run"
@@ -19,7 +20,9 @@ import (
 // Quality is how like usual images the samples are.
 type Quality struct {
 	eval.Likeness
-	Classes *chains.Coverage `json:"classes,omitempty"` // of samples and images, where there is a classifier
+	// Where there is a classifier: the kernel distance of its features, and the classes of samples and images.
+	KID     *quality.KID     `json:"kid,omitempty"`
+	Classes *chains.Coverage `json:"classes,omitempty"`
 }
 
 // judge fills in what a model is worth.
@@ -76,21 +79,25 @@ func (s *Study) quality(ctx context.Context, model *run.Model) (Quality, error) 
 	if q.Likeness, err = eval.Compare(ours, theirs); err != nil || s.Classifier == nil {
 		return q, err
 	}
-	probabilities := func(pixels []uint8) []float32 {
-		var d features.Description
+	describe := func(pixels []uint8) (d features.Description) {
 		if err == nil {
 			set := *s.In
 			set.Pixels = pixels
 			d, err = features.Describe(ctx, s.Classifier, &set, func(int) {})
 		}
-		return d.Probabilities
+		return d
 	}
-	of, in := probabilities(samples), probabilities(s.In.Pixels)
+	of, in := describe(samples), describe(s.In.Pixels)
 	if err != nil {
 		return q, err
 	}
-	c, err := chains.Cover(of, in, s.Classifier.Classes())
-	q.Classes = &c
+	dim := s.Classifier.Dim()
+	kid, err := quality.MeasureKID(ctx, quality.Features{Dim: dim, Values: of.Features}, quality.Features{Dim: dim, Values: in.Features}, 1)
+	if err != nil {
+		return q, err
+	}
+	c, err := chains.Cover(of.Probabilities, in.Probabilities, s.Classifier.Classes())
+	q.KID, q.Classes = &kid, &c
 	return q, err
 }
 

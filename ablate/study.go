@@ -41,7 +41,7 @@ type Study struct {
 	Outliers []*dataset.Set // unusual ones
 	Samples  int            // images to generate for the comparison with the usual ones; 2 or more, and no more than there are of these
 	Steps    int            // of the chains that generate them; 0: the authors' procedure
-	// Classifier, if not nil, says which classes samples and images show.
+	// Classifier, if not nil, compares samples and images by its features and the classes that it finds.
 	Classifier features.Network
 
 	Build    string // of the program; kept with each result, since only cells of one build compare

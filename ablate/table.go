@@ -25,8 +25,9 @@ func columns(rows []Row) []column {
 	for i, a := range rows[0].AUROC {
 		all = append(all, column{"AUROC " + a.Out, "%.3f", func(r Row) float64 { return r.AUROC[i].Value }})
 	}
-	if rows[0].Quality.Classes != nil {
+	if rows[0].Quality.KID != nil {
 		all = append(all,
+			column{"KID", "%.3g", func(r Row) float64 { return r.Quality.KID.Value }},
 			column{"classes", "%.0f", func(r Row) float64 { return float64(r.Quality.Classes.Covered) }},
 			column{"entropy", "%.2f", func(r Row) float64 { return r.Quality.Classes.Entropy }},
 			column{"sure", "%.2f", func(r Row) float64 { return r.Quality.Classes.Sure }})
@@ -42,8 +43,10 @@ func columns(rows []Row) []column {
 // Legend explains the columns.
 const Legend = `diverged: in how many trainings, and at which iteration; such a model is judged as of its last checkpoint.
 AUROC: how well the energy tells unusual images from usual ones it has not seen; 0.5 is chance, 1 perfect.
-classes: how many classes samples show, by a classifier; entropy: of their shares, in nats; sure: the share of samples with 0.9 or
-more of the classifier's probability on one class.
+KID: kernel distance of samples from images, in the features of the classifier that comes with Joule; 0 is alike. It does not compare
+with figures made with Inception.
+classes: how many classes samples show, by that classifier; entropy: of their shares, in nats; sure: the share of samples with
+0.9 or more of its probability on one class.
 spectrum: root mean square over frequencies of log10 of the samples' power over the images'; 0 is alike.
 diversity: how far samples are from their nearest neighbours among samples, over the same of images; 1 is alike.
 gap: mean energy of the chains' ends less that of the data, over the last tenth of the training.
@@ -57,7 +60,7 @@ func Markdown(w io.Writer, rows []Row) error {
 		return nil
 	}
 	for _, r := range rows {
-		if len(r.AUROC) != len(rows[0].AUROC) || (r.Quality.Classes == nil) != (rows[0].Quality.Classes == nil) {
+		if len(r.AUROC) != len(rows[0].AUROC) || (r.Quality.KID == nil) != (rows[0].Quality.KID == nil) {
 			return fmt.Errorf("ablate: %s was judged by other means than %s: remove its %s to judge it again", r.Name(), rows[0].Name(), resultFile)
 		}
 	}

@@ -64,12 +64,17 @@ func (m *Model) Calibrate(ctx context.Context, e engine.Engine, data string, pix
 
 // HeldOut are the images that the run of a model has held out of training.
 func (m *Model) HeldOut(ctx context.Context) (*dataset.Set, error) {
+	_, heldOut, err := m.Data(ctx)
+	return heldOut, err
+}
+
+// Data are the images that a model was trained on, and those that its run has held out of training.
+func (m *Model) Data(ctx context.Context) (training, heldOut *dataset.Set, err error) {
 	set, err := dataset.Open(ctx, m.Config.Data, m.Config.ImageSize())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	_, heldOut, err := m.Config.split(set)
-	return heldOut, err
+	return m.Config.split(set)
 }
 
 // SetCalibration puts a calibration into the file the model was read from. All else in the file stays as it is, bit for bit. It is an

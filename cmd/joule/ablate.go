@@ -178,8 +178,8 @@ func (o *ablateOptions) grid() (ablate.Grid, error) {
 		return g, fmt.Errorf("--seeds is %d: want 1 to 1000", o.seeds)
 	case repeats(o.losses) || repeats(o.kernels):
 		return g, fmt.Errorf("--loss is %s and --kernel %s: want each once", strings.Join(o.losses, ","), strings.Join(o.kernels, ","))
-	case o.samples < 2 || max(o.samples, o.steps) > math.MaxInt32:
-		return g, fmt.Errorf("--samples is %d and --steps %d: want 2 samples or more, and at most %d of either", o.samples, o.steps, math.MaxInt32)
+	case o.samples < 4 || max(o.samples, o.steps) > math.MaxInt32:
+		return g, fmt.Errorf("--samples is %d and --steps %d: want 4 samples or more, and at most %d of either", o.samples, o.steps, math.MaxInt32)
 	}
 	for seed := range o.seeds {
 		g.Seeds = append(g.Seeds, uint64(seed)+1)

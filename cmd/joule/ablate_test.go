@@ -61,7 +61,7 @@ func TestAblateRefuses(t *testing.T) {
 		{[]string{"--kernel", "gaussian"}, 2, `kernel "gaussian"`},
 		{[]string{"--seeds", "0"}, 2, "--seeds"},
 		{[]string{"--samples", "100"}, 2, "24 usual images"},
-		{[]string{"--samples", "1"}, 2, "2 samples or more"},
+		{[]string{"--samples", "1"}, 2, "4 samples or more"},
 		{[]string{"--iterations", "0"}, 2, "a limit"},
 		{[]string{"--set", "loss.kl=1"}, 2, "loss.kl"},
 		{[]string{"--set", "network.filters=2"}, 2, "attention needs 8"},

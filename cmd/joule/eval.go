@@ -9,6 +9,8 @@ var evalCommands = []func() *cobra.Command{
 	newOODCommand,
 	newQualityCommand,
 	newFetchInceptionCommand,
+	newLikelihoodCommand,
+	newChainsCommand,
 }
 
 func newEvalCommand() *cobra.Command {

@@ -98,15 +98,3 @@ func Of(energies []float64, d int, beta float64, up, down Estimate) (Likelihood,
 
 // Bits are the bits per dimension of 8-bit images that a log-likelihood of d dimensions stands for, in nats, as a density on [0, 1]^d.
 func Bits(logLikelihood float64, d int) float64 { return 8 - logLikelihood/(float64(d)*math.Ln2) }
-
-// Best is the point of a path up where images of the given mean energy have the highest likelihood -βE - log Z(β): the temperature
-// at which the energy, as it is, describes them best.
-func Best(path []Point, meanEnergy float64) (Point, float64) {
-	best, likelihood := Point{}, 0.0 // β = 0, the uniform distribution
-	for _, p := range path {
-		if l := -p.Beta*meanEnergy - p.LogZ; l > likelihood {
-			best, likelihood = p, l
-		}
-	}
-	return best, likelihood
-}

@@ -230,18 +230,40 @@ func TestLikelihoodOfImages(t *testing.T) {
 	if !(l.BitsLow < l.Bits && l.Bits < l.BitsHigh) || math.Abs(l.Bits-(8+entropy/float64(d)/math.Ln2)) > 0.02 {
 		t.Errorf("%+v", l)
 	}
-	// The temperature at which the energy describes images best is the one that they come from.
-	var path []Point
-	for k := range 400 {
-		beta := 4 * float64(k+1) / 400
-		path = append(path, Point{beta, g.logZ(d, beta)})
+}
+
+// The whole measurement, of images that come from the energy at T = 1 while the model is at T = ¼: the likelihood is that of the
+// wrong temperature, and the right one is found on the way.
+func TestMeasure(t *testing.T) {
+	g, image := gaussian{0.5, 0.25}, expr.Shape{4, 4, 1}
+	d, a, plan := image.Size(), newAnnealer(t, g, image, 2), Plan{Temperature: 0.25, Rungs: 600, Chains: 64, Settle: 50, Seed: 1}
+	var pixels []uint8
+	for _, x := range g.samples(400*d, 1, 7) {
+		pixels = append(pixels, uint8(min(256*x, 255)))
 	}
-	best, _ := Best(path, stat.Mean(energies, nil))
-	if math.Abs(best.Beta-1) > 0.05 {
-		t.Errorf("images of β = 1 are described best by β = %v", best.Beta)
+	var made int64
+	a.Progress = func(n int64) { made += n }
+	for _, fromData := range []bool{false, true} {
+		plan.FromData, made = fromData, 0
+		r, err := a.Measure(context.Background(), plan, pixels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made != plan.Transitions() {
+			t.Errorf("%d transitions, announced %d", made, plan.Transitions())
+		}
+		want := -4*r.MeanEnergy - g.logZ(d, 4)
+		if !(r.Low < want && want < r.High) || r.High-r.Low > 4 || math.Abs(r.Bits-Bits(want, d)) > 0.1 {
+			t.Errorf("%+v\nwant a log-likelihood of %v", r, want)
+		}
+		if r.Best.Temperature < 0.7 || r.Best.Temperature > 1.4 || r.Best.Bits >= r.Bits || r.Best.LogLikelihood <= r.LogLikelihood {
+			t.Errorf("images of temperature 1 are described best at %+v", r.Best)
+		}
 	}
-	if best, likelihood := Best(path, 1e9); best.Beta != 0 || likelihood != 0 {
-		t.Errorf("images of a high energy are described best by %v, %v", best, likelihood)
+	// Images that the energy finds worse than noise are described best by the uniform distribution.
+	r, err := a.Measure(context.Background(), Plan{Temperature: 1, Rungs: 50, Chains: 8, Seed: 1}, make([]uint8, 10*d))
+	if err != nil || r.Best != (AtTemperature{0, 0, 8}) || r.Bits < 8 {
+		t.Errorf("black images: %+v, %v", r, err)
 	}
 }
 

@@ -1,0 +1,143 @@
+package chains
+
+// This file runs chains and writes down what they do.
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/rng"
+)
+
+// Walker runs the chains of a model.
+type Walker struct {
+	Chain  *mcmc.Chain // with the model's parameters bound
+	energy engine.Program
+	image  expr.Shape
+}
+
+// NewWalker compiles the energy that is written down. A conditional model's label is the input "label", as for its chain.
+func NewWalker(e engine.Engine, chain *mcmc.Chain, model *energy.Energy, params map[string][]float32) (*Walker, error) {
+	p, err := model.Params()
+	if err != nil {
+		return nil, err
+	}
+	var label *expr.Value
+	if model.Classes > 0 {
+		label = expr.Input("label", expr.Shape{1, 1, model.Classes})
+	}
+	program, err := e.Compile(energy.Sum(model.Build(p, expr.Input("x", model.Image), label)))
+	if err != nil {
+		return nil, fmt.Errorf("chains: %w", err)
+	}
+	return &Walker{chain, program, model.Image}, program.Bind(params)
+}
+
+// Recording is what chains have done.
+type Recording struct {
+	Traces     []Trace `json:"traces"` // of their energies, mean intensities, and a projection that sees shapes
+	Acceptance float64 `json:"acceptance"`
+	// Travelled is the root mean square distance of a pixel from where its chain started to where it ended, mean over the chains; Way
+	// the same from each recorded state to the next, summed: the length of the way.
+	Travelled float64 `json:"travelled"`
+	Way       float64 `json:"way"`
+	// Energies are the first chains' by recorded state, for drawing.
+	Energies [][]float64 `json:"-"`
+}
+
+// streamProjection is the purpose of a random stream, apart from those of package mcmc.
+const streamProjection = 1000
+
+// Record moves the chains x (N,H,W,C, in place) by so many times `every` steps, and writes down their states in between.
+func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, walk mcmc.Walk, progress func(steps int64)) (Recording, error) {
+	var r Recording
+	size := w.image.Size()
+	n := len(x) / size
+	if n < 1 || len(x)%size != 0 || draws < leastDraws || every < 1 {
+		return r, fmt.Errorf("chains: %d values of images of %v, %d draws every %d steps: want whole images, and %d draws every step at least",
+			len(x), w.image, draws, every, leastDraws)
+	}
+	direction := make([]float32, size)
+	s := rng.New(walk.Seed, streamProjection)
+	s.FillNormal(direction)
+
+	numbers := [3][][]float64{} // by kind, chain and draw
+	for kind := range numbers {
+		numbers[kind] = make([][]float64, n)
+	}
+	start, before := append([]float32(nil), x...), append([]float32(nil), x...)
+	first := walk.FirstStep
+	walk.Steps = every
+	for draw := range draws {
+		walk.FirstStep = first + uint64(draw*every)
+		acceptance, err := w.Chain.Run(ctx, x, walk)
+		if err != nil {
+			return r, err
+		}
+		r.Acceptance += acceptance / float64(draws)
+		r.Way += rms(x, before, size)
+		copy(before, x)
+		energies, err := w.energies(ctx, x, walk.Inputs)
+		if err != nil {
+			return r, err
+		}
+		for i := range n {
+			intensity, projection := 0.0, 0.0
+			for p, v := range x[i*size:][:size] {
+				intensity += float64(v) / float64(size)
+				projection += float64(v * direction[p])
+			}
+			for kind, v := range []float64{energies[i], intensity, projection / math.Sqrt(float64(size))} {
+				numbers[kind][i] = append(numbers[kind][i], v)
+			}
+		}
+		if progress != nil {
+			progress(int64(n * every))
+		}
+	}
+	r.Travelled = rms(x, start, size)
+	for kind, name := range []string{"energy", "intensity", "projection"} {
+		t, err := NewTrace(name, numbers[kind])
+		if err != nil {
+			return r, err
+		}
+		r.Traces = append(r.Traces, t)
+	}
+	r.Energies = numbers[0]
+	return r, nil
+}
+
+func (w *Walker) energies(ctx context.Context, x []float32, inputs map[string][]float32) ([]float64, error) {
+	all := map[string][]float32{"x": x}
+	for name, values := range inputs {
+		all[name] = values
+	}
+	out := make([]float32, len(x)/w.image.Size())
+	if err := w.energy.Run(ctx, engine.Call{Batch: len(out), Inputs: all, Outputs: [][]float32{out}}); err != nil {
+		return nil, err
+	}
+	energies := make([]float64, len(out))
+	for i, e := range out {
+		energies[i] = float64(e)
+	}
+	return energies, nil
+}
+
+// rms is the root mean square difference of a pixel between two images, mean over the images.
+func rms(a, b []float32, size int) float64 {
+	total, n := 0.0, len(a)/size
+	for i := range n {
+		sum := 0.0
+		for p := i * size; p < (i+1)*size; p++ {
+			d := float64(a[p] - b[p])
+			sum += d * d
+		}
+		total += math.Sqrt(sum / float64(size))
+	}
+	return total / float64(n)
+}
