@@ -230,13 +230,13 @@ func TestMarkdown(t *testing.T) {
 	}
 	const want = `| loss | kernels | attention | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
 |---|---|---|--:|--:|--:|--:|--:|--:|--:|
-| CD | spectral norm | yes | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.150 (0.100 to 0.200) | 0.5 |
-| CD + L_opt + L_ent | spectral norm | yes | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.100 | 0.5 |
+| CD | spectral norm | yes | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.15 (0.1 to 0.2) | 0.5 |
+| CD + L_opt + L_ent | spectral norm | yes | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.1 | 0.5 |
 
 | loss | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
 |---|--:|--:|--:|--:|--:|--:|--:|
-| CD | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.150 (0.100 to 0.200) | 0.5 |
-| CD + L_opt + L_ent | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.100 | 0.5 |
+| CD | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.15 (0.1 to 0.2) | 0.5 |
+| CD + L_opt + L_ent | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.1 | 0.5 |
 `
 	if table.String() != want {
 		t.Errorf("got\n%swant\n%s", table.String(), want)

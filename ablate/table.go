@@ -35,7 +35,7 @@ func columns(rows []Row) []column {
 	return append(all,
 		column{"spectrum", "%.2f", func(r Row) float64 { return r.Quality.Spectrum }},
 		column{"diversity", "%.2f", func(r Row) float64 { return r.Quality.Diversity }},
-		column{"gap", "%.3f", func(r Row) float64 { return r.Gap }},
+		column{"gap", "%.2g", func(r Row) float64 { return r.Gap }},
 		column{"gradient", "%.2g", func(r Row) float64 { return r.Gradient }},
 	)
 }

@@ -253,6 +253,9 @@ func (r *likelihoodReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "\n%d images of %s, mean energy %.4g:\n", r.Images, printable(r.In), r.MeanEnergy)
 	fmt.Fprintf(w, "  log-likelihood %.3f nats (%.3f to %.3f)\n", r.LogLikelihood, r.Low, r.High)
 	fmt.Fprintf(w, "  at most %.4f bits per dimension (%.4f to %.4f) of 8-bit images; the uniform distribution has 8\n", r.Bits, r.BitsLow, r.BitsHigh)
+	if min(r.Bits, r.Best.Bits) < 0 {
+		fmt.Fprintln(w, "  No distribution of 8-bit images has fewer than 0 bits: log Z is underestimated, the chains have missed where the images are.")
+	}
 	if best := r.Best; best.Temperature == 0 {
 		fmt.Fprintf(w, "No temperature from %g up makes the images likelier than the uniform distribution does.\n", r.Temperature)
 	} else {
