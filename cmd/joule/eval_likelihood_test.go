@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/eval/likelihood"
 	"github.com/joule-ebm/joule/expr"
 )
 
@@ -49,6 +50,18 @@ func TestLikelihood(t *testing.T) {
 	for _, words := range []string{"from below", "from above", "bits per dimension", "missing from both"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("nothing about %q in\n%s", words, text)
+		}
+	}
+}
+
+// Fewer than 0 bits are a sign of an estimate gone wrong, and are called so.
+func TestLikelihoodThatCannotBe(t *testing.T) {
+	for _, bits := range []float64{-0.1, 0.1} {
+		r := likelihoodReport{Report: likelihood.Report{Likelihood: likelihood.Likelihood{Bits: bits}, Path: []likelihood.AtTemperature{{Temperature: 1, Bits: bits}}}}
+		r.Best = r.Path[0]
+		var text strings.Builder
+		if err := r.print(&text); err != nil || strings.Contains(text.String(), "underestimated") != (bits < 0) {
+			t.Errorf("of %v bits: %v\n%s", bits, err, text.String())
 		}
 	}
 }
