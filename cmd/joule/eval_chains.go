@@ -10,7 +10,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -244,13 +244,16 @@ func (x *examination) copying() error {
 	queries := min(x.heldOut.Len(), max(x.report.Samples, 200))
 	bar := newProgress(x.cmd.ErrOrStderr(), "searching", "images", int64(x.report.Samples+queries))
 	defer bar.Done()
-	var found atomic.Int64
+	var one sync.Mutex
+	count := func() {
+		one.Lock()
+		defer one.Unlock()
+		bar.Add(1)
+	}
 	var err error
 	search := func(pixels []uint8) (n [][]chains.Neighbour) {
 		if err == nil {
-			found.Store(0)
-			n, err = chains.Nearest(x.cmd.Context(), pixels, x.training.Pixels, size, int(x.options.neighbours), x.threads, func() { found.Add(1) })
-			bar.Add(found.Load())
+			n, err = chains.Nearest(x.cmd.Context(), pixels, x.training.Pixels, size, int(x.options.neighbours), x.threads, count)
 		}
 		return n
 	}
