@@ -72,7 +72,8 @@ func newStudy(t *testing.T, data string) *Study {
 		t.Fatal(err)
 	}
 	return &Study{Dir: t.TempDir(), Base: c, Cells: Grid{[]Loss{CD, Full}, []string{"standardised"}, []bool{false, true}, []uint64{1}}.Cells(),
-		In: in, Outliers: []*dataset.Set{{Name: "noise", Height: 12, Width: 12, Channels: 1, Pixels: noise}}, Samples: 6, Steps: 6, Build: "test", Threads: 1}
+		In: in, Outliers: []*dataset.Set{{Name: "noise", Height: 12, Width: 12, Channels: 1, Pixels: noise}}, 
+		Samples: 6, Steps: 6, Build: "test", Threads: 1}
 }
 
 // timeless is rows without what differs between equal trainings.
@@ -147,7 +148,8 @@ func TestDivergence(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rows[0]
-	if !r.Diverged || r.DivergedAt < 2 || r.DivergedAt > 8 || r.Iterations >= r.DivergedAt || !strings.HasPrefix(r.Reason, "training diverged: ") || strings.Contains(r.Reason, "resume") {
+	if !r.Diverged || r.DivergedAt < 2 || r.DivergedAt > 8 || r.Iterations >= r.DivergedAt ||
+		!strings.HasPrefix(r.Reason, "training diverged: ") || strings.Contains(r.Reason, "resume") {
 		t.Errorf("%+v", r)
 	}
 	var table strings.Builder

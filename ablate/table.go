@@ -111,7 +111,8 @@ func table(out *strings.Builder, heads string, rows []Row, title func(Row) strin
 	}
 	out.WriteString("\n|" + strings.Repeat("---|", strings.Count(heads, "|")+1) + strings.Repeat("--:|", len(figures)+2) + "\n")
 	for _, g := range groups(rows, title) {
-		fmt.Fprintf(out, "| %s | %s | %s |", g.title, divergence(g.rows), span(g.rows, column{"", "%.0f", func(r Row) float64 { return float64(r.Iterations) }}))
+		iterations := span(g.rows, column{"", "%.0f", func(r Row) float64 { return float64(r.Iterations) }})
+		fmt.Fprintf(out, "| %s | %s | %s |", g.title, divergence(g.rows), iterations)
 		for _, c := range figures {
 			fmt.Fprintf(out, " %s |", span(g.rows, c))
 		}

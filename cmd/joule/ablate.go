@@ -134,8 +134,8 @@ func ablation(cmd *cobra.Command, o ablateOptions) error {
 		p.Run.Left = p.Left // of the study: what one waits for
 		screen.show(p.Run)
 	}
-	report := ablationReport{Preset: o.preset, Data: base.Data, Iterations: limits.Iterations, Changes: o.sets, In: study.In.Name, Images: study.In.Len(),
-		Samples: study.Samples, Cells: len(study.Cells)}
+	report := ablationReport{Preset: o.preset, Data: base.Data, Iterations: limits.Iterations, Changes: o.sets, In: study.In.Name,
+		Images: study.In.Len(), Samples: study.Samples, Cells: len(study.Cells)}
 	if limits.For > 0 {
 		report.For = limits.For.String()
 	}
@@ -212,7 +212,8 @@ func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablate.Study) erro
 		}
 	}
 	if study.Samples > study.In.Len() {
-		return usageErrorf("--samples is %d, but there are %d usual images to compare them with: want no more (see --number)", study.Samples, study.In.Len())
+		return usageErrorf("--samples is %d, but there are %d usual images to compare them with: want no more (see --number)",
+			study.Samples, study.In.Len())
 	}
 	for i, name := range o.outliers {
 		set, err := e.outliers(name, uint64(i))

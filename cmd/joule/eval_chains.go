@@ -369,7 +369,8 @@ func (r *chainsReport) print(w io.Writer) error {
 	if worst > 1.05 {
 		verdict = "the chains do not agree: where each is depends on where it started"
 	}
-	fmt.Fprintf(w, "\n%s. Travelled %.4f by a way of %.4f; two images are %.4f apart. Acceptance %.3f.\n", sentence(verdict), r.Travelled, r.Way, r.Apart, r.Acceptance)
+	fmt.Fprintf(w, "\n%s. Travelled %.4f by a way of %.4f; two images are %.4f apart. Acceptance %.3f.\n",
+		sentence(verdict), r.Travelled, r.Way, r.Apart, r.Acceptance)
 
 	c := r.Copying
 	verdict = "no sign of copying"
@@ -377,7 +378,8 @@ func (r *chainsReport) print(w io.Writer) error {
 		verdict = "samples are nearer to training images than unseen images are: a sign of copying"
 	}
 	fmt.Fprintf(w, "\nNearest training image, median distance: of samples %.4f, of images held out %.4f.\n", c.Samples, c.HeldOut)
-	fmt.Fprintf(w, "  A sample is farther than an image held out with probability %.3f (z = %.1f, p = %.2g): %s.\n", c.SamplesAbove.Above, c.SamplesAbove.Z, c.SamplesAbove.P, verdict)
+	fmt.Fprintf(w, "  A sample is farther than an image held out with probability %.3f (z = %.1f, p = %.2g): %s.\n",
+		c.SamplesAbove.Above, c.SamplesAbove.Z, c.SamplesAbove.P, verdict)
 
 	m := r.Memory
 	verdict = "no sign of memory"
@@ -385,7 +387,8 @@ func (r *chainsReport) print(w io.Writer) error {
 		verdict = "the model has lower energies for what it was trained on"
 	}
 	fmt.Fprintf(w, "\nMean energy: of training images %.5g, of images held out %.5g.\n", m.Training, m.HeldOut)
-	fmt.Fprintf(w, "  One held out is above one of training with probability %.3f (z = %.1f, p = %.2g): %s.\n", m.HeldOutAbove.Above, m.HeldOutAbove.Z, m.HeldOutAbove.P, verdict)
+	fmt.Fprintf(w, "  One held out is above one of training with probability %.3f (z = %.1f, p = %.2g): %s.\n",
+		m.HeldOutAbove.Above, m.HeldOutAbove.Z, m.HeldOutAbove.P, verdict)
 
 	if r.Classes != nil {
 		fmt.Fprintf(w, "\nClasses shown, %d of %d:", r.Classes.Covered, len(r.Classes.Counts))
@@ -396,8 +399,8 @@ func (r *chainsReport) print(w io.Writer) error {
 			}
 			fmt.Fprintf(w, " %s:%d", name, n)
 		}
-		fmt.Fprintf(w, "\n  Entropy %.3f nats (images %.3f); as even as the images' with p = %.2g. The classifier is sure of %.0f%% of samples, of %.0f%% of images.\n",
-			r.Classes.Entropy, r.Classes.EntropyImages, r.Classes.P, 100*r.Classes.Sure, 100*r.Classes.SureImages)
+		fmt.Fprintf(w, "\n  Entropy %.3f nats (images %.3f); as even as the images' with p = %.2g.\n", r.Classes.Entropy, r.Classes.EntropyImages, r.Classes.P)
+		fmt.Fprintf(w, "  The classifier is sure of %.0f%% of samples, of %.0f%% of images.\n", 100*r.Classes.Sure, 100*r.Classes.SureImages)
 	}
 	return nil
 }

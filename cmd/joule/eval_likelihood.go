@@ -112,7 +112,7 @@ func (o *likelihoodOptions) check() error {
 	case !(o.temperature >= coldest && o.temperature <= hottest):
 		return usageErrorf("--temperature is %v: want %v to %v", o.temperature, coldest, hottest)
 	case o.chains < 2 || o.rungs < 1 || o.leapfrogs < 1 || o.leapfrogs > 100 || max(o.chains, o.rungs, o.settle) > 1e6:
-		return usageErrorf("--chains is %d, --rungs %d, --leapfrogs %d, --settle %d: want 2 chains, 1 rung and 1 to 100 leapfrogs at least, and at most a million of the others",
+		return usageErrorf("--chains is %d, --rungs %d, --leapfrogs %d, --settle %d: want 2, 1, 1 and 0 at least, 100 leapfrogs and a million of the others at most",
 			o.chains, o.rungs, o.leapfrogs, o.settle)
 	case o.from != fromChains && o.from != fromData:
 		return usageErrorf("--from is %q: want %s or %s", o.from, fromChains, fromData)
@@ -151,7 +151,8 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	if err != nil {
 		return err
 	}
-	plan := likelihood.Plan{Temperature: o.temperature, Rungs: int(o.rungs), Chains: int(o.chains), Settle: int(o.settle), FromData: o.from == fromData, Seed: o.seed}
+	plan := likelihood.Plan{Temperature: o.temperature, Rungs: int(o.rungs), Chains: int(o.chains), Settle: int(o.settle),
+		FromData: o.from == fromData, Seed: o.seed}
 	bar := newProgress(cmd.ErrOrStderr(), "annealing", "transitions", plan.Transitions())
 	defer bar.Done()
 	a.Progress = bar.Add
@@ -233,7 +234,8 @@ func (r *likelihoodReport) curve(w io.Writer) error {
 
 func (r *likelihoodReport) print(w io.Writer) error {
 	estimate := func(name string, e likelihood.Estimate) {
-		fmt.Fprintf(w, "  %-10s %12.3f  (95%% %.3f to %.3f; worth %.1f of %d chains; acceptance %.2f)\n", name, e.LogZ, e.Low, e.High, e.Effective, e.Chains, e.Acceptance)
+		fmt.Fprintf(w, "  %-10s %12.3f  (95%% %.3f to %.3f; worth %.1f of %d chains; acceptance %.2f)\n",
+			name, e.LogZ, e.Low, e.High, e.Effective, e.Chains, e.Acceptance)
 	}
 	of := ""
 	if r.Label != "" {
@@ -259,7 +261,8 @@ func (r *likelihoodReport) print(w io.Writer) error {
 	if best := r.Best; best.Temperature == 0 {
 		fmt.Fprintf(w, "No temperature from %g up makes the images likelier than the uniform distribution does.\n", r.Temperature)
 	} else {
-		fmt.Fprintf(w, "Of the temperatures passed on the way, %.3g describes the images best: about %.4f bits per dimension.\n", best.Temperature, best.Bits)
+		fmt.Fprintf(w, "Of the temperatures passed on the way, %.3g describes the images best: about %.4f bits per dimension.\n",
+			best.Temperature, best.Bits)
 		if best == r.Path[len(r.Path)-1] {
 			fmt.Fprintln(w, "A lower --temperature may do better still.")
 		}

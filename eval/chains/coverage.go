@@ -38,7 +38,8 @@ const (
 // Cover compares the class probabilities of samples with those of images, one row of the given number of classes each.
 func Cover(samples, images []float32, classes int) (Coverage, error) {
 	if classes < 2 || len(samples) == 0 || len(images) == 0 || len(samples)%classes != 0 || len(images)%classes != 0 {
-		return Coverage{}, fmt.Errorf("chains: %d and %d probabilities of %d classes: want whole rows, at least one of each", len(samples), len(images), classes)
+		return Coverage{}, fmt.Errorf("chains: %d and %d probabilities of %d classes: want whole rows, at least one of each",
+			len(samples), len(images), classes)
 	}
 	counts, sure := count(samples, classes)
 	others, sureImages := count(images, classes)

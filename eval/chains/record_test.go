@@ -24,7 +24,8 @@ func TestRecord(t *testing.T) {
 	model := &energy.Energy{Image: image, Build: bowl}
 	record := func(threads int, step float64) (Recording, []float32) {
 		e := &cpu.Engine{Threads: threads}
-		chain, err := mcmc.NewChain(e, mcmc.HMC{StepSize: step, Leapfrogs: 4, Temperature: 1}, func(x *expr.Value) *expr.Value { return bowl(nil, x, nil)[0] }, image)
+		hmc := mcmc.HMC{StepSize: step, Leapfrogs: 4, Temperature: 1}
+		chain, err := mcmc.NewChain(e, hmc, func(x *expr.Value) *expr.Value { return bowl(nil, x, nil)[0] }, image)
 		if err != nil {
 			t.Fatal(err)
 		}

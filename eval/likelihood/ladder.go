@@ -32,7 +32,8 @@ type Ladder struct {
 
 func (l Ladder) check() error {
 	if len(l.Beta) < 2 || len(l.Step) != len(l.Beta) || l.Beta[0] != 0 {
-		return fmt.Errorf("likelihood: a ladder of %d temperatures and %d step sizes: want as many, 2 or more, the first β being 0", len(l.Beta), len(l.Step))
+		return fmt.Errorf("likelihood: a ladder of %d temperatures and %d step sizes: want as many, 2 or more, the first β being 0",
+			len(l.Beta), len(l.Step))
 	}
 	for k := range l.Beta {
 		if k > 0 && !(l.Beta[k] > l.Beta[k-1]) || !(l.Step[k] > 0 && l.Step[k] < 1) {
@@ -81,7 +82,8 @@ func seedFor(seed, purpose uint64) uint64 {
 // Pilot finds a ladder of n + 1 rungs from β = 0 to beta by a run of the given number of chains.
 func (a *Annealer) Pilot(ctx context.Context, beta float64, n, chains int, seed uint64) (Ladder, error) {
 	if !(beta > 0 && beta <= 1e9) || n < 1 || chains < 2 {
-		return Ladder{}, fmt.Errorf("likelihood: inverse temperature %v, %d temperatures, %d chains: want more than 0, 1 or more, 2 or more", beta, n, chains)
+		return Ladder{}, fmt.Errorf("likelihood: inverse temperature %v, %d temperatures, %d chains: want more than 0, 1 or more, 2 or more",
+			beta, n, chains)
 	}
 	seed = seedFor(seed, streamPilot)
 	x := make([]float32, chains*a.image.Size())
