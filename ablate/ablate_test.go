@@ -72,7 +72,7 @@ func newStudy(t *testing.T, data string) *Study {
 		t.Fatal(err)
 	}
 	return &Study{Dir: t.TempDir(), Base: c, Cells: Grid{[]Loss{CD, Full}, []string{"standardised"}, []bool{false, true}, []uint64{1}}.Cells(),
-		In: in, Outliers: []*dataset.Set{{Name: "noise", Height: 12, Width: 12, Channels: 1, Pixels: noise}}, 
+		In: in, Outliers: []*dataset.Set{{Name: "noise", Height: 12, Width: 12, Channels: 1, Pixels: noise}},
 		Samples: 6, Steps: 6, Build: "test", Threads: 1}
 }
 
