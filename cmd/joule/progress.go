@@ -12,8 +12,8 @@ import (
 	"golang.org/x/term"
 )
 
-// lineEvery is the time between two lines where there is no terminal.
-const lineEvery = 10 * time.Second
+// lineEvery is the time between two lines where there is no terminal. Tests, which may run slowly, have none.
+var lineEvery = 10 * time.Second
 
 // progress counts pieces of work.
 type progress struct {
