@@ -33,7 +33,7 @@ type qualityOptions struct {
 	input    string
 	steps    uint
 	seed     uint64
-	floor    bool
+	real     bool
 	threads  uint
 	json     bool
 }
@@ -77,7 +77,7 @@ same is done with real images of the training split in place of samples ("real")
 	f.StringVar(&o.input, "inception-input", "pytorch", "how images are resized: pytorch, as pytorch-fid does, or tensorflow, as torch-fidelity does")
 	f.UintVar(&o.steps, "steps", 0, "steps of a chain in all (default as for joule sample)")
 	f.Uint64Var(&o.seed, "seed", 1, "of the samples and of the choice of images")
-	f.BoolVar(&o.floor, "real", true, "also measure real images in place of samples, if the data have a training split")
+	f.BoolVar(&o.real, "real", true, "also measure real images in place of samples, if the data have a training split")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print an object with fid, kid, inception_score, manifold and more")
 	return cmd
@@ -101,9 +101,10 @@ type realReport struct {
 
 func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) error {
 	switch {
-	case o.n < 20 || max(o.n, o.dataN, o.steps) > math.MaxInt32:
-		return usageErrorf("--number is %d, --data-number %d and --steps %d: want at least 20 samples, and at most %d of anything", o.n, o.dataN, o.steps,
-			math.MaxInt32)
+	case o.n < 20:
+		return usageErrorf("--number is %d: want at least 20", o.n)
+	case max(o.n, o.dataN, o.steps) > math.MaxInt32:
+		return usageErrorf("--number is %d, --data-number %d and --steps %d: want at most %d", o.n, o.dataN, o.steps, math.MaxInt32)
 	case o.features != "" && o.features != "digits" && o.features != "inception":
 		return usageErrorf("--features is %q: want digits or inception", o.features)
 	case len(args) == 0 && (o.samples == "" || o.data == ""):
@@ -130,16 +131,15 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) error {
 	if q.net.Name() == "inception" {
 		report.Input = o.input
 	}
-	samples := &dataset.Set{Height: data.Height, Width: data.Width, Channels: data.Channels}
+	var samples *dataset.Set
 	if o.samples != "" {
-		if samples, err = q.open(o.samples, data.Size(), o.n); err != nil {
-			return err
-		}
-	} else if samples.Pixels, report.Steps, err = q.generate(cmd, args[0]); err != nil {
-		return err
+		samples, err = q.open(o.samples, data.Size(), o.n)
+	} else {
+		report.Samples = args[0]
+		samples, report.Steps, err = q.generate(cmd)
 	}
-	if o.samples == "" {
-		report.Samples, samples.Name = args[0], "samples"
+	if err != nil {
+		return err
 	}
 	described, err := q.describe(data)
 	if err != nil {
@@ -148,7 +148,7 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) error {
 	if report.Report, err = q.measure(samples, described); err != nil {
 		return err
 	}
-	if real := q.openReal(data); real != nil && o.floor {
+	if real := q.openReal(data); real != nil {
 		report.Real = &realReport{From: real.Name}
 		if report.Real.Report, err = q.measure(real, described); err != nil {
 			return err
@@ -231,10 +231,10 @@ func (q *qualityRun) openData() (*dataset.Set, error) {
 	return set, nil
 }
 
-// openReal opens images of the training split of the data, if it has one that is not the data itself.
+// openReal opens images of the training split of the data, if they are wanted and the data have one and are not it.
 func (q *qualityRun) openReal(data *dataset.Set) *dataset.Set {
-	base := strings.TrimSuffix(data.Name, ":test")
-	if base == data.Name {
+	base, ok := strings.CutSuffix(data.Name, ":test")
+	if !q.options.real || !ok {
 		return nil
 	}
 	set, err := q.open(base+":train", data.Size(), q.options.n)
@@ -244,8 +244,8 @@ func (q *qualityRun) openReal(data *dataset.Set) *dataset.Set {
 	return set
 }
 
-// generate makes samples as joule sample does.
-func (q *qualityRun) generate(cmd *cobra.Command, path string) (pixels []uint8, steps int, err error) {
+// generate makes samples as joule sample does, by chains of so many steps.
+func (q *qualityRun) generate(cmd *cobra.Command) (set *dataset.Set, steps int, err error) {
 	choices, err := chooseLabels(q.model, nil)
 	if err != nil {
 		return nil, 0, err
@@ -253,8 +253,10 @@ func (q *qualityRun) generate(cmd *cobra.Command, path string) (pixels []uint8, 
 	o := sampleOptions{n: q.options.n, seed: q.options.seed, steps: q.options.steps, threads: q.options.threads}
 	g := generation(q.model, o)
 	s := &samples{options: o, shape: q.model.Energy.Image, period: len(choices)}
-	err = s.generate(cmd, q.model, g, choices)
-	return s.pixels, g.Steps, err
+	if err := s.generate(cmd, q.model, g, choices); err != nil {
+		return nil, 0, err
+	}
+	return &dataset.Set{Name: "samples", Height: s.shape[0], Width: s.shape[1], Channels: s.shape[2], Pixels: s.pixels}, g.Steps, nil
 }
 
 func (q *qualityRun) describe(set *dataset.Set) (features.Description, error) {

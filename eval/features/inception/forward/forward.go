@@ -64,9 +64,9 @@ type Geometry struct {
 // Square is a kernel of side×side.
 func Square(side, stride, pad int) Geometry { return Geometry{side, side, stride, pad, pad} }
 
-// Of is the size of the result for an image of h by w pixels; not positive where the kernel does not fit.
+// Of is the size of the result for an image of h by w pixels; 0 where the kernel does not fit.
 func (g Geometry) Of(h, w int) (int, int) {
-	return (h+2*g.PadHeight-g.Height)/g.Stride + 1, (w+2*g.PadWidth-g.Width)/g.Stride + 1
+	return max(h+2*g.PadHeight-g.Height+g.Stride, 0) / g.Stride, max(w+2*g.PadWidth-g.Width+g.Stride, 0) / g.Stride
 }
 
 // visit calls fn for every pixel of the result and tap of the kernel, taps innermost, with the place of the pixel seen, or -1 in
@@ -184,9 +184,6 @@ func NewConv(t *Tables, g Geometry, h, w, inputs, outputs int, weights, bias []f
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
-// Size is that of the result.
-func (c *Conv) Size() (h, w, channels int) { return c.outH, c.outW, c.outputs }
-
 // Run computes the convolution of x into an image of its own.
 func (c *Conv) Run(m *Memory, x Image) Image {
 	y := m.Image(c.outH, c.outW, c.outputs)
@@ -232,8 +229,7 @@ func (c *Conv) Into(m *Memory, x, y Image, first int) {
 
 // A Pool takes the largest value, or the mean, of what a kernel sees, channel by channel; the padding does not count.
 type Pool struct {
-	Mean bool
-
+	mean       bool
 	taps       int
 	outH, outW int
 	places     []int32
@@ -241,16 +237,13 @@ type Pool struct {
 
 // NewPool makes a pool of images of h by w pixels.
 func NewPool(t *Tables, g Geometry, h, w int, mean bool) (*Pool, error) {
-	p := &Pool{Mean: mean, taps: g.Height * g.Width}
+	p := &Pool{mean: mean, taps: g.Height * g.Width}
 	if p.outH, p.outW = g.Of(h, w); p.outH < 1 || p.outW < 1 || g.PadHeight >= g.Height || g.PadWidth >= g.Width {
 		return nil, fmt.Errorf("forward: a pool of %dx%d does not fit images of %dx%d", g.Height, g.Width, h, w)
 	}
 	p.places = t.places(g, h, w)
 	return p, nil
 }
-
-// Size is that of the result.
-func (p *Pool) Size() (h, w int) { return p.outH, p.outW }
 
 // Run pools x into an image of its own.
 func (p *Pool) Run(m *Memory, x Image) Image {
@@ -271,7 +264,7 @@ func (p *Pool) Into(_ *Memory, x, y Image, first int) {
 			switch {
 			case seen == 0:
 				copy(dst, src)
-			case p.Mean:
+			case p.mean:
 				for c, v := range src {
 					dst[c] += v
 				}
@@ -284,7 +277,7 @@ func (p *Pool) Into(_ *Memory, x, y Image, first int) {
 			}
 			seen++
 		}
-		if p.Mean {
+		if p.mean {
 			scale := 1 / float32(seen)
 			for c := range dst {
 				dst[c] *= scale
