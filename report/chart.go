@@ -23,7 +23,7 @@ type chart struct {
 	Zero           bool        // include y = 0 in the range
 	Log            bool        // logarithmic y; values that are not positive are left out
 	X, Y           *[2]float64 // ranges; nil: of the data
-	Diagonal       bool        // draw y = x
+	Diagonal       bool        // draw y = x, to compare with
 	Square         bool        // as high as wide, nearly
 }
 
@@ -226,7 +226,8 @@ func (c *chart) SVG() template.HTML {
 	fmt.Fprintf(&b, `<text class="start label" x="4" y="12">%s</text><text class="end label" x="%g" y="%g">%s</text>`,
 		escape(c.YLabel), chartWidth-right, height-6, escape(c.XLabel))
 	if c.Diagonal {
-		fmt.Fprintf(&b, `<path class="chance" d="M%.1f %.1fL%.1f %.1f"/>`, px(x[0]), py(x[0]), px(x[1]), py(x[1]))
+		to := min(x[1], y[1])
+		fmt.Fprintf(&b, `<path class="chance" d="M%.1f %.1fL%.1f %.1f"/>`, px(x[0]), py(x[0]), px(to), py(to))
 	}
 	if c.Zero && !c.Log && y[0] < 0 && y[1] > 0 {
 		fmt.Fprintf(&b, `<path class="axis" d="M%g %.1fH%g"/>`, left, py(0), chartWidth-right)

@@ -38,8 +38,8 @@ type view struct {
 	ROC            *chart
 	Histograms     []*chart
 
-	CalibrationChart *chart
-	CalibrationTable *table
+	CalibrationTable  *table
+	CalibrationCharts []*chart
 }
 
 // image is a picture with its bytes in its address.
@@ -84,7 +84,7 @@ func (r *Report) Write(w io.Writer) error {
 		v.DetectionTable = d.table()
 	}
 	if c := r.Calibration; c != nil && len(c.PValues) > 0 {
-		v.CalibrationChart, v.CalibrationTable = c.chart(), c.table()
+		v.CalibrationTable, v.CalibrationCharts = c.table(), c.charts()
 	}
 	return pageTemplate.Execute(w, v)
 }

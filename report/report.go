@@ -70,9 +70,10 @@ type Outliers struct {
 
 // Calibration says whether p-values of usual images are what they should be, uniform: then a threshold at p flags a share p of them.
 type Calibration struct {
+	Data    string    // calibrated with
+	Images  int       // how many of them
+	Usual   string    // the images of the p-values
 	PValues []float64 // of images neither trained nor calibrated on
-	Images  int       // calibrated on
-	About   string
 }
 
 // mostPictures bounds the samples on the way that a page shows: it should stay small enough to send.

@@ -135,7 +135,7 @@ func whole(t *testing.T) *report.Report {
 	for step := range 5 {
 		r.Chains.Steps, r.Chains.Energy = append(r.Chains.Steps, step), append(r.Chains.Energy, normals(3, 10/float64(1+step)))
 	}
-	r.Calibration = &report.Calibration{About: "Calibrated on 1000 images."}
+	r.Calibration = &report.Calibration{Data: "mnist", Images: 1000, Usual: "mnist:test"}
 	for range 500 {
 		r.Calibration.PValues = append(r.Calibration.PValues, float64(s.Float32()))
 	}

@@ -67,7 +67,7 @@ func (d *Detection) histograms() ([]*chart, error) {
 			return nil, err
 		}
 		if bins.Beyond > 0 {
-			c.About += fmt.Sprintf(" %d images lie beyond and count in the end bars.", bins.Beyond)
+			c.About += fmt.Sprintf(" Images beyond the range, counted in the end bars: %d.", bins.Beyond)
 		}
 		peak := 0.0
 		for k, kind := range []eval.Energies{d.In, o.Energies} {
@@ -127,26 +127,29 @@ func (c *Chains) chart() *chart {
 	return ch
 }
 
-// chart draws the share of p-values at or below each level: for uniform ones, the diagonal.
-func (c *Calibration) chart() *chart {
+// charts draw the share of p-values at or below each level, for all levels and for the low ones: for uniform ones, the diagonal.
+func (c *Calibration) charts() []*chart {
+	all := c.chart("False alarms", 1)
+	all.About = "The share of usual images with a p-value at or below each level, with its 95% interval. The dotted line is what was asked for."
+	rare := c.chart("Rare false alarms", 0.1)
+	rare.About = "The same where it matters."
+	return []*chart{all, rare}
+}
+
+// chart draws the levels up to a highest one.
+func (c *Calibration) chart(title string, highest float64) *chart {
 	sorted := slices.Sorted(slices.Values(c.PValues))
 	s := series{Name: "measured"}
-	n := float64(len(sorted))
-	for i := range 101 { // by hundredths; the tail that matters is in the table
-		at := float64(i) / 100
-		below, _ := slices.BinarySearchFunc(sorted, at, func(p, at float64) int {
-			if p <= at {
-				return -1
-			}
-			return 1
-		})
-		share := float64(below) / n
+	for i := range 101 {
+		at := highest * float64(i) / 100
+		below, _ := slices.BinarySearch(sorted, math.Nextafter(at, 2))
 		lo, hi := binomial(below, len(sorted))
-		s.X, s.Y, s.Low, s.High = append(s.X, at), append(s.Y, share), append(s.Low, lo), append(s.High, hi)
+		s.X, s.Y = append(s.X, at), append(s.Y, float64(below)/float64(len(sorted)))
+		s.Low, s.High = append(s.Low, lo), append(s.High, hi)
 	}
-	return &chart{Title: "False alarms", XLabel: "false alarms asked for", YLabel: "share of usual images flagged", Diagonal: true, Square: true,
-		About: "The share of usual images with a p-value at or below each level, with its 95% interval. The dotted line is what was asked for.",
-		X:     &[2]float64{0, 1}, Y: &[2]float64{0, 1.01}, Series: []series{s}}
+	top := max(highest, s.Y[100])
+	return &chart{Title: title, XLabel: "false alarms asked for", YLabel: "share of usual images flagged", Diagonal: true, Square: true,
+		X: &[2]float64{0, highest}, Y: &[2]float64{0, 1.01 * top}, Series: []series{s}}
 }
 
 // table has the rates that people use.
@@ -161,7 +164,7 @@ func (c *Calibration) table() *table {
 		}
 		lo, hi := binomial(flagged, len(c.PValues))
 		t.Rows = append(t.Rows, []string{percent(rate), percent(float64(flagged) / float64(len(c.PValues))),
-			percent(lo) + " to " + percent(hi), fmt.Sprintf("%d of %d", flagged, len(c.PValues))})
+			fmt.Sprintf("%.2g%% to %.2g%%", 100*lo, 100*hi), fmt.Sprintf("%d of %d", flagged, len(c.PValues))})
 	}
 	return t
 }

@@ -31,8 +31,12 @@ func TestCalibration(t *testing.T) {
 			t.Errorf("row %d is %q, want %q", i, row, want)
 		}
 	}
-	if s := c.chart().Series[0]; s.Y[0] != 0 || s.Y[1] != 0.2 || s.Y[50] != 0.7 || s.Y[100] != 1 {
+	charts := c.charts()
+	if s := charts[0].Series[0]; s.Y[0] != 0 || s.Y[1] != 0.2 || s.Y[50] != 0.7 || s.Y[100] != 1 {
 		t.Errorf("curve %v", s.Y)
+	}
+	if s := charts[1].Series[0]; s.Y[1] != 0.1 || s.Y[100] != 0.4 || s.X[100] != 0.1 {
+		t.Errorf("curve of rare alarms %v by %v", s.Y, s.X)
 	}
 }
 

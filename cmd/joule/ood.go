@@ -223,8 +223,11 @@ func (e *evaluation) compare(in, out eval.Energies, i uint64) (comparison, error
 	return result, err
 }
 
-// streamBootstrap names the random numbers of the bootstrap; those of the i-th kind of outliers have the number i alone.
-const streamBootstrap = 1 << 32
+// Names of random numbers; those of the i-th kind of outliers have the number i alone.
+const (
+	streamBootstrap = 1<<32 + iota
+	streamPatches
+)
 
 // defaultOutliers are what a model is compared with where nothing is named: another data set, which needs no download, and what
 // can be made of images of this size. Mirrored images are not among them: to a model of photographs they are usual.
@@ -357,13 +360,15 @@ func (e *evaluation) openOutliers(name string) (*dataset.Set, error) {
 	return e.open(name)
 }
 
-// patches cuts the pictures of a data set into images, and keeps some of all alike.
+// patches cuts the pictures of a data set into images and keeps some, all patches having the same chance: one that comes n-th takes a
+// place with probability limit/n (Vitter 1985, algorithm R), since all together may be more than there is memory for.
 func (e *evaluation) patches(name, data string) (*dataset.Set, error) {
 	size := e.in.Size()
 	set := &dataset.Set{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels}
 	bar := newProgress(e.stderr, "cutting "+data, "images", -1)
 	defer bar.Done()
 	var failed error
+	seen, s := 0, rng.New(e.options.seed, streamPatches)
 	for img, err := range dataset.Images(e.ctx, data, dataset.Size{Channels: size.Channels}) {
 		if err != nil {
 			if e.ctx.Err() != nil || img.Name == "" {
@@ -378,14 +383,19 @@ func (e *evaluation) patches(name, data string) (*dataset.Set, error) {
 			return nil, err
 		}
 		for _, p := range patches {
-			set.Pixels = append(set.Pixels, p...)
+			seen++
+			if limit := int(e.options.limit); limit == 0 || set.Len() < limit {
+				set.Pixels = append(set.Pixels, p...)
+			} else if place := s.IntN(seen); place < limit {
+				copy(set.Image(place), p)
+			}
 		}
 		bar.Add(1)
 	}
 	if set.Len() == 0 {
 		return nil, fmt.Errorf("%s: no picture can be read: %w", data, failed)
 	}
-	return e.some(set), nil
+	return set, nil
 }
 
 // energies computes those of a set.
@@ -464,13 +474,18 @@ func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []compar
 	return err
 }
 
-// markdown makes a name fit for a cell of a table: its folders left out, what Markdown would read as its own marked.
-func markdown(name string) string {
-	kind, path := "", name
-	if k, p, ok := strings.Cut(name, ":"); ok && k == "textures" {
-		kind, path = k+":", p
+// shortName leaves out the folders that a data set is in.
+func shortName(name string) string {
+	kind := ""
+	if data, ok := strings.CutPrefix(name, "textures:"); ok {
+		kind, name = "textures:", data
 	}
-	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(oneLine(kind + filepath.Base(path)))
+	return kind + filepath.Base(name)
+}
+
+// markdown makes a name fit for a cell of a table.
+func markdown(name string) string {
+	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(oneLine(shortName(name)))
 }
 
 // parameters counts the numbers a model has learnt.

@@ -16,6 +16,7 @@ import (
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/picture"
 	"github.com/joule-ebm/joule/report"
@@ -148,14 +149,21 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 		return err
 	}
 	if in, kinds, results, err := e.compareAll(); err == nil {
+		in.Name = shortName(in.Name)
 		r.Detection = &report.Detection{In: in}
 		for i, result := range results {
+			kinds[i].Name = shortName(kinds[i].Name)
 			r.Detection.Out = append(r.Detection.Out, report.Outliers{Energies: kinds[i], Detection: result.Detection, Intervals: result.Intervals})
 		}
 	} else if e.ctx.Err() != nil || len(o.ood.out) > 0 || o.ood.in != "" { // what was asked for must be there
 		return err
 	} else {
 		r.Miss("how well the model tells unusual images from usual ones", errors.New(oneLine(err.Error())))
+	}
+	if r.Detection != nil {
+		if r.Calibration, err = calibrationOf(model, r.Detection.In); err != nil {
+			r.Miss("calibration", errors.New(oneLine(err.Error())))
+		}
 	}
 	if o.chains == 0 {
 		return nil
@@ -172,6 +180,26 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 		r.Chains.Usual = r.Detection.In.Values
 	}
 	return nil
+}
+
+// calibrationOf takes the p-values of usual images by the model's calibration.
+func calibrationOf(model *run.Model, usual eval.Energies) (*report.Calibration, error) {
+	if model.Calibration == nil {
+		return nil, fmt.Errorf("%w; joule calibrate makes up for it", model.NotCalibrated)
+	}
+	scales, err := detector.Scales(model.Energy)
+	if err != nil {
+		return nil, err
+	}
+	energy, err := detector.Named(detector.Default, scales, model.Calibration)
+	if err != nil {
+		return nil, err
+	}
+	c := &report.Calibration{Data: shortName(model.Calibration.Data), Images: model.Calibration.Images, Usual: usual.Name}
+	for _, e := range usual.Values {
+		c.PValues = append(c.PValues, energy.Distribution.P(energy.Score(detector.Measurement{Energy: e})))
+	}
+	return c, nil
 }
 
 const (

@@ -39,7 +39,7 @@ func TestReport(t *testing.T) {
 	}
 	path := filepath.Join(dir, "report.html")
 	page := string(readFile(t, path))
-	if result.Output != path || result.Bytes != int64(len(page)) || len(result.Missing) != 2 { // numbers and samples
+	if result.Output != path || result.Bytes != int64(len(page)) || len(result.Missing) != 3 { // numbers, samples, calibration
 		t.Errorf("%+v of a page of %d bytes", result, len(page))
 	}
 	for _, part := range []string{`id="detection"`, `id="chains"`, `id="configuration"`, "Energies: rotated", "AUROC, noise", "mnist:test"} {
@@ -53,6 +53,17 @@ func TestReport(t *testing.T) {
 	}
 	if !slices.Equal(names(t, dir), []string{"config.yaml", "model.safetensors", "report.html"}) {
 		t.Errorf("left behind: %q", names(t, dir))
+	}
+
+	// Calibrated, there are false alarms to see.
+	mustJoule(t, "calibrate", dir, "--data", "mnist", "-n", "50", "--json")
+	result = reportResult{}
+	if err := json.Unmarshal([]byte(mustJoule(t, args...)), &result); err != nil {
+		t.Fatal(err)
+	}
+	page = string(readFile(t, path))
+	if len(result.Missing) != 2 || !strings.Contains(page, `id="calibration"`) || !strings.Contains(page, "with 50 images of") {
+		t.Errorf("calibrated: %+v", result)
 	}
 
 	// A model by itself, and what is quick.
