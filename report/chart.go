@@ -327,7 +327,7 @@ type key struct {
 	Name   string
 }
 
-// Table is some of the numbers, evenly spaced, the last one included; nil where the chart is no curve by x.
+// Table is some of the numbers, evenly spaced, the last one included.
 func (c *chart) Table() *table {
 	longest := 0
 	for i, s := range c.Series {

@@ -78,6 +78,15 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// A conditional model shows chains of all its classes.
+func TestReportOfConditionalModel(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.html")
+	code, _, stderr := joule(append([]string{"report", newModel(t, expr.Shape{28, 28, 1}, "a", "b", "c"), "-o", page, "--json"}, reportArgs...)...)
+	if code != 0 || stderr != "" || !strings.Contains(string(readFile(t, page)), `id="chains"`) {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
 // What is missing is said, on the page and on standard error, unless it was asked for.
 func TestReportOfIncompleteRuns(t *testing.T) {
 	dir := newReportedRun(t)
