@@ -68,7 +68,7 @@ could differ with other images of the same kinds; not how much with another run 
 		RunE: func(cmd *cobra.Command, args []string) error { return ood(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.in, "in", "", "usual images, a `data` set (default the test split of the run's own)")
+	f.StringVar(&o.in, "in", "", "usual images, a `data` set (default the test split of the run's own, or what it held out)")
 	f.StringArrayVar(&o.out, "out-of", nil, "unusual images, a `data` set or a name from above; several with commas, or given several times")
 	f.UintVarP(&o.limit, "number", "n", 10_000, "most images to take of each set, chosen by --seed; 0 takes all")
 	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images, of those that are made, and of the bootstrap")
@@ -161,7 +161,7 @@ func newEvaluation(cmd *cobra.Command, model *run.Model, o oodOptions) (*evaluat
 
 // compareAll compares the usual images with every kind of unusual ones.
 func (e *evaluation) compareAll() (in eval.Energies, kinds []eval.Energies, results []comparison, err error) {
-	if err := e.openIn(); err != nil {
+	if err := e.openUnseen(); err != nil {
 		return in, nil, nil, err
 	}
 	names := e.options.out
@@ -253,6 +253,21 @@ func splitNames(lists []string) (names []string) {
 		names = append(names, strings.Split(list, ",")...)
 	}
 	return names
+}
+
+// openUnseen opens the usual images. Where the data have no split to test with, they are those that the run has held out of training.
+func (e *evaluation) openUnseen() error {
+	err := e.openIn()
+	if err == nil || e.options.in != "" || e.ctx.Err() != nil {
+		return err
+	}
+	held, heldErr := e.model.HeldOut(e.ctx)
+	if heldErr != nil {
+		return err
+	}
+	held.Name = run.HeldOutName(e.model.Config.Data)
+	e.in = e.some(held)
+	return nil
 }
 
 // openIn opens the usual images: those asked for, or those of the data the model was trained on that it has not seen.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/run"
 )
 
 func oodJSON(t *testing.T, result any, args ...string) {
@@ -80,6 +83,32 @@ func TestOODByDefault(t *testing.T) {
 	if len(results) != 10 || results[0].Out != "mnist:test" || results[0].Intervals != nil {
 		t.Errorf("photographs: %+v", results)
 	}
+}
+
+// Where the data have no test split, the usual images are those the run has held out: a tenth of a folder, here.
+func TestOODOfImagesHeldOut(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "photos")
+	for i := range 30 {
+		writePicture(t, filepath.Join(dir, fmt.Sprintf("%02d.png", i)), 28, i, true)
+	}
+	path := newModel(t, expr.Shape{28, 28, 1})
+	model, err := run.OpenModel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model.Config.Data = dir
+	if err := model.Write(model.Path); err != nil {
+		t.Fatal(err)
+	}
+	var result comparison
+	oodJSON(t, &result, path, "--out-of", "noise", "--resamples", "0")
+	if result.In != run.HeldOutName(dir) || result.NumIn != 3 {
+		t.Errorf("got %+v", result)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	refused{[]string{"eval", "ood", path, "--out-of", "noise"}, 1, "name usual images with --in"}.check(t)
 }
 
 // Patches of pictures larger than the model's images, unscaled; and lists with commas.

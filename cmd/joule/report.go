@@ -52,7 +52,7 @@ eval ood, whose --in and --out-of choose the images.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "the page, a .html `file` (default report.html in RUN, or beside the model)")
-	f.StringVar(&o.ood.in, "in", "", "usual images, a `data` set (default the test split of the run's own)")
+	f.StringVar(&o.ood.in, "in", "", "usual images, a `data` set (default the test split of the run's own, or what it held out)")
 	f.StringArrayVar(&o.ood.out, "out-of", nil, "unusual images, a `data` set or a built-in kind; see joule eval ood --help")
 	f.UintVarP(&o.ood.limit, "number", "n", 2000, "most images to take of each set; 0 takes all")
 	f.UintVar(&o.ood.resamples, "resamples", 1000, "of the bootstrap for intervals; 0 leaves them out")
@@ -158,11 +158,12 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 	} else if e.ctx.Err() != nil || len(o.ood.out) > 0 || o.ood.in != "" { // what was asked for must be there
 		return err
 	} else {
-		r.Miss("how well the model tells unusual images from usual ones", errors.New(oneLine(err.Error())))
+		message := strings.ReplaceAll(err.Error(), model.Config.Data, shortName(model.Config.Data))
+		r.Miss("how well the model tells unusual images from usual ones", errors.New(message))
 	}
 	if r.Detection != nil {
 		if r.Calibration, err = calibrationOf(model, r.Detection.In); err != nil {
-			r.Miss("calibration", errors.New(oneLine(err.Error())))
+			r.Miss("calibration", err)
 		}
 	}
 	if o.chains == 0 {
@@ -174,7 +175,7 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 	} else if e.ctx.Err() != nil {
 		return err
 	} else {
-		r.Miss("chains", errors.New(oneLine(err.Error())))
+		r.Miss("chains", err)
 	}
 	if r.Chains != nil && r.Detection != nil {
 		r.Chains.Usual = r.Detection.In.Values
@@ -186,6 +187,9 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 func calibrationOf(model *run.Model, usual eval.Energies) (*report.Calibration, error) {
 	if model.Calibration == nil {
 		return nil, fmt.Errorf("%w; joule calibrate makes up for it", model.NotCalibrated)
+	}
+	if usual.Name == shortName(model.Calibration.Data) {
+		return nil, errors.New("the images to check it with are those that the model is calibrated with; name others with --in")
 	}
 	scales, err := detector.Scales(model.Energy)
 	if err != nil {
