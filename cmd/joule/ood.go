@@ -489,13 +489,18 @@ func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []compar
 	return err
 }
 
-// shortName leaves out the folders that a data set is in.
+// shortName leaves out the folders that a data set is in, but for that of a folder named after a split.
 func shortName(name string) string {
 	kind := ""
 	if data, ok := strings.CutPrefix(name, "textures:"); ok {
 		kind, name = "textures:", data
 	}
-	return kind + filepath.Base(name)
+	dir, base := filepath.Split(filepath.Clean(name))
+	split, _, _ := strings.Cut(base, ",") // see run.HeldOutName
+	if (split == "train" || split == "test" || split == "val") && len(dir) > 1 {
+		base = filepath.Join(filepath.Base(dir), base)
+	}
+	return kind + base
 }
 
 // markdown makes a name fit for a cell of a table.

@@ -297,7 +297,7 @@ func reportFacts(r *report.Report, model *run.Model) (facts []report.Fact) {
 	if model != nil {
 		c := model.Config
 		facts = append(facts,
-			report.Fact{Name: "Trained on", Value: filepath.Base(c.Data), About: fmt.Sprintf("images of %v", c.ImageSize())},
+			report.Fact{Name: "Trained on", Value: shortName(c.Data), About: fmt.Sprintf("images of %v", c.ImageSize())},
 			report.Fact{Name: "Network", Value: c.Network.Name, About: fmt.Sprintf("%d filters, %d parameters", c.Network.Filters, parameters(model))},
 			report.Fact{Name: "Sampler", Value: fmt.Sprintf("%d steps", c.Sampler.Steps), About: c.Sampler.Kind})
 	}
