@@ -8,7 +8,8 @@
 //   - [github.com/joule-ebm/joule/mcmc]: how samples are drawn: Langevin dynamics, HMC, replay buffer, augmentation;
 //   - [github.com/joule-ebm/joule/cd]: how E is learnt: the terms of the loss and the training step;
 //   - [github.com/joule-ebm/joule/dataset]: where images come from;
-//   - [github.com/joule-ebm/joule/eval]: how good a model is;
+//   - [github.com/joule-ebm/joule/eval]: how good a model is; below it, eval/detector, conformal, drift and explain: how unusual an
+//     image is, with what certainty, since when and where;
 //   - [github.com/joule-ebm/joule/run]: a training run as a directory that survives being killed.
 //
 // The example defines an energy, trains it and compares the energies of digits and clothes.

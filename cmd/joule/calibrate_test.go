@@ -130,6 +130,14 @@ func TestScoreDecides(t *testing.T) {
 		}
 	}
 
+	// With confidence, p-values are larger.
+	plain, careful := scoreJSON(t, model, good), scoreJSON(t, model, good, "--confidence", "90%")
+	for i := range plain {
+		if *careful[i].P <= *plain[i].P && *plain[i].P < 1 {
+			t.Errorf("p %v, with confidence %v", *plain[i].P, *careful[i].P)
+		}
+	}
+
 	code, out, said := joule("score", model, good, "--false-alarm", "0.1")
 	if code != 0 || strings.Count(out, "  unusual  ") != 9 || strings.Count(out, "  usual    ") != 90 ||
 		said != "joule: 9 of 99 images are unusual at a false-alarm rate of 10%: 9.9 would be called so if all were usual\n" {
@@ -154,6 +162,7 @@ func TestScoreDecidesNot(t *testing.T) {
 		{[]string{plain, pictures, "--detector", "scale:1"}, 2, "the model has one scale"},
 		{[]string{plain, pictures, "--false-alarm", "1%", "--fdr", "1%"}, 2, "give one of them"},
 		{[]string{plain, pictures, "--false-alarm", "200%"}, 2, "such as 1%"},
+		{[]string{plain, pictures, "--confidence", "90%"}, 1, "not calibrated"},
 		{[]string{plain, pictures, "--fdr", "NaN"}, 2, "such as 1%"},
 		{[]string{conditional, pictures, "--false-alarm", "1%", "--label", "cat"}, 2, "--label cannot go with"},
 		{[]string{conditional, pictures, "--detector", "typicality", "--label", "cat"}, 2, "--label cannot go with"},

@@ -21,6 +21,7 @@ type judge struct {
 	label    int
 	rate     float64 // of false alarms; 0: no decision
 	fdr      float64 // of false discoveries; 0: no decision
+	delta    float64 // 1 - confidence that the rates hold for the calibration at hand; 0: on average over calibrations
 }
 
 // judgement is what a model says of an image.
@@ -43,12 +44,13 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 		calibration = nil
 	}
 	d, err := detector.Named(o.detector, scales, calibration)
+	wanted := o.falseAlarm != 0 || o.fdr != 0 || o.confidence != 0
 	switch {
 	case err != nil && !detector.Known(o.detector, scales):
 		return nil, usageErrorf("--detector: %w", err)
-	case o.label != "" && (err != nil || o.falseAlarm != 0 || o.fdr != 0):
-		return nil, usageErrorf("--label cannot go with --false-alarm, --fdr or a detector that needs a calibration: calibrations are of the mixture of the classes")
-	case calibration == nil && (err != nil || o.falseAlarm != 0 || o.fdr != 0):
+	case o.label != "" && (err != nil || wanted):
+		return nil, usageErrorf("--label cannot go with --false-alarm, --fdr, --confidence or a detector that needs a calibration: calibrations are of the mixture of the classes")
+	case calibration == nil && (err != nil || wanted):
 		return nil, notCalibrated(model)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w; calibrate it again: joule calibrate %s --data good/", model.Path, err, shellWord(model.Path))
@@ -57,7 +59,22 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 	if err != nil {
 		return nil, err
 	}
-	return &judge{meter, d, label, float64(o.falseAlarm), float64(o.fdr)}, nil
+	j := &judge{meter: meter, detector: d, label: label, rate: float64(o.falseAlarm), fdr: float64(o.fdr)}
+	if o.confidence != 0 {
+		j.delta = 1 - float64(o.confidence)
+	}
+	return j, nil
+}
+
+// p is the p-value of a score.
+func (j *judge) p(score float64) float64 { return j.adjusted(j.detector.Distribution.P(score)) }
+
+// adjusted is a p-value with the confidence asked for.
+func (j *judge) adjusted(p float64) float64 {
+	if j.delta == 0 {
+		return p
+	}
+	return j.detector.Distribution.Conditional(p, j.delta)
 }
 
 // notCalibrated says what to do about a model that is not calibrated.
@@ -67,10 +84,16 @@ func notCalibrated(model *run.Model) error {
 
 // warn says if the rate asked for cannot be had from so few calibration images.
 func (j *judge) warn(stderr io.Writer) {
-	if rate := max(j.rate, j.fdr); j.detector.Distribution.Smallest() > rate {
-		fmt.Fprintf(stderr, "joule: warning: with %d calibration images no p-value is below %.3g: at %s nothing is ever unusual; calibrate with %d images or more\n",
-			len(j.detector.Distribution.Scores()), j.detector.Distribution.Smallest(), percent(rate), conformal.Needed(rate))
+	rate, smallest := max(j.rate, j.fdr), j.adjusted(j.detector.Distribution.Smallest())
+	if rate == 0 || smallest <= rate {
+		return
 	}
+	enough := "more images"
+	if j.delta == 0 {
+		enough = fmt.Sprintf("%d images or more", conformal.Needed(rate))
+	}
+	fmt.Fprintf(stderr, "joule: warning: with %d calibration images no p-value is below %.3g: at %s nothing is ever unusual; calibrate with %s\n",
+		len(j.detector.Distribution.Scores()), smallest, percent(rate), enough)
 }
 
 // all judges each image in pixels, N,H,W,C. With a false-discovery rate the decision has to wait for all images.
@@ -86,7 +109,7 @@ func (j *judge) all(ctx context.Context, pixels []uint8) ([]judgement, error) {
 		if j.detector.Distribution == nil {
 			continue
 		}
-		p := j.detector.Distribution.P(score)
+		p := j.p(score)
 		judgements[i].P = &p
 		if j.rate != 0 {
 			unusual := p <= j.rate

@@ -25,6 +25,7 @@ type scoreOptions struct {
 	detector   string
 	falseAlarm rate
 	fdr        rate
+	confidence rate
 	explain    string
 	format     string
 	json       bool
@@ -51,7 +52,9 @@ size are scaled and cropped to the model's, with a warning; colours are converte
 Decisions. --false-alarm 1% calls unusual what has a p-value of at most 1%: of usual images not more
 than one in a hundred, whatever the model is like, as long as they are taken the same way as the
 calibration images. --fdr 10% judges all images together (Benjamini and Hochberg): at most a tenth of
-those called unusual, on average, are not; it keeps a line for each image in memory to the end.
+those called unusual, on average, are not; it keeps a line for each image in memory to the end. Both
+hold on average over sets of calibration images; --confidence 90% makes p-values larger, so that in 90%
+of the cases they hold for the set at hand.
 
 Detectors make the score that is judged:
 ` + detector.Usage() + `
@@ -76,6 +79,7 @@ of one class; p-values are of the mixture alone.`,
 	f.StringVar(&o.detector, "detector", detector.Default, "`name` of the detector that scores, from above")
 	f.Var(&o.falseAlarm, "false-alarm", "call unusual at most this fraction of usual images, such as 1%")
 	f.Var(&o.fdr, "fdr", "let at most this fraction of the images called unusual be usual ones, such as 10%")
+	f.Var(&o.confidence, "confidence", "have the rates hold with this probability for the calibration at hand, such as 90%")
 	f.StringVar(&o.explain, "explain", "", "draw what is unusual about each image, into this new `folder`")
 	f.StringVar(&o.format, "format", "table", "table, csv or json")
 	f.BoolVar(&o.json, "json", false, "the same as --format json: an array of objects")

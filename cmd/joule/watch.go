@@ -127,9 +127,7 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 		return err
 	}
 	defer w.close()
-	if o.falseAlarm != 0 {
-		judge.warn(w.stderr)
-	}
+	judge.warn(w.stderr)
 	if w.drift.State().Alarm != 0 && o.stop {
 		return fmt.Errorf("%s: the stream has drifted at image %d, and --stop is given; calibrate again and begin another state", o.state, w.drift.State().Alarm)
 	}
