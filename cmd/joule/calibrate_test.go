@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/run"
 	"github.com/joule-ebm/joule/safetensors"
 )
 
@@ -175,6 +178,56 @@ func TestScoreDecidesNot(t *testing.T) {
 	}
 	if s := scoreJSON(t, conditional, pictures, "--label", "cat", "--detector", "score-norm"); s[0].P != nil || s[0].Score == s[0].Energy {
 		t.Errorf("of one class: %+v", s)
+	}
+}
+
+// Each scale of a multi-scale model is a detector, and has a heat map.
+func TestScales(t *testing.T) {
+	c, err := run.PresetConfig("cifar10-small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Data, c.Network.Filters, c.Network.Image, c.Sampler.Steps = "cifar", 4, []int{16, 16, 3}, 2
+	e, err := energy.New("cifar10", energy.Options{Filters: 4, MultiScale: true, Image: expr.Shape{16, 16, 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := e.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := filepath.Join(t.TempDir(), "model.safetensors")
+	m := run.Model{Config: c, Energy: e, Params: energy.InitialValues(params.Specs(), 1)}
+	if err := m.Write(model); err != nil {
+		t.Fatal(err)
+	}
+	pictures := t.TempDir()
+	for i := range 20 {
+		writePicture(t, filepath.Join(pictures, fmt.Sprintf("%02d.png", i)), 16, i, false)
+	}
+	if text := mustJoule(t, "calibrate", model, "--data", pictures, "--json"); !strings.Contains(text, `"name":"scale:3"`) {
+		t.Errorf("said %s", text)
+	}
+	energies := scoreJSON(t, model, pictures)
+	sums := make([]float64, len(energies))
+	for scale := 1; scale <= 3; scale++ {
+		for i, s := range scoreJSON(t, model, pictures, "--detector", fmt.Sprintf("scale:%d", scale), "--false-alarm", "10%") {
+			if s.P == nil || s.Unusual == nil || s.Energy != energies[i].Energy {
+				t.Fatalf("scale %d: %+v", scale, s)
+			}
+			sums[i] += float64(s.Score)
+		}
+	}
+	for i, s := range energies {
+		if math.Abs(sums[i]-float64(s.Energy)) > 1e-5 {
+			t.Errorf("image %d: the scales' energies add up to %v, its energy is %v", i, sums[i], s.Energy)
+		}
+	}
+	folder := filepath.Join(t.TempDir(), "why")
+	mustJoule(t, "score", model, pictures+"/00.png", "--explain", folder)
+	drawn, err := png.DecodeConfig(bytes.NewReader(readFile(t, filepath.Join(folder, "000001-00.png"))))
+	if err != nil || drawn.Width < 7*140 || drawn.Width > 8*(16*9+2) {
+		t.Errorf("drawn %dx%d, %v: want an image, four heat maps, a wish and a change", drawn.Width, drawn.Height, err)
 	}
 }
 

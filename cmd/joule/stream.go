@@ -35,7 +35,7 @@ type watchState struct {
 	Folder   string  `json:"folder"` // empty: a list
 
 	Done    int64  `json:"done"`   // images dealt with
-	Last    string `json:"last"`   // the name of the last one
+	Last    []byte `json:"last"`   // the name of the last one: names need not be UTF-8
 	Digest  string `json:"digest"` // of all names up to it
 	Bytes   int64  `json:"bytes"`  // of output
 	Scored  int64  `json:"scored"`
@@ -50,7 +50,7 @@ type watchState struct {
 
 // pass counts a name.
 func (s *watchState) pass(name string) {
-	s.Done, s.Last, s.Digest = s.Done+1, name, nextDigest(s.Digest, name)
+	s.Done, s.Last, s.Digest = s.Done+1, []byte(name), nextDigest(s.Digest, name)
 }
 
 // nextDigest is the digest of a list of names that has one more.
@@ -170,7 +170,7 @@ type nameSource interface {
 
 func newNames(cmd *cobra.Command, folder string, follow bool, s *watchState) nameSource {
 	if folder != "" {
-		return &folderNames{folder: folder, follow: follow, last: s.Last}
+		return &folderNames{folder: folder, follow: follow, last: string(s.Last)}
 	}
 	return &listedNames{in: cmd.InOrStdin(), skip: s.Done, digest: s.Digest}
 }
@@ -245,15 +245,17 @@ func (f *folderNames) err() error { return f.failure }
 var errEnough = errors.New("enough")
 
 func (f *folderNames) all(ctx context.Context) iter.Seq[string] {
+	// With a separator at its end a folder that is a link is walked too.
+	root := strings.TrimSuffix(f.folder, string(filepath.Separator)) + string(filepath.Separator)
 	return func(yield func(string) bool) {
 		for {
-			err := filepath.WalkDir(f.folder, func(path string, entry fs.DirEntry, err error) error {
+			err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 				switch {
 				case ctx.Err() != nil:
 					return errEnough
 				case err != nil:
 					return err
-				case path != f.folder && strings.HasPrefix(entry.Name(), "."):
+				case path != root && strings.HasPrefix(entry.Name(), "."):
 					if entry.IsDir() {
 						return fs.SkipDir
 					}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
@@ -67,7 +68,8 @@ Going on. With --state a watch that was stopped or killed continues where it was
 is given again. With --out no line is lost or written twice, whatever happens; on standard output lines
 of the last second may come twice. A list must begin with the same names again. Of a folder, pictures
 whose names sort after the last one are taken: give them names in order of arrival, such as times, and
-they may be removed once they are judged. --follow waits for more of them until interrupted.
+they may be removed once they are judged. --follow waits for more of them until interrupted. Links to
+folders within FOLDER are not followed.
 
 The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 		Example: `  find photos -name '*.jpg' | sort | joule watch RUN --false-alarm 1% > judged.ndjson
@@ -100,6 +102,8 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	switch {
 	case o.follow && folder == "":
 		return usageErrorf("--follow needs a FOLDER to watch; a list on standard input is followed anyway")
+	case folder == "" && isTerminalInput(cmd.InOrStdin()):
+		return usageErrorf("name a FOLDER, or give the names of pictures on standard input")
 	case o.json && o.out == "":
 		return usageErrorf("--json needs --out: standard output has the lines")
 	case !(o.every > 1 && o.every <= 1e15):
@@ -129,7 +133,7 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	defer w.close()
 	judge.warn(w.stderr)
 	if w.drift.State().Alarm != 0 && o.stop {
-		return fmt.Errorf("%s: the stream has drifted at image %d, and --stop is given; calibrate again and begin another state", o.state, w.drift.State().Alarm)
+		return fmt.Errorf("%s: the stream has drifted at image %d, and --stop is given; calibrate again and begin another state", o.state, w.state.AlarmAt)
 	}
 	w.bar = newProgress(w.stderr, "watching", "images", -1)
 	err = w.all(cmd.Context(), newNames(cmd, folder, o.follow, &w.state))
@@ -142,6 +146,12 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 		return err
 	}
 	return w.finish(cmd.OutOrStdout(), interrupted && !o.follow)
+}
+
+// isTerminalInput says whether somebody would have to type the names.
+func isTerminalInput(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // watching is a watch at work.

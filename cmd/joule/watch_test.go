@@ -315,8 +315,14 @@ func TestWatchFollows(t *testing.T) {
 	}
 	arrive(0)
 	arrive(1)
+	writeFile(t, filepath.Join(arrivals, ".hidden", "0.png"), nil)
+	writeFile(t, filepath.Join(arrivals, "notes.txt"), nil)
+	link := filepath.Join(dir, "link") // a folder may be one
+	if err := os.Symlink(arrivals, link); err != nil {
+		t.Fatal(err)
+	}
 	for part := range 2 {
-		p := watchProcess(t, "watch", model, arrivals, "--follow", "--out", output, "--state", filepath.Join(dir, "state"))
+		p := watchProcess(t, "watch", model, link, "--follow", "--out", output, "--state", filepath.Join(dir, "state"))
 		var said bytes.Buffer
 		p.Stderr = &said
 		if err := p.Start(); err != nil {
