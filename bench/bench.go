@@ -16,6 +16,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -136,7 +137,7 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 type Bench struct {
 	report Report
 	engine engine.Engine
-	chain  engine.Engine
+	chain  *cpu.Engine
 	model  *energy.Energy
 	specs  []energy.Spec
 	params map[string][]float32
@@ -184,6 +185,54 @@ func New(w Workload) (*Bench, error) {
 	specs := params.Specs()
 	return &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set},
 		chain: &cpu.Engine{Threads: w.Threads, Kernels: set, Precision: w.Precision}, model: model, specs: specs, params: energy.InitialValues(specs, 1)}, nil
+}
+
+// Layer is a kind of work in a step of the chain, on one thread.
+type Layer struct {
+	Kind    string  `json:"kind"`
+	Share   float64 `json:"share"`   // of the step's time
+	Seconds float64 `json:"seconds"` // of a step
+	GFLOPS  float64 `json:"gflops"`  // rate, convolutions counted as direct ones
+	GBps    float64 `json:"gb_per_s"`
+	// Intensity is the direct floating-point operations for each byte of values that go in or out.
+	Intensity float64 `json:"flops_per_byte"`
+}
+
+// Layers tells where the time of the chain's steps goes, most time first.
+func (b *Bench) Layers(ctx context.Context) ([]Layer, error) {
+	sums := map[string]*cpu.Work{}
+	e := &cpu.Engine{Threads: 1, Kernels: b.chain.Kernels, Precision: b.chain.Precision, Profile: func(w cpu.Work) {
+		if sums[w.Kind] == nil {
+			sums[w.Kind] = &cpu.Work{}
+		}
+		s := sums[w.Kind]
+		s.Seconds, s.Flops, s.Bytes = s.Seconds+w.Seconds, s.Flops+w.Flops, s.Bytes+w.Bytes
+	}}
+	chain, err := cd.NewChain(e, b.model, b.sampler())
+	if err != nil {
+		return nil, err
+	}
+	if err := chain.Bind(b.params); err != nil {
+		return nil, err
+	}
+	x := b.images(b.report.Batch, 1)
+	for _, steps := range []int{2, b.report.Repeats} { // the first to warm up
+		clear(sums)
+		if _, err := chain.Run(ctx, x, mcmc.Walk{Steps: steps}); err != nil {
+			return nil, fmt.Errorf("bench: layers: %w", err)
+		}
+	}
+	var layers []Layer
+	total := 0.0
+	for kind, w := range sums {
+		total += w.Seconds
+		layers = append(layers, Layer{kind, w.Seconds, w.Seconds / float64(b.report.Repeats), w.Flops / w.Seconds / 1e9, w.Bytes / w.Seconds / 1e9, w.Flops / w.Bytes})
+	}
+	for i := range layers {
+		layers[i].Share /= total
+	}
+	slices.SortFunc(layers, func(a, b Layer) int { return cmp.Compare(b.Share, a.Share) })
+	return layers, nil
 }
 
 // images are n random ones.

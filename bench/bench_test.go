@@ -75,3 +75,24 @@ func TestMeasureStops(t *testing.T) {
 		}
 	}
 }
+
+func TestLayers(t *testing.T) {
+	b, err := bench.New(bench.Workload{Preset: "mnist", Filters: 16, Batch: 3, Steps: 1, Repeats: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := b.Layers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	share, kinds := 0.0, map[string]bool{}
+	for i, l := range layers {
+		if share += l.Share; kinds[l.Kind] || i > 0 && l.Share > layers[i-1].Share {
+			t.Errorf("%s twice or out of order", l.Kind)
+		}
+		kinds[l.Kind] = true
+	}
+	if math.Abs(share-1) > 1e-9 || !kinds["pointwise"] || !kinds["convolution at the image"] || !kinds["noise"] {
+		t.Errorf("%v in all, of %v", share, kinds)
+	}
+}

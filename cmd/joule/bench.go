@@ -17,6 +17,7 @@ import (
 func newBenchCommand() *cobra.Command {
 	var (
 		w      bench.Workload
+		layers bool
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -38,12 +39,16 @@ and the rate of the chain, beside the peak rate of fused multiply-adds on the sa
 matrix unit if there is one. --precision is that of the chain; all else is float32.`,
 		Example: `  joule bench
   joule bench --preset cifar10 --filters 64 --batch 16 --steps 40 --threads 2
-  joule bench --preset celeba --filters 32 --batch 4 --json`,
+  joule bench --preset celeba --filters 32 --batch 4 --json
+  joule bench --preset cifar10 --filters 64 --batch 16 --layers`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b, err := bench.New(w)
 			if err != nil {
 				return usageErrorf("%w", err)
+			}
+			if layers {
+				return benchLayers(cmd, b, asJSON)
 			}
 			bar := newProgress(cmd.ErrOrStderr(), "measuring", "parts", bench.Parts)
 			defer bar.Done()
@@ -68,8 +73,26 @@ matrix unit if there is one. --precision is that of the chain; all else is float
 	f.IntVar(&w.Repeats, "repeats", 5, "measurements of each part, of which the median counts")
 	f.StringVar(&w.Kernels, "kernels", "", kernelsUsage)
 	f.StringVar((*string)(&w.Precision), "precision", string(engine.Float32), precisionUsage+"; the chain's alone")
+	f.BoolVar(&layers, "layers", false, "tell instead where the time of a step goes, on one thread")
 	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
+}
+
+func benchLayers(cmd *cobra.Command, b *bench.Bench, asJSON bool) error {
+	layers, err := b.Layers(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(layers)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%-26s %6s %10s %9s %7s %10s\n", "work of a step", "time", "ms", "GFLOP/s", "GB/s", "FLOP/byte")
+	for _, l := range layers {
+		fmt.Fprintf(&text, "%-26s %5.1f%% %10.3f %9.1f %7.1f %10.1f\n", l.Kind, 100*l.Share, 1e3*l.Seconds, l.GFLOPS, l.GBps, l.Intensity)
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), text.String())
+	return err
 }
 
 func benchText(r bench.Report) string {

@@ -31,6 +31,8 @@ type Engine struct {
 	TileImages int
 	// Precision is that of the convolutions' products. Where the machine has no matrix unit, Split and BF16 are slower than Float32.
 	Precision engine.Precision
+	// Profile, if not nil, is told of every piece of work on images. It is called by all workers.
+	Profile func(Work)
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -63,7 +65,7 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 		if err != nil {
 			return nil, err
 		}
-		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile}
+		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile}
 		p.plan()
 		if tile = g.tile * mostArena / p.arenaSize[inBody]; tile >= g.tile || g.tile == 1 || e.TileImages > 0 {
 			p.allocate()

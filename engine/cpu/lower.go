@@ -332,21 +332,25 @@ func tileImages(outputs []*expr.Value) int {
 func (g *graph) flops() float64 {
 	total := 0.0
 	for _, n := range g.nodes {
-		if n.phase != body && n.op != expr.OpConvKernel {
-			continue
-		}
-		switch n.op {
-		case expr.OpConv:
-			total += 2 * float64(n.shape.Size()*n.attr.N[0]*n.in[0].shape[2])
-		case expr.OpConvKernel:
-			total += 2 * float64(n.shape.Size()*n.in[0].shape[0]*n.in[0].shape[1])
-		case expr.OpMatMul:
-			inner := n.in[0].shape[2]
-			if n.attr.TA {
-				inner = n.in[0].shape[0] * n.in[0].shape[1]
-			}
-			total += 2 * float64(n.shape.Size()*inner)
+		if n.phase == body || n.op == expr.OpConvKernel {
+			total += n.flops()
 		}
 	}
 	return total
+}
+
+func (n *node) flops() float64 {
+	switch n.op {
+	case expr.OpConv:
+		return 2 * float64(n.shape.Size()*n.attr.N[0]*n.in[0].shape[2])
+	case expr.OpConvKernel:
+		return 2 * float64(n.shape.Size()*n.in[0].shape[0]*n.in[0].shape[1])
+	case expr.OpMatMul:
+		inner := n.in[0].shape[2]
+		if n.attr.TA {
+			inner = n.in[0].shape[0] * n.in[0].shape[1]
+		}
+		return 2 * float64(n.shape.Size()*inner)
+	}
+	return 0
 }

@@ -21,6 +21,7 @@ type program struct {
 	kernels *kernels.Set
 	threads int
 	tile    int
+	profile func(Work)
 
 	phases       [3][]*unit
 	instructions [3][]instruction
@@ -61,6 +62,9 @@ func (p *program) plan() {
 	for i, units := range p.phases {
 		for _, u := range units {
 			in := p.instruction(u)
+			if p.profile != nil && phase(i) == body {
+				in.run = timed(in.run, u, p.profile)
+			}
 			p.instructions[i] = append(p.instructions[i], in)
 			p.scratch = max(p.scratch, in.scratch)
 			if phase(i) == body {
