@@ -187,7 +187,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"missing", "no/such/thing", "built-in"},
 		{"empty folder", asFolder(t, map[string][]byte{"a/readme.txt": nil}), "no pictures"},
 		{"empty file", write(t, "a.png", nil), "empty"},
-		{"empty tar", write(t, "a.tar", nil), "no pictures"},
+		{"empty tar", write(t, "a.tar", nil), "the file is empty"},
 		{"empty zip", write(t, "a.zip", zipBytes(t, nil)), "no pictures"},
 		{"truncated tgz", write(t, "a.tgz", tgz[:len(tgz)-30]), "fetch it again"},
 		{"truncated zip", write(t, "a.zip", zipBytes(t, pictures)[:100]), "damaged zip"},

@@ -121,7 +121,10 @@ func (src *source) openFile(ctx context.Context, name string) error {
 	}
 	defer f.Close()
 	outer := bufio.NewReaderSize(f, 1<<16)
-	magic, _ := outer.Peek(2)
+	magic, err := outer.Peek(2)
+	if len(magic) == 0 && err == io.EOF {
+		return errors.New("the file is empty")
+	}
 	gzipped := string(magic) == gzipMagic
 	in, err := gunzip(outer)
 	if err != nil {

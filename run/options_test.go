@@ -15,9 +15,6 @@ import (
 	"github.com/joule-ebm/joule/run/settings"
 )
 
-// colour is a small network for colour images, with all that networks can have.
-const colour = "network.name=cifar10 network.filters=4 network.image=16,16,3 network.multi_scale=true network.attention=true"
-
 const hmc = "sampler.kind=hmc sampler.step_size=0.01"
 
 // settingsToTry are values for every setting, alone and together; each must make a difference to the run before it in its line.
@@ -27,12 +24,11 @@ var settingsToTry = [][]string{
 	{"network.norm=layer"}, {"network.norm=none"}, {"network.kernel=spectral"}, {"network.kernel=plain"},
 	{"network.conditional=true"}, {"network.attention=true network.filters=4"},
 	{"network.name=cifar10 network.filters=4 network.image=16,16,3", "network.multi_scale=true", "network.attention=true", "network.conditional=true",
-		"network.norm=none", "network.kernel=spectral"},
-	{"network.name=celeba128 network.filters=8 network.image=64,64,3", "network.multi_scale=true", "network.attention=true"},
+		"network.norm=none network.kernel=spectral", "augmentation=cifar10"},
+	{"network.name=celeba128 network.filters=8 network.image=64,64,3 network.multi_scale=true network.attention=true"},
 	{"sampler.steps=1"}, {"sampler.step_size=10"}, {"sampler.noise=0.1"}, {"sampler.anneal=true"}, {"sampler.precision=bf16"},
 	{"sampler.all_steps=true", "sampler.anneal=true", "network.conditional=true"},
 	{hmc, "sampler.leapfrogs=1", "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
-	{colour, "augmentation=cifar10", "sampler.all_steps=true", hmc},
 	{"buffer.size=13"}, {"buffer.restart=1"},
 	{"augmentation=cifar10"}, {"augmentation=large"}, {"augmentation=imagenet"},
 	{"loss.reg=0"}, {"loss.opt=0"}, {"loss.ent=0"}, {"loss.reg=0", "loss.opt=0", "loss.ent=0"}, {"loss.opt=0", "sampler.all_steps=true", "loss.ent=0"},

@@ -187,8 +187,11 @@ func exists(path string) bool {
 // learnt are the last lines: what came of the run, where to look, and what to try next.
 func learnt(r run.Result) string {
 	d, dir := r.Detection, shellWord(r.Dir)
+	const few = 30 // too few images to say
 	verdict := "it tells them apart"
 	switch {
+	case d.NumIn < few:
+		verdict = fmt.Sprintf("from %d images, too few to say whether it tells them apart", d.NumIn)
 	case d.AUROC < 0.6:
 		verdict = "it does not tell them apart yet: train longer"
 	case d.AUROC < 0.9:
