@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -42,8 +43,10 @@ func toKill(t *testing.T, dir, diverges string) run.Config {
 	return config(t, filepath.Join(dir, dataFile), changes...)
 }
 
-// TestKilledAtAnyTimeEqualsNeverKilled needs processes that can be killed.
 func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there a killed process cannot be told from one that failed")
+	}
 	kills := 10
 	if os.Getenv("JOULE_LONG") != "" {
 		kills = 60
