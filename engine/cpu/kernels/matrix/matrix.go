@@ -7,9 +7,9 @@
 // off by about 2⁻¹⁶ of |x·w|, instead of 2⁻⁸ for hi(x)·hi(w) alone.
 //
 // A Unit is what multiplies: the AMX instructions of Intel's processors, in assembly that the generator in ../asm writes; vectors
-// that compute the same without them; or the portable Go that defines it, instruction by instruction. Conv and KernelGrad are plans of convolutions and of their kernel
-// gradients; the gradient with respect to the image is the convolution with flipped weights. Like its parent, the package knows
-// nothing of graphs: it sees slices of float32, channels last, and trusts their lengths.
+// that compute the same without them; or the portable Go that defines it, instruction by instruction. Conv and KernelGrad are plans
+// of convolutions and of their kernel gradients; the gradient with respect to the image is the convolution with flipped weights.
+// Like its parent, the package knows nothing of graphs: it sees slices of float32, channels last, and trusts their lengths.
 package matrix
 
 import (
