@@ -55,8 +55,9 @@ type Report struct {
 	KL           float64 `json:"kl"`
 	CD           float64 `json:"cd"`
 	Update       float64 `json:"update"`
-	Bind         float64 `json:"bind"` // what the first step with new parameters takes more
-	Loss         float64 `json:"loss"` // parameter gradient of the whole loss, as training computes it
+	Bind         float64 `json:"bind"`       // what the first step with new parameters takes more
+	FirstStep    float64 `json:"first_step"` // from an energy not yet compiled to the end of a first step
+	Loss         float64 `json:"loss"`       // parameter gradient of the whole loss, as training computes it
 	Iteration    float64 `json:"iteration"`
 	PeakRSS      float64 `json:"peak_rss_mb,omitempty"` // MiB; absent where the system does not tell
 	// GFLOPS is the rate of the chain in GFLOP/s, its convolutions and matrix products counted as direct ones; PeakGFLOPS that of
@@ -296,6 +297,7 @@ func (b *Bench) sampler() mcmc.Langevin { return mcmc.Langevin{StepSize: stepSiz
 // langevin measures pairs of steps: the first takes up the parameters, the second does not.
 func (b *Bench) langevin(ctx context.Context) error {
 	r := &b.report
+	begun := time.Now()
 	chain, err := cd.NewChain(b.chain, b.model, b.sampler())
 	if err != nil {
 		return err
@@ -305,6 +307,13 @@ func (b *Bench) langevin(ctx context.Context) error {
 		_, err := chain.Run(ctx, x, mcmc.Walk{Steps: 1, Before: before})
 		return err
 	}
+	if err := chain.Bind(b.params); err != nil {
+		return err
+	}
+	if err := step(); err != nil {
+		return err
+	}
+	r.FirstStep = time.Since(begun).Seconds()
 	var bind []float64
 	r.LangevinStep, err = b.medianOf(func() (float64, error) {
 		start := time.Now()

@@ -32,6 +32,7 @@ time of each:
   cd             the gradient of the contrastive divergence and magnitude terms
   update         gradient clip and Adam
   bind           taking up new parameters, once a chain
+  first_step     compiling the chain, taking up parameters, and a step
   loss           the gradient of all terms together, as training computes it
   iteration      bind + steps x langevin_step + loss + update
 
@@ -103,6 +104,7 @@ func benchText(r bench.Report) string {
 		name    string
 		seconds float64
 	}{{"langevin_step", r.LangevinStep}, {"energy", r.Energy}, {"kl", r.KL}, {"cd", r.CD}, {"update", r.Update}, {"bind", r.Bind},
+		{"first_step", r.FirstStep},
 		{"loss", r.Loss}, {"iteration", r.Iteration}} {
 		fmt.Fprintf(&text, "  %-14s %9.4g s\n", row.name, row.seconds)
 	}
