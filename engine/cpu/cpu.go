@@ -33,6 +33,8 @@ type Engine struct {
 	Precision engine.Precision
 	// Profile, if not nil, is told of every piece of work on images. It is called by all workers.
 	Profile func(Work)
+
+	arenas pool
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -65,7 +67,7 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 		if err != nil {
 			return nil, err
 		}
-		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile}
+		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile, arenas: &e.arenas}
 		p.plan()
 		if tile = g.tile * mostArena / p.arenaSize[inBody]; tile >= g.tile || g.tile == 1 || e.TileImages > 0 {
 			p.allocate()

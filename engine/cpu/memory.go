@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/joule-ebm/joule/expr"
 )
@@ -191,6 +192,36 @@ func (n *node) stride() int {
 		return n.in[0].shape.Size()
 	}
 	return n.shape.Size()
+}
+
+// pool lends arenas to programs while they run, so that the programs of one engine do not each keep their own. An arena comes with
+// whatever it was left with.
+type pool struct {
+	mutex sync.Mutex
+	free  [][]float32
+}
+
+// take gives an arena of n floats or more: the smallest that is free, or a new one in place of the largest.
+func (p *pool) take(n int) []float32 {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	slices.SortFunc(p.free, func(a, b []float32) int { return len(a) - len(b) })
+	for i, memory := range p.free {
+		if len(memory) >= n {
+			p.free = slices.Delete(p.free, i, i+1)
+			return memory
+		}
+	}
+	if last := len(p.free) - 1; last >= 0 {
+		p.free = slices.Delete(p.free, last, last+1)
+	}
+	return floats(n)
+}
+
+func (p *pool) give(memory []float32) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.free = append(p.free, memory)
 }
 
 // floats makes an arena.

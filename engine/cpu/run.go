@@ -34,7 +34,8 @@ type program struct {
 	batchSize int // for which the prologue ran
 	prologue  []float32
 	epilogue  []float32
-	lanes     [][]float32
+	arenas    *pool
+	lanes     [][]float32 // while it runs
 	workers   []*frame
 }
 
@@ -253,6 +254,7 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 		return err
 	}
 	p.prepare(call.Batch)
+	defer p.giveLanes()
 	if len(p.instructions[body]) > 0 || p.hasSampleOutputs() {
 		if err := p.runTiles(ctx, call); err != nil {
 			return err
@@ -283,6 +285,13 @@ func (p *program) hasSampleOutputs() bool {
 	return false
 }
 
+func (p *program) giveLanes() {
+	for _, lane := range p.lanes {
+		p.arenas.give(lane[:cap(lane)])
+	}
+	p.lanes = p.lanes[:0]
+}
+
 // runTiles takes all images through the body. Lane l of the sums over the batch has the tiles l, l + lanes, l + 2·lanes, ... in
 // that order, whoever computes them.
 func (p *program) runTiles(ctx context.Context, call engine.Call) error {
@@ -293,20 +302,20 @@ func (p *program) runTiles(ctx context.Context, call engine.Call) error {
 	if sums {
 		lanes = min(laneCount, tiles)
 		for len(p.lanes) < lanes {
-			p.lanes = append(p.lanes, floats(p.arenaSize[inLanes]))
-		}
-		for _, lane := range p.lanes[:lanes] {
-			clear(lane)
+			p.lanes = append(p.lanes, p.arenas.take(p.arenaSize[inLanes])[:p.arenaSize[inLanes]])
+			clear(p.lanes[len(p.lanes)-1])
 		}
 	}
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for w := range min(p.threads, lanes) {
 		f := p.worker(w)
-		if f.mem[inBody] == nil {
-			f.mem[inBody] = floats(p.arenaSize[inBody])
-		}
 		wg.Go(func() {
+			f.mem[inBody] = p.arenas.take(p.arenaSize[inBody])
+			defer func() {
+				p.arenas.give(f.mem[inBody])
+				f.mem[inBody] = nil
+			}()
 			for {
 				lane := int(next.Add(1)) - 1
 				if lane >= lanes {
