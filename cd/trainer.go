@@ -3,6 +3,7 @@ package cd
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -242,6 +243,8 @@ func (t *Trainer) evaluate(ctx context.Context, key objectiveKey, x Examples, m 
 		if o, err = NewObjective(t.engine, t.model, options); err != nil {
 			return Evaluation{}, err
 		}
+		// Those of before the entropy term, or of after where training was taken back to before it, are done with, and large.
+		maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.entropy != key.entropy })
 		t.objectives[key] = o
 	}
 	if !key.perTerm {
