@@ -84,7 +84,7 @@ type winogradConv struct {
 	block              int              // tiles of pixels at a time
 	perImage           int              // tiles of pixels of an image
 	from, to           []int32          // offsets of a tile's inputs and of its outputs
-	rows               []int32          // offsets of the rows of a matrix of transformed inputs
+	rows               []int32          // offsets of the rows of a matrix of transformed inputs, and of some to fill the last tile
 	zeros              int              // offset of the pixel of zeros
 }
 
@@ -111,8 +111,8 @@ func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 	across := cuts(n.shape[1], w.M)
 	c.perImage = cuts(n.shape[0], w.M) * across
 	places := w.Side() * w.Side()
-	c.block = max(1, min(blockFloats/(places*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows, roundUp(p.tile*c.perImage, c.rest.Rows)))
-	c.block = roundUp(c.block, c.rest.Rows)
+	c.block = max(c.tile.Rows, blockFloats/(places*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows)
+	c.block = min(c.block, p.tile*c.perImage)
 	// offsets lists the pixels of every tile, side×side from so far before its corner on; beyond the image they are at outside.
 	offsets := func(shape expr.Shape, side, before int) []int32 {
 		height, width, channels := shape[0], shape[1], shape[2]
@@ -131,14 +131,14 @@ func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 	}
 	c.from = p.table(tableKey{"winograd input", x.shape, w.M, 0}, func() []int32 { return offsets(x.shape, w.Side(), 1) })
 	c.to = p.table(tableKey{"winograd output", n.shape, w.M, 0}, func() []int32 { return offsets(n.shape, w.M, 0) })
-	for r := range c.block {
+	for r := range c.block + c.rest.Rows {
 		c.rows = append(c.rows, int32(r*x.shape[2]))
 	}
 	return c
 }
 
 func (c *winogradConv) strides() (in, out int) {
-	return c.block*c.x.shape[2] + apart, c.block*c.y.shape[2] + apart
+	return len(c.rows)*c.x.shape[2] + apart, len(c.rows)*c.y.shape[2] + apart
 }
 
 func (c *winogradConv) scratch() int {
