@@ -94,7 +94,7 @@ func (o Outlier) Make(n, h, w, c int, in []uint8, s *rng.Stream) ([]uint8, error
 }
 
 // maxBytes bounds what a mistyped count can ask for.
-const maxBytes = 1 << 31
+const maxBytes = 1<<31 - 1
 
 // images are n images of shape h,w,c.
 type images struct {
