@@ -5,7 +5,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/joule-ebm/joule/cd"
@@ -112,14 +111,4 @@ func (r *runner) generate(ctx context.Context) ([]float32, error) {
 		r.options.work("drawing samples", "steps", step, g.Steps)
 		return nil
 	})
-}
-
-func meanAndSpread(values []float64) (mean, spread float64) {
-	for _, v := range values {
-		mean += v / float64(len(values))
-	}
-	for _, v := range values {
-		spread += (v - mean) * (v - mean) / float64(len(values))
-	}
-	return mean, math.Sqrt(spread)
 }

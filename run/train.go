@@ -7,6 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/mcmc"
@@ -83,7 +85,7 @@ func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
 		return fields, nil
 	}
 	energies, err := r.energies(ctx, r.heldOut.Pixels)
-	mean, spread := meanAndSpread(energies)
+	mean, spread := stat.PopMeanStdDev(energies, nil)
 	return append(fields, metrics.Field{Name: heldOutEnergyName, Value: mean}, metrics.Field{Name: heldOutSpreadName, Value: spread}), err
 }
 

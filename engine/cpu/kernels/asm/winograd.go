@@ -161,6 +161,22 @@ func (w winograd) channelLoop(channels Register, body func(c GPVirtual)) {
 	JL(LabelRef(again))
 }
 
+// rows transforms the rows that are kept, of so many columns, and writes them to the places of a tile, one after the other.
+func (w winograd) rows(dst, stride Register, c GPVirtual, kept func(row, column int) Mem, columns int, transform line) {
+	to := GP64()
+	LEAQ(Mem{Base: dst, Index: c, Scale: 1}, to)
+	for row := range w.side() {
+		var in []VecVirtual
+		for column := range columns {
+			in = append(in, w.load(kept(row, column)))
+		}
+		for _, v := range transform(in) {
+			VMOVUPS(v, Mem{Base: to})
+			ADDQ(stride, to)
+		}
+	}
+}
+
 func (w winograd) input() {
 	w.begin("Input", "func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)")
 	side := w.side()
@@ -187,18 +203,7 @@ func (w winograd) input() {
 				VMOVUPS(v, kept(row, column))
 			}
 		}
-		to := GP64()
-		LEAQ(Mem{Base: dst, Index: c, Scale: 1}, to)
-		for row := range side {
-			var d []VecVirtual
-			for column := range side {
-				d = append(d, w.load(kept(row, column)))
-			}
-			for _, v := range transform(d) {
-				VMOVUPS(v, Mem{Base: to})
-				ADDQ(stride, to)
-			}
-		}
+		w.rows(dst, stride, c, kept, side, transform)
 	})
 	ADDQ(U32(4*side*side), offsets)
 	LEAQ(Mem{Base: dst, Index: channels, Scale: 4}, dst)
@@ -292,18 +297,7 @@ func (w winograd) weights() {
 				VMOVUPS(v, kept(row, column))
 			}
 		}
-		to := GP64()
-		LEAQ(Mem{Base: dst, Index: c, Scale: 1}, to)
-		for row := range side {
-			var d []VecVirtual
-			for column := range taps {
-				d = append(d, w.load(kept(row, column)))
-			}
-			for _, v := range transform(d) {
-				VMOVUPS(v, Mem{Base: to})
-				ADDQ(stride, to)
-			}
-		}
+		w.rows(dst, stride, c, kept, taps, transform)
 	})
 	done()
 }
