@@ -13,10 +13,7 @@ func NewChain(e engine.Engine, model *energy.Energy, s mcmc.Sampler) (*mcmc.Chai
 	if err != nil {
 		return nil, err
 	}
-	var label *expr.Value
-	if model.Classes > 0 {
-		label = expr.Input("label", expr.Shape{1, 1, model.Classes})
-	}
+	label := model.Label()
 	return mcmc.NewChain(e, s, func(x *expr.Value) *expr.Value { return energy.Sum(model.Build(params, x, label)) }, model.Image)
 }
 

@@ -29,6 +29,14 @@ type Energy struct {
 	Build   Func
 }
 
+// Label is the input "label", a one-hot vector for each image; nil where the energy is unconditional.
+func (e *Energy) Label() *expr.Value {
+	if e.Classes == 0 {
+		return nil
+	}
+	return expr.Input("label", expr.Shape{1, 1, e.Classes})
+}
+
 // Params builds the energy once to see which parameters it has. The error is the first mistake made in building.
 func (e *Energy) Params() (*Params, error) {
 	if e.Build == nil {
@@ -38,10 +46,7 @@ func (e *Energy) Params() (*Params, error) {
 		return nil, fmt.Errorf("energy: %d classes: want 0 (unconditional) or more", e.Classes)
 	}
 	x := expr.Input("x", e.Image)
-	var label *expr.Value
-	if e.Classes > 0 {
-		label = expr.Input("label", expr.Shape{1, 1, e.Classes})
-	}
+	label := e.Label()
 	if err := expr.Err(x); err != nil {
 		return nil, fmt.Errorf("energy: the image: %w", err)
 	}

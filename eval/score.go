@@ -34,10 +34,7 @@ func NewScorer(e engine.Engine, model *energy.Energy, params map[string][]float3
 	if err != nil {
 		return nil, err
 	}
-	var label *expr.Value
-	if model.Classes > 0 {
-		label = expr.Input("label", expr.Shape{1, 1, model.Classes})
-	}
+	label := model.Label()
 	program, err := e.Compile(energy.Sum(model.Build(p, expr.Input("x", model.Image), label)))
 	if err != nil {
 		return nil, fmt.Errorf("eval: %w", err)

@@ -27,10 +27,7 @@ func NewWalker(e engine.Engine, chain *mcmc.Chain, model *energy.Energy, params 
 	if err != nil {
 		return nil, err
 	}
-	var label *expr.Value
-	if model.Classes > 0 {
-		label = expr.Input("label", expr.Shape{1, 1, model.Classes})
-	}
+	label := model.Label()
 	program, err := e.Compile(energy.Sum(model.Build(p, expr.Input("x", model.Image), label)))
 	if err != nil {
 		return nil, fmt.Errorf("chains: %w", err)

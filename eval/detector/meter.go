@@ -42,11 +42,8 @@ func NewMeter(e engine.Engine, model *energy.Energy, params map[string][]float32
 	if err != nil {
 		return nil, err
 	}
-	x, label := expr.Input("x", model.Image), (*expr.Value)(nil)
-	if model.Classes > 0 {
-		label = expr.Input("label", expr.Shape{1, 1, model.Classes})
-	}
-	scales := model.Build(p, x, label)
+	x := expr.Input("x", model.Image)
+	scales := model.Build(p, x, model.Label())
 	outputs := append([]*expr.Value{energy.Sum(scales)}, scales...)
 	if gradients {
 		for _, s := range scales {
@@ -223,9 +220,5 @@ func Scales(e *energy.Energy) (int, error) {
 	if _, err := e.Params(); err != nil {
 		return 0, err
 	}
-	label := (*expr.Value)(nil)
-	if e.Classes > 0 {
-		label = expr.Input("label", expr.Shape{1, 1, e.Classes})
-	}
-	return len(e.Build(energy.NewParams(), expr.Input("x", e.Image), label)), nil
+	return len(e.Build(energy.NewParams(), expr.Input("x", e.Image), e.Label())), nil
 }

@@ -13,6 +13,12 @@ func PeakFMA(threads int, d time.Duration) float64 { return Best().peakFMA(threa
 
 func (s *Set) peakFMA(threads int, d time.Duration) float64 {
 	const rounds = 20000 // some tens of microseconds between looks at the clock
+	return Rate(threads, d, func() float64 { return s.multiplyAdds(rounds) })
+}
+
+// Rate has that many goroutines repeat work, which returns how many operations it did, for the given time, and returns what they come
+// to together: 10⁹ operations a second.
+func Rate(threads int, d time.Duration, work func() float64) float64 {
 	var (
 		wait  sync.WaitGroup
 		mu    sync.Mutex
@@ -20,13 +26,13 @@ func (s *Set) peakFMA(threads int, d time.Duration) float64 {
 	)
 	for range threads {
 		wait.Go(func() {
-			s.multiplyAdds(rounds)
-			var work float64
+			work() // to warm up
+			var done float64
 			start := time.Now()
 			for time.Since(start) < d {
-				work += s.multiplyAdds(rounds)
+				done += work()
 			}
-			rate := work / time.Since(start).Seconds()
+			rate := done / time.Since(start).Seconds()
 			mu.Lock()
 			total += rate
 			mu.Unlock()

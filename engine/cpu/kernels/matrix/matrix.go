@@ -17,6 +17,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix/amx"
 )
 
@@ -205,24 +206,5 @@ func (u *Unit) Peak(threads int, d time.Duration) float64 {
 		return 0
 	}
 	const rounds = 1000 // some tens of microseconds between looks at the clock
-	var (
-		wait  sync.WaitGroup
-		mu    sync.Mutex
-		total float64
-	)
-	for range threads {
-		wait.Go(func() {
-			var work float64
-			start := time.Now()
-			for time.Since(start) < d {
-				work += u.multiplyAdds(rounds)
-			}
-			rate := work / time.Since(start).Seconds()
-			mu.Lock()
-			total += rate
-			mu.Unlock()
-		})
-	}
-	wait.Wait()
-	return total / 1e9
+	return kernels.Rate(threads, d, func() float64 { return u.multiplyAdds(rounds) })
 }
