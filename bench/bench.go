@@ -137,7 +137,7 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 // Bench is a workload ready to be measured.
 type Bench struct {
 	report Report
-	engine engine.Engine
+	engine *cpu.Engine
 	chain  *cpu.Engine
 	model  *energy.Energy
 	specs  []energy.Spec
@@ -184,8 +184,11 @@ func New(w Workload) (*Bench, error) {
 		return nil, err
 	}
 	specs := params.Specs()
-	return &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set},
-		chain: &cpu.Engine{Threads: w.Threads, Kernels: set, Precision: w.Precision}, model: model, specs: specs, params: energy.InitialValues(specs, 1)}, nil
+	b := &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set}, model: model, specs: specs, params: energy.InitialValues(specs, 1)}
+	if b.chain = b.engine; w.Precision != engine.Float32 {
+		b.chain = &cpu.Engine{Threads: w.Threads, Kernels: set, Precision: w.Precision}
+	}
+	return b, nil
 }
 
 // Layer is a kind of work in a step of the chain, on one thread.

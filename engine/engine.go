@@ -16,8 +16,9 @@ type Engine interface {
 
 // Program is a compiled computation. A Program is used by one goroutine at a time and works on as many cores as its engine has.
 type Program interface {
-	// Bind gives the shared leaves (expr.Param) their values, and computes all that depends on them alone: standardised and packed
-	// kernels, for example. It must be called before Run, and again whenever a value has changed; values are copied.
+	// Bind gives the shared leaves (expr.Param) their values. All that depends on them alone, such as standardised and packed kernels,
+	// is computed when it is first needed, and perhaps again later: the program reads the given slices, and they must stay as they
+	// are until the next Bind or the last Run. It must be called before Run, and again whenever a value has changed.
 	Bind(params map[string][]float32) error
 	// Run computes the outputs for a batch of images, or runs a chain of such computations.
 	Run(ctx context.Context, call Call) error

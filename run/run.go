@@ -174,8 +174,11 @@ func (r *runner) begin() error {
 	return err
 }
 
-// chainEngine is what chains run on; the loss and energies are always float32.
+// chainEngine is what chains run on; the loss and energies are always float32. Programs of one engine share memory.
 func (r *runner) chainEngine() engine.Engine {
+	if cpu.Resolve(engine.Precision(r.config.Sampler.Precision)) == engine.Float32 {
+		return r.engine
+	}
 	return &cpu.Engine{Threads: r.options.Threads, Precision: engine.Precision(r.config.Sampler.Precision)}
 }
 

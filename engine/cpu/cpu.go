@@ -1,14 +1,14 @@
 // Package cpu compiles expr programs for the processor's cores and runs them.
 //
-// A program has three phases. The prologue computes what depends on parameters alone, once per Bind. The body computes sample
+// A program has three phases. The prologue computes what depends on parameters alone, after a Bind. The body computes sample
 // values: each worker takes a tile of a few images through the whole body, and through all steps of a chain, without meeting
 // another worker; its intermediate values live in one small arena. Sums over the batch are accumulated in a fixed number of lanes
 // and added in lane order. The epilogue computes what depends on those sums. Nothing a result depends on is decided by the number
 // of workers or by which of them took which tile, so results are bit-identical for any number of threads.
 //
 // The way of an expression: lower.go (few, shared, engine-level operations), schedule.go (fusing pointwise operations into loops;
-// an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the instructions), run.go (tiles and
-// lanes).
+// an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the instructions), run.go (tiles),
+// lanes.go (sums over the batch), pool.go (memory that programs share).
 package cpu
 
 import (
@@ -34,7 +34,7 @@ type Engine struct {
 	// Profile, if not nil, is told of every piece of work on images. It is called by all workers.
 	Profile func(Work)
 
-	arenas pool
+	memory pool
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -67,10 +67,9 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 		if err != nil {
 			return nil, err
 		}
-		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile, arenas: &e.arenas}
+		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile, memory: &e.memory}
 		p.plan()
 		if tile = g.tile * mostArena / p.arenaSize[inBody]; tile >= g.tile || g.tile == 1 || e.TileImages > 0 {
-			p.allocate()
 			return p, nil
 		}
 		tile = max(tile, 1) // the loss of a large network keeps more alive than a step of its chain

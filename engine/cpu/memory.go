@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/joule-ebm/joule/expr"
 )
@@ -10,7 +9,7 @@ import (
 // This file gives every value that lives in memory its place in an arena. Places are reused as soon as a value has had its last
 // user.
 
-type space uint8
+type space uint16
 
 const (
 	nowhere space = iota // lives in a loop's registers, or is a constant
@@ -18,7 +17,7 @@ const (
 	inBody  // one per worker: the values of a tile, image after image
 	inLanes // one per lane: sums over the batch
 	inEpilogue
-	spaces
+	spaces // from here on each parameter is a space of its own: the caller's memory
 )
 
 type place struct {
@@ -92,8 +91,11 @@ func (n *node) onlyReadByLoops() bool {
 	return !slices.ContainsFunc(n.users, func(u *node) bool { return !u.fusible() })
 }
 
-// place lays out the arenas.
+// placeValues lays out the arenas.
 func (p *program) placeValues() {
+	for i, n := range p.params {
+		n.place = place{space: spaces + space(i)}
+	}
 	var arenas [spaces]arena
 	images := [spaces]int{inPrologue: 1, inBody: p.tile, inLanes: 1, inEpilogue: 1}
 	home := func(n *node) space {
@@ -116,7 +118,8 @@ func (p *program) placeValues() {
 		n.place = place{home(n), arenas[home(n)].take(footprint(n))}
 	}
 
-	// What must live to the end: leaves (a chain reads them again), outputs, sums over the batch, and what a later phase reads.
+	// What must live to the end: leaves (a chain reads them again), sums over the batch, what a later phase reads, and outputs. Only
+	// those of the epilogue are handed over as soon as they are known.
 	const forever = int(^uint(0) >> 1)
 	lastUse := map[*node]int{}
 	for i := len(p.graph.nodes) - 1; i >= 0; i-- { // users first, so that a view prolongs the life of what it views
@@ -135,13 +138,13 @@ func (p *program) placeValues() {
 				last = max(last, u.unit.index)
 			}
 		}
-		if n.op.Leaf() || n.batchReduction() || slices.Contains(p.graph.outputs, n) {
+		if n.op.Leaf() || n.batchReduction() || slices.Contains(p.graph.outputs, n) && n.unit.phase() != epilogue {
 			last = forever
 		}
 		lastUse[n] = last
 	}
 	for _, n := range p.graph.nodes {
-		if n.op.Leaf() && p.inMemory(n) || n.batchReduction() && n.into == nil {
+		if n.op.Leaf() && n.op != expr.OpParam && p.inMemory(n) || n.batchReduction() && n.into == nil {
 			put(n)
 		}
 	}
@@ -192,41 +195,4 @@ func (n *node) stride() int {
 		return n.in[0].shape.Size()
 	}
 	return n.shape.Size()
-}
-
-// pool lends arenas to programs while they run, so that the programs of one engine do not each keep their own. An arena comes with
-// whatever it was left with.
-type pool struct {
-	mutex sync.Mutex
-	free  [][]float32
-}
-
-// take gives an arena of n floats or more: the smallest that is free, or a new one in place of the largest.
-func (p *pool) take(n int) []float32 {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	slices.SortFunc(p.free, func(a, b []float32) int { return len(a) - len(b) })
-	for i, memory := range p.free {
-		if len(memory) >= n {
-			p.free = slices.Delete(p.free, i, i+1)
-			return memory
-		}
-	}
-	if last := len(p.free) - 1; last >= 0 {
-		p.free = slices.Delete(p.free, last, last+1)
-	}
-	return floats(n)
-}
-
-func (p *pool) give(memory []float32) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	p.free = append(p.free, memory)
-}
-
-// floats makes an arena.
-func floats(n int) []float32 {
-	memory := make([]float32, n)
-	advise(memory)
-	return memory
 }

@@ -10,11 +10,23 @@ import (
 // miss the processor's table of addresses again and again. It is advice only.
 func advise(memory []float32) {
 	const page = 2 << 20 // bytes
-	if len(memory) < 4*page/4 {
-		return
+	if len(memory) >= 4*page/4 {
+		_ = unix.Madvise(pages(memory, page), unix.MADV_HUGEPAGE)
 	}
+}
+
+// release gives the system back what memory that nobody will use again takes, before the garbage collector comes by.
+func release(memory []float32) {
+	const page = 1 << 16 // of any system, or a multiple of it
+	if len(memory) >= 4*page/4 {
+		_ = unix.Madvise(pages(memory, page), unix.MADV_DONTNEED)
+	}
+}
+
+// pages are the whole pages within memory, which has one or more.
+func pages(memory []float32, page int) []byte {
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(memory)))
-	skip := int(-start%page) / 4
+	skip := int(-start%uintptr(page)) / 4
 	whole := (len(memory) - skip) * 4 / page * page
-	_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(&memory[skip])), whole), unix.MADV_HUGEPAGE)
+	return unsafe.Slice((*byte)(unsafe.Pointer(&memory[skip])), whole)
 }

@@ -7,14 +7,13 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
 )
 
-// This file runs a program: tiles of images over workers, sums over the batch in lanes.
+// This file runs a program: tiles of images over workers.
 
 type program struct {
 	graph   *graph
@@ -26,17 +25,16 @@ type program struct {
 	phases       [3][]*unit
 	instructions [3][]instruction
 	sums         []bool // which instructions of the body sum over the batch: what only the last step of a chain does
+	params       []*node
 	arenaSize    [spaces]int
 	scratch      int
 	tables       map[tableKey][]int32
 
-	bound     bool
-	batchSize int // for which the prologue ran
-	prologue  []float32
-	epilogue  []float32
-	arenas    *pool
-	lanes     [][]float32 // while it runs
-	workers   []*frame
+	memory  *pool
+	bound   [][]float32 // the caller's values of params; nil before Bind
+	fresh   bool        // it has not run since
+	derived derived
+	workers []*frame
 }
 
 // tableKey names a table of pixel offsets, shared by the instructions that need the same one.
@@ -58,6 +56,7 @@ func (p *program) table(key tableKey, build func() []int32) []int32 {
 // plan schedules, places and translates the graph.
 func (p *program) plan() {
 	p.tables = map[tableKey][]int32{}
+	p.params = slices.DeleteFunc(slices.Clone(p.graph.leaves), func(n *node) bool { return n.op != expr.OpParam })
 	p.phases = p.graph.units()
 	p.placeValues()
 	for i, units := range p.phases {
@@ -75,20 +74,15 @@ func (p *program) plan() {
 	}
 }
 
-// allocate makes the memory that all workers share.
-func (p *program) allocate() {
-	p.prologue = floats(p.arenaSize[inPrologue])
-	p.epilogue = floats(p.arenaSize[inEpilogue])
-}
-
 func (p *program) Flops() float64 { return p.graph.flops() }
 
 // frame is what instructions work on: the arenas, the tile's images, and one worker's scratch memory.
 type frame struct {
 	kernels *kernels.Set
-	mem     [spaces][]float32
-	images  int // in this tile
-	first   int // its place in the batch
+	mem     [][]float32 // by space
+	arena   []float32   // of which the worker's own are parts
+	images  int         // in this tile
+	first   int         // its place in the batch
 	step    int
 	chain   engine.Chain
 	scratch []float32
@@ -98,10 +92,25 @@ type frame struct {
 	fed     []float32 // outputs on their way to be inputs
 }
 
-func (p *program) newFrame() *frame {
-	f := &frame{kernels: p.kernels, images: 1, scratch: floats(p.scratch + 64), rows: map[[2]int][]int32{}}
-	f.mem[inPrologue], f.mem[inEpilogue] = p.prologue, p.epilogue
+// worker is the frame of a worker, with memory to run in; it is to be rested afterwards.
+func (p *program) worker(i int) *frame {
+	for len(p.workers) <= i {
+		p.workers = append(p.workers, &frame{kernels: p.kernels, mem: make([][]float32, int(spaces)+len(p.params)), rows: map[[2]int][]int32{}})
+	}
+	f := p.workers[i]
+	body, scratch := p.arenaSize[inBody], p.scratch+64
+	f.arena = p.memory.take(body + scratch)
+	f.mem[inBody], f.scratch = f.arena[:body:body], f.arena[body:][:scratch:scratch]
+	f.mem[inPrologue] = p.derived.memory
+	copy(f.mem[spaces:], p.bound)
 	return f
+}
+
+// rest gives back the memory of a worker.
+func (p *program) rest(f *frame) {
+	p.memory.give(f.arena)
+	f.arena, f.scratch = nil, nil
+	clear(f.mem)
 }
 
 // tileOf is the memory from a value of the whole tile on.
@@ -137,7 +146,8 @@ func (f *frame) repeatLast(offsets []int32, n int) []int32 {
 }
 
 func (p *program) Bind(params map[string][]float32) error {
-	for _, n := range p.params() {
+	bound := make([][]float32, len(p.params))
+	for i, n := range p.params {
 		values, ok := params[n.attr.Name]
 		if !ok {
 			return fmt.Errorf("cpu: no value for parameter %q", n.attr.Name)
@@ -145,54 +155,41 @@ func (p *program) Bind(params map[string][]float32) error {
 		if len(values) != n.shape.Size() {
 			return fmt.Errorf("cpu: parameter %q has %d values, its shape %v takes %d", n.attr.Name, len(values), n.shape, n.shape.Size())
 		}
+		bound[i] = values
 	}
-	for _, n := range p.params() {
-		copy(p.prologue[n.place.offset:], params[n.attr.Name])
-	}
-	p.bound, p.batchSize = true, 0
+	p.bound, p.fresh, p.derived.batch, p.derived.keep = bound, true, 0, false
 	return nil
 }
 
-func (p *program) params() []*node {
-	return slices.DeleteFunc(slices.Clone(p.graph.leaves), func(n *node) bool { return n.op != expr.OpParam })
-}
-
-// prepare runs the prologue, if it has not run for these parameters and this batch size.
-func (p *program) prepare(batch int) {
-	if p.batchSize == batch {
+// prepare runs the prologue, if what it computed for these parameters and this batch size is not there any more. In training
+// parameters are new for each run, and nothing is lost with the memory; a program that lost it between two runs with the same
+// parameters keeps it from then on.
+func (p *program) prepare(f *frame, batch int) {
+	d := &p.derived
+	if d.batch == batch {
 		return
 	}
+	d.keep = d.keep || d.batch == 0 && !p.fresh
 	for _, n := range p.graph.nodes {
 		if n.place.space != inPrologue {
 			continue
 		}
 		switch n.op {
 		case expr.OpConst:
-			p.prologue[n.place.offset] = float32(n.attr.X[0])
+			d.memory[n.place.offset] = float32(n.attr.X[0])
 		case expr.OpBatchSize:
-			p.prologue[n.place.offset] = float32(batch)
+			d.memory[n.place.offset] = float32(batch)
 		}
 	}
-	f := p.worker(0)
 	f.images = 1
 	for _, in := range p.instructions[prologue] {
 		in.run(f)
 	}
-	p.batchSize = batch
+	d.batch, p.fresh = batch, false
 }
-
-func (p *program) worker(i int) *frame {
-	for len(p.workers) <= i {
-		p.workers = append(p.workers, p.newFrame())
-	}
-	return p.workers[i]
-}
-
-// laneCount is the number of partial sums over the batch. It must not depend on the number of threads.
-const laneCount = 4
 
 func (p *program) check(call engine.Call) error {
-	if !p.bound {
+	if p.bound == nil {
 		return fmt.Errorf("cpu: Run before Bind")
 	}
 	if call.Batch < 1 || call.Batch > math.MaxInt32 {
@@ -253,27 +250,43 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 	if err := p.check(call); err != nil {
 		return err
 	}
-	p.prepare(call.Batch)
-	defer p.giveLanes()
+	p.memory.open(&p.derived, p.arenaSize[inPrologue])
+	defer p.memory.close(&p.derived)
+	f := p.worker(0)
+	defer p.rest(f)
+	p.prepare(f, call.Batch)
 	if len(p.instructions[body]) > 0 || p.hasSampleOutputs() {
-		if err := p.runTiles(ctx, call); err != nil {
+		sum, err := p.runTiles(ctx, f, call)
+		if sum != nil {
+			defer p.memory.give(sum)
+		}
+		if err != nil {
 			return err
 		}
+		f.mem[inLanes] = sum
 	}
-	f := p.worker(0)
-	f.images = 1
-	if len(p.lanes) > 0 {
-		f.mem[inLanes] = p.lanes[0]
-	}
-	for _, in := range p.instructions[epilogue] {
-		in.run(f)
-	}
-	for i, n := range p.graph.outputs {
-		if n.kind == expr.Shared && call.Outputs[i] != nil {
-			copy(call.Outputs[i], f.at(n, 0, n.shape.Size()))
+	p.finish(f, call)
+	return nil
+}
+
+// finish runs the epilogue and hands over the shared outputs, those of the epilogue as soon as they are known.
+func (p *program) finish(f *frame, call engine.Call) {
+	size := p.arenaSize[inEpilogue]
+	memory := p.memory.take(size)
+	defer p.memory.give(memory)
+	f.mem[inEpilogue], f.images = memory[:size], 1
+	deliver := func(from func(n *node) bool) {
+		for i, n := range p.graph.outputs {
+			if n.kind == expr.Shared && call.Outputs[i] != nil && from(n) {
+				copy(call.Outputs[i], f.at(n, 0, n.shape.Size()))
+			}
 		}
 	}
-	return nil
+	for i, in := range p.instructions[epilogue] {
+		in.run(f)
+		deliver(func(n *node) bool { return n.unit == p.phases[epilogue][i] })
+	}
+	deliver(func(n *node) bool { return n.unit == nil || n.unit.phase() != epilogue })
 }
 
 func (p *program) hasSampleOutputs() bool {
@@ -285,63 +298,39 @@ func (p *program) hasSampleOutputs() bool {
 	return false
 }
 
-func (p *program) giveLanes() {
-	for _, lane := range p.lanes {
-		p.arenas.give(lane[:cap(lane)])
-	}
-	p.lanes = p.lanes[:0]
-}
-
-// runTiles takes all images through the body. Lane l of the sums over the batch has the tiles l, l + lanes, l + 2·lanes, ... in
-// that order, whoever computes them.
-func (p *program) runTiles(ctx context.Context, call engine.Call) error {
+// runTiles takes all images through the body, and gives the sums over the batch, if there are any, in memory of the pool. Lane l of
+// them has the tiles l, l + lanes, l + 2·lanes, ... in that order, whoever computes them.
+func (p *program) runTiles(ctx context.Context, first *frame, call engine.Call) (sum []float32, err error) {
 	sums := p.arenaSize[inLanes] > 64
 	images := p.share(call.Batch, sums)
 	tiles := cuts(call.Batch, images)
-	lanes := tiles // without sums every tile may go its own way
-	if sums {
-		lanes = min(laneCount, tiles)
-		for len(p.lanes) < lanes {
-			p.lanes = append(p.lanes, p.arenas.take(p.arenaSize[inLanes])[:p.arenaSize[inLanes]])
-			clear(p.lanes[len(p.lanes)-1])
-		}
-	}
-	var next atomic.Int64
+	l := p.newLanes(tiles, sums)
 	var wg sync.WaitGroup
-	for w := range min(p.threads, lanes) {
-		f := p.worker(w)
+	for w := range min(p.threads, l.count) {
+		f := first
+		if w > 0 {
+			f = p.worker(w)
+		}
 		wg.Go(func() {
-			f.mem[inBody] = p.arenas.take(p.arenaSize[inBody])
-			defer func() {
-				p.arenas.give(f.mem[inBody])
-				f.mem[inBody] = nil
-			}()
+			if w > 0 {
+				defer p.rest(f)
+			}
 			for {
-				lane := int(next.Add(1)) - 1
-				if lane >= lanes {
+				lane, ok := l.begin(ctx, f)
+				if !ok {
 					return
 				}
-				if sums {
-					f.mem[inLanes] = p.lanes[lane]
-				}
-				for tile := lane; tile < tiles; tile += lanes {
+				for tile := lane; tile < tiles; tile += l.count {
 					if !p.runTile(ctx, f, tile*images, images, call) {
 						return
 					}
 				}
+				l.end(lane, f)
 			}
 		})
 	}
 	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if sums {
-		for _, lane := range p.lanes[1:lanes] {
-			p.kernels.Add(p.lanes[0], p.lanes[0], lane)
-		}
-	}
-	return nil
+	return l.close(), ctx.Err()
 }
 
 // share is the number of images of a tile, at most p.tile, that gives all workers about as much to do. Sums over the batch depend on

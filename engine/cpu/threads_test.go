@@ -284,9 +284,7 @@ func TestBind(t *testing.T) {
 		if err := p.Bind(first); err != nil {
 			t.Fatal(err)
 		}
-		first["w"][0]++ // values are copied
 		same(t, name, step(t, p, 4, first, engine.Chain{}, y), before)
-		first["w"][0]--
 	}
 }
 
