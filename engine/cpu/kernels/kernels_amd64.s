@@ -4257,7 +4257,7 @@ DATA avx2_3f000000<>+28(SB)/4, $0x3f000000
 GLOBL avx2_3f000000<>(SB), RODATA|NOPTR, $32
 
 // func avx512Conv12x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·avx512Conv12x32(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
@@ -4370,6 +4370,8 @@ tap236:
 	NEGQ    AX
 
 depth237:
+	PREFETCHT0   8192(CX)
+	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z24
 	VMOVUPS      64(CX), Z25
 	VBROADCASTSS (DX)(AX*4), Z26
@@ -4461,7 +4463,7 @@ finished232:
 	RET
 
 // func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·avx512Conv4x32(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
@@ -4526,6 +4528,8 @@ tap243:
 	NEGQ    AX
 
 depth244:
+	PREFETCHT0   8192(CX)
+	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z8
 	VMOVUPS      64(CX), Z9
 	VBROADCASTSS (DX)(AX*4), Z10
@@ -4569,7 +4573,7 @@ finished239:
 	RET
 
 // func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·avx512Conv12x16(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
@@ -4658,6 +4662,7 @@ tap250:
 	NEGQ    AX
 
 depth251:
+	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (DX)(AX*4), Z12, Z0
 	VFMADD231PS.BCST (BX)(AX*4), Z12, Z1
@@ -4712,7 +4717,7 @@ finished246:
 	RET
 
 // func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·avx512Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
@@ -4769,6 +4774,7 @@ tap257:
 	NEGQ    AX
 
 depth258:
+	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
 	VFMADD231PS.BCST (BX)(AX*4), Z4, Z1
@@ -4799,7 +4805,7 @@ finished253:
 	RET
 
 // func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Conv6x16(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
@@ -4876,6 +4882,7 @@ tap264:
 	NEGQ    AX
 
 depth265:
+	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (DX)(AX*4), Y14
@@ -4931,7 +4938,7 @@ finished260:
 	RET
 
 // func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
@@ -4996,6 +5003,7 @@ tap271:
 	NEGQ    AX
 
 depth272:
+	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (DX)(AX*4), Y10

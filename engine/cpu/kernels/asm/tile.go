@@ -47,6 +47,10 @@ func (t tile) sums() [][]VecVirtual {
 	return sums
 }
 
+// Packed weights are read once, in order, and mostly come from memory: they are asked for this many bytes before they are needed,
+// which hides its latency behind the products in between. Caches fetch lines.
+const ahead, cacheLine = 8192, 64
+
 // conv writes a ConvTile. For each tap a pointer to the end of each row's pixel is held in a register and indexed by k, which
 // runs from -depth to 0. Twelve rows leave two registers: k, and the weights, which are simply read in order. What else
 // there is to know waits on the stack. The offsets, too, are read in order, block after block.
@@ -115,6 +119,9 @@ func (t tile) conv() {
 
 	again := label("depth")
 	Label(again)
+	for v := 0; v < t.vectors*t.bytes(); v += cacheLine {
+		PREFETCHT0(Mem{Base: w, Disp: ahead + v})
+	}
 	t.multiply(sums,
 		func(r int) Mem { return Mem{Base: pixels[r], Index: k, Scale: step} },
 		func(v int) Mem { return Mem{Base: w, Disp: v * t.bytes()} })
