@@ -81,20 +81,30 @@ func (set instructions) overRuns(acc, x, y, mean []float32, what quantity) {
 		return
 	}
 	if times := folded(channels, len(x)/channels); times > 1 {
-		var accBlock, meanBlock [foldLimit]float32
 		width := times * channels
-		wide := accBlock[:width]
-		for at := 0; mean != nil && at < width; at += channels {
-			copy(meanBlock[at:], mean)
-		}
 		whole := len(x) / width * width
-		set.runs(wide, x[:whole], y[:whole], meanBlock[:width], what)
-		for at := 0; at < width; at += channels {
-			portableAdd(acc, acc, wide[at:])
+		if width == foldWidth && mean == nil { // the common case, without memory to clear that is not needed
+			var wide [foldWidth]float32
+			set.runs(wide[:], x[:whole], y[:whole], nil, what)
+			fold(acc, wide[:])
+		} else {
+			var wide, means [foldLimit]float32
+			for at := 0; mean != nil && at < width; at += channels {
+				copy(means[at:], mean)
+			}
+			set.runs(wide[:width], x[:whole], y[:whole], means[:width], what)
+			fold(acc, wide[:width])
 		}
 		x, y = x[whole:], y[whole:]
 	}
 	set.runs(acc, x, y, mean, what)
+}
+
+// fold adds up what was read as more channels than there are.
+func fold(acc, wide []float32) {
+	for at := 0; at < len(wide); at += len(acc) {
+		portableAdd(acc, acc, wide[at:])
+	}
 }
 
 func (set instructions) runs(acc, x, y, mean []float32, what quantity) {
