@@ -318,7 +318,7 @@ func (g *graph) shareSums() {
 // tileImages is the number of images per tile: few enough for the largest value to stay in the second-level cache, but eight, if the
 // next cache holds those, so that small layers fill the matrix kernel and use their weights more than once.
 func tileImages(outputs []*expr.Value) int {
-	const second, third = 1 << 17, 1 << 19 // floats
+	const second, third = 1 << 17, 1 << 20 // floats
 	largest := 1
 	for _, v := range expr.Order(outputs...) {
 		if v.Kind() == expr.Sample {
