@@ -20,8 +20,7 @@ type instruction struct {
 func (p *program) instruction(u *unit) instruction {
 	n := u.nodes[0]
 	if u.loop() {
-		l := p.newLoop(u)
-		return instruction{l.run, l.scratch()}
+		return instruction{u.code.run, u.code.scratch()}
 	}
 	if in, ok := p.partsInstruction(n); ok {
 		return in

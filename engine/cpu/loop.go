@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"slices"
 
 	"github.com/joule-ebm/joule/expr"
 )
@@ -355,6 +356,36 @@ func (op vectorOp) operands() []int {
 		return []int{op.dst, op.a, op.b, op.c}
 	}
 	return []int{op.dst, op.a}
+}
+
+// writes says whether the instruction writes the register.
+func (op vectorOp) writes(r int) bool {
+	switch op.op {
+	case opSumV, opDotV, opTotalV:
+		return false
+	case opSwishPairV:
+		return r == op.dst || r == op.b
+	}
+	return r == op.dst
+}
+
+// lastRead is the place of the last instruction that reads a value from memory, firstWrite of the first that writes it.
+func (l *loop) lastRead(n *node) int {
+	last := -1
+	for i, op := range l.code {
+		for _, r := range op.operands() {
+			if l.registers[r].node == n && !op.writes(r) {
+				last = i
+			}
+		}
+	}
+	return last
+}
+
+func (l *loop) firstWrite(n *node) int {
+	return slices.IndexFunc(l.code, func(op vectorOp) bool {
+		return slices.ContainsFunc(op.operands(), func(r int) bool { return l.registers[r].node == n && op.writes(r) })
+	})
 }
 
 func (l *loop) chunkPixels() int { return max(1, chunkFloats/l.domain[2]) }

@@ -7,7 +7,7 @@ import (
 )
 
 // This file gives every value that lives in memory its place in an arena. Places are reused as soon as a value has had its last
-// user.
+// user, and a loop writes over an operand where it can.
 
 type space uint16
 
@@ -163,7 +163,12 @@ func (p *program) placeValues() {
 					n.place = place{root.place.space, root.place.offset + n.attr.N[0]*n.shape[2]}
 				case n.op.Leaf() || n.batchReduction() || !p.inMemory(n):
 				default:
-					put(n)
+					if at := slices.IndexFunc(expire[i], func(m *node) bool { return u.overwrites(m, n) }); at >= 0 {
+						n.place = expire[i][at].place
+						expire[i] = slices.Delete(expire[i], at, at+1)
+					} else {
+						put(n)
+					}
 					if last := lastUse[n]; last != forever {
 						expire[last] = append(expire[last], n)
 					}
@@ -177,6 +182,13 @@ func (p *program) placeValues() {
 	for s := range arenas {
 		p.arenaSize[s] = arenas[s].size + 64
 	}
+}
+
+// overwrites says whether a loop may write its result n over its operand m, which nothing needs afterwards: memory that has been read
+// is written faster than other memory, and less of it is in use.
+func (u *unit) overwrites(m, n *node) bool {
+	return u.loop() && m.unit != u && m.kind == n.kind && m.shape == n.shape && !m.alias && !n.isReduction() &&
+		u.code.lastRead(m) <= u.code.firstWrite(n)
 }
 
 func (u *unit) phase() phase {

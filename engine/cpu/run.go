@@ -58,6 +58,13 @@ func (p *program) plan() {
 	p.tables = map[tableKey][]int32{}
 	p.params = slices.DeleteFunc(slices.Clone(p.graph.leaves), func(n *node) bool { return n.op != expr.OpParam })
 	p.phases = p.graph.units()
+	for _, units := range p.phases {
+		for _, u := range units {
+			if u.loop() {
+				u.code = p.newLoop(u)
+			}
+		}
+	}
 	p.placeValues()
 	for i, units := range p.phases {
 		for _, u := range units {

@@ -14,7 +14,8 @@ import (
 type unit struct {
 	nodes  []*node // inputs before users
 	domain expr.Shape
-	index  int // position in its phase
+	index  int   // position in its phase
+	code   *loop // of a loop, its translation
 }
 
 func (u *unit) loop() bool { return u.nodes[0].fusible() }
