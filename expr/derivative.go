@@ -1,5 +1,7 @@
 package expr
 
+import "slices"
+
 // The derivative rules. For y = op(a, b, ...) and a cotangent g (the derivative of the result with respect to y, of y's shape and
 // kind) a rule gives the cotangents of the inputs, in operations of the same set: that closes it under differentiation. A rule
 // may return a value of a larger shape than its input, or per image where the input is shared: the sum that is then due (the
@@ -112,7 +114,7 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 		}
 		return results
 	}
-	order := Order(y)
+	order, first := distinct(Order(y), wrt)
 	active := map[*Value]bool{} // depends on one of wrt
 	for _, v := range wrt {
 		active[v] = true
@@ -122,10 +124,10 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 			continue
 		}
 		for _, in := range v.in {
-			active[v] = active[v] || active[in]
+			active[v] = active[v] || active[first[in]]
 		}
 	}
-	cotangents := map[*Value]*Value{y: fit(Const(1), y)}
+	cotangents := map[*Value]*Value{first[y]: fit(Const(1), y)}
 	for i := len(order) - 1; i >= 0; i-- {
 		v := order[i]
 		g := cotangents[v]
@@ -133,7 +135,7 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 			continue
 		}
 		for j, c := range rules[v.op](v, g) {
-			in := v.in[j]
+			in := first[v.in[j]]
 			if c == nil || !active[in] {
 				continue
 			}
@@ -150,4 +152,34 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 		}
 	}
 	return results
+}
+
+// distinct lists values, inputs before users, without those that equal an earlier one, and says for each which that is: the cotangents
+// of equal values are added up before they are taken further. Values to differentiate with respect to are equal to themselves only.
+func distinct(values, wrt []*Value) (order []*Value, first map[*Value]*Value) {
+	type computation struct {
+		op    Op
+		kind  Kind
+		shape Shape
+		attr  Attr
+		in    [2]*Value
+		self  *Value
+	}
+	first, known := map[*Value]*Value{}, map[computation]*Value{}
+	for _, v := range values {
+		c := computation{op: v.op, kind: v.kind, shape: v.shape, attr: v.attr}
+		if slices.Contains(wrt, v) || len(v.in) > len(c.in) {
+			c.self = v
+		} else {
+			for i, in := range v.in {
+				c.in[i] = first[in]
+			}
+		}
+		if known[c] == nil {
+			known[c] = v
+			order = append(order, v)
+		}
+		first[v] = known[c]
+	}
+	return order, first
 }

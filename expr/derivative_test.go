@@ -247,3 +247,31 @@ func TestGradOfItself(t *testing.T) {
 		allNear(t, fmt.Sprint("derivative ", i), results[i], want, 0)
 	}
 }
+
+// TestGradOfEqualValues: what is built twice is differentiated once, except where the derivative is with respect to one of the two.
+func TestGradOfEqualValues(t *testing.T) {
+	s := shape{9, 2, 3}
+	w, x := expr.Param("w", s), expr.Input("x", shape{3, 3, 2})
+	kernel := func() *expr.Value { return expr.Mul(w, expr.Pow(expr.Total(expr.Mul(w, w)), -0.5)) }
+	loss := func(a, b *expr.Value) *expr.Value {
+		return expr.BatchSum(expr.Add(expr.Total(expr.Conv(x, a)), expr.Total(expr.Pow(expr.Conv(x, b), 2))))
+	}
+	count := func(v *expr.Value) (kernels int) {
+		for _, u := range expr.Order(v) {
+			if u.Op() == expr.OpPow && u.Attr().X[0] == -1.5 { // of the derivative of the norm
+				kernels++
+			}
+		}
+		return kernels
+	}
+	one, a, b := kernel(), kernel(), kernel()
+	n := random(1, 0.3, 1.7, w, x)
+	once, twice := expr.Grad(loss(one, one), w)[0], expr.Grad(loss(a, b), w)[0]
+	if count(once) != 1 || count(twice) != 1 {
+		t.Errorf("the norm is differentiated %d times, and %d times if it is built twice", count(once), count(twice))
+	}
+	allNear(t, "∂L/∂w", eval(t, n, twice)[0], eval(t, n, once)[0], 1e-12)
+	fixed := like(b, "v")
+	n["v"] = eval(t, n, b)[0]
+	allNear(t, "∂L/∂a", eval(t, n, expr.Grad(loss(a, b), a)[0])[0], eval(t, n, expr.Grad(loss(a, fixed), a)[0])[0], 1e-12)
+}

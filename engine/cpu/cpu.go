@@ -47,7 +47,7 @@ func (e *Engine) threads() int {
 }
 
 // mostArena is the size of a worker's arena above which tiles become smaller, in floats.
-const mostArena = 1 << 25
+const mostArena = 1 << 24
 
 // Compile prepares a program.
 func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"math/big"
 	"slices"
 
 	"github.com/joule-ebm/joule/expr"
@@ -91,8 +92,12 @@ func (g *graph) units() (phases [3][]*unit) {
 		n.unit = units[root]
 		n.unit.nodes = append(n.unit.nodes, n)
 	}
-	// Depth first: an operand is computed shortly before it is used, which keeps the arenas small.
-	seen := map[*unit]bool{}
+	// Depth first: an operand is computed shortly before it is used, which keeps the arenas small. Sums over the batch use values and
+	// make none, so they come as soon as they can.
+	seen, done := map[*unit]bool{}, map[*unit]bool{}
+	ready := func(n *node) bool {
+		return !slices.ContainsFunc(n.in, func(in *node) bool { return in.unit != nil && !done[in.unit] })
+	}
 	var visit func(u *unit)
 	visit = func(u *unit) {
 		if u == nil || seen[u] {
@@ -112,11 +117,39 @@ func (g *graph) units() (phases [3][]*unit) {
 		}
 		u.index = len(phases[p])
 		phases[p] = append(phases[p], u)
-	}
-	for _, n := range g.nodes {
-		if slices.Contains(g.outputs, n) || n.batchReduction() {
-			visit(n.unit)
+		done[u] = true
+		for _, n := range u.nodes {
+			for _, user := range n.users {
+				if user.batchReduction() && ready(user) {
+					visit(user.unit)
+				}
+			}
 		}
 	}
+	for _, n := range g.ends() {
+		visit(n.unit)
+	}
 	return phases
+}
+
+// ends lists outputs and sums over the batch in an order that takes up one image after the other: what depends on the same inputs
+// stays together, and comes before what depends on them and others.
+func (g *graph) ends() (ends []*node) {
+	reads := map[*node]*big.Int{} // sets of inputs and noises, the i-th as 2ⁱ; a set comes after its subsets
+	leaves := 0
+	for _, n := range g.nodes {
+		reads[n] = new(big.Int)
+		if n.op.Leaf() && n.kind == expr.Sample {
+			reads[n].SetBit(reads[n], leaves, 1)
+			leaves++
+		}
+		for _, in := range n.in {
+			reads[n].Or(reads[n], reads[in])
+		}
+		if slices.Contains(g.outputs, n) || n.batchReduction() {
+			ends = append(ends, n)
+		}
+	}
+	slices.SortStableFunc(ends, func(a, b *node) int { return reads[a].Cmp(reads[b]) })
+	return ends
 }
