@@ -50,6 +50,10 @@ func (p *program) instruction(u *unit) instruction {
 		c := p.newConv(n)
 		return instruction{c.run, c.scratch()}
 	case expr.OpConvKernel:
+		if w := chooseWinogradGrad(p.kernels, p.tile, n.in[0].shape, n.in[1].shape, n.shape[0]); w != nil {
+			g := p.newWinogradGrad(n, w)
+			return instruction{g.run, g.scratch()}
+		}
 		g := p.newKernelGrad(n)
 		return instruction{g.run, g.scratch()}
 	case expr.OpMatMul:

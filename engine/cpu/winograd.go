@@ -7,27 +7,42 @@ import (
 
 // This file runs 3×3 convolutions by Winograd's algorithm (see kernels/winograd.go): the image is cut into tiles of m×m pixels, and
 // for each of the (m+2)² places in a transformed tile one matrix product, tiles × inputs by inputs × outputs, takes the place of
-// the nine of the direct way. Kernels are transformed in the prologue.
+// the nine of the direct way. Kernels are transformed in the prologue. So it is with the kernel's gradient, the other way round.
 
 // chooseWinograd is the cheapest Winograd convolution for these shapes and so many images at a time, or nil where the direct way is
 // as good.
 func chooseWinograd(set *kernels.Set, images int, in, out expr.Shape, taps int) *kernels.Winograd {
-	cols := convTile(set, out[2]).Cols
-	if taps != 9 || out[2]%cols != 0 {
+	if taps != 9 || out[2]%convTile(set, out[2]).Cols != 0 {
 		return nil
 	}
-	// In multiply-adds. What a transform costs a number, and what it costs to bring in a weight, were fitted to measurements.
-	const transform, weight = 7, 6
+	const weight = 6 // to bring one in
+	return cheapestWinograd(set, images, in, out, weight)
+}
+
+// chooseWinogradGrad is chooseWinograd's counterpart for kernel gradients.
+func chooseWinogradGrad(set *kernels.Set, images int, in, out expr.Shape, taps int) *kernels.Winograd {
+	tile := gradTile(set, in[2], out[2])
+	if taps != 9 || in[2]%tile.Rows != 0 || out[2]%tile.Cols != 0 {
+		return nil
+	}
+	const sum = 16 // to add to one, and to transform it in the end
+	return cheapestWinograd(set, images, in, out, sum)
+}
+
+// cheapestWinograd compares costs in multiply-adds. What a transform costs a number, and what each of the kernel's numbers costs beside
+// its products, were fitted to measurements.
+func cheapestWinograd(set *kernels.Set, images int, in, out expr.Shape, number float64) *kernels.Winograd {
+	const transform = 7
 	product, pixels := float64(in[2]*out[2]), float64(images*in[0]*in[1])
 	var best *kernels.Winograd
-	least := 9 * product * (pixels + weight)
+	least := 9 * product * (pixels + number)
 	for i := range set.Winograd {
 		w := &set.Winograd[i]
 		if in[2]%w.Lanes != 0 || out[2]%w.Lanes != 0 || w.M > 2 && min(in[0], in[1]) < fewestPixels {
 			continue
 		}
 		tiles, places := float64(images*cuts(in[0], w.M)*cuts(in[1], w.M)), float64(w.Side()*w.Side())
-		cost := places * (tiles*(product+transform*float64(in[2]+out[2])) + weight*product)
+		cost := places * (tiles*(product+transform*float64(in[2]+out[2])) + number*product)
 		if cost < least {
 			best, least = w, cost
 		}
@@ -108,33 +123,43 @@ func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 			c.rest = t
 		}
 	}
-	across := cuts(n.shape[1], w.M)
-	c.perImage = cuts(n.shape[0], w.M) * across
+	c.perImage = cuts(n.shape[0], w.M) * cuts(n.shape[1], w.M)
 	places := w.Side() * w.Side()
 	c.block = max(c.tile.Rows, blockFloats/(places*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows)
 	c.block = min(c.block, p.tile*c.perImage)
-	// offsets lists the pixels of every tile, side×side from so far before its corner on; beyond the image they are at outside.
-	offsets := func(shape expr.Shape, side, before int) []int32 {
-		height, width, channels := shape[0], shape[1], shape[2]
-		var out []int32
-		for t := range p.tile * c.perImage {
-			image, top, left := t/c.perImage, t%c.perImage/across*w.M-before, t%across*w.M-before
-			for i := range side * side {
-				y, x, at := top+i/side, left+i%side, p.tile*shape.Size()
-				if y >= 0 && y < height && x >= 0 && x < width {
-					at = ((image*height+y)*width + x) * channels
-				}
-				out = append(out, int32(at))
-			}
-		}
-		return out
-	}
-	c.from = p.table(tableKey{"winograd input", x.shape, w.M, 0}, func() []int32 { return offsets(x.shape, w.Side(), 1) })
-	c.to = p.table(tableKey{"winograd output", n.shape, w.M, 0}, func() []int32 { return offsets(n.shape, w.M, 0) })
+	c.from, c.to = p.winogradInputs(x.shape, w), p.winogradOutputs(n.shape, w)
 	for r := range c.block + c.rest.Rows {
 		c.rows = append(c.rows, int32(r*x.shape[2]))
 	}
 	return c
+}
+
+// winogradInputs lists the pixels of every tile's inputs, winogradOutputs those of its outputs; beyond the image they are the pixel of
+// zeros.
+func (p *program) winogradInputs(x expr.Shape, w *kernels.Winograd) []int32 {
+	return p.table(tableKey{"winograd input", x, w.M, 0}, func() []int32 { return p.pixelsOfTiles(x, w.M, w.Side(), 1) })
+}
+
+func (p *program) winogradOutputs(y expr.Shape, w *kernels.Winograd) []int32 {
+	return p.table(tableKey{"winograd output", y, w.M, 0}, func() []int32 { return p.pixelsOfTiles(y, w.M, w.M, 0) })
+}
+
+// pixelsOfTiles lists side×side pixels for every tile of m×m, from so far before its corner on.
+func (p *program) pixelsOfTiles(shape expr.Shape, m, side, before int) (pixels []int32) {
+	height, width, channels := shape[0], shape[1], shape[2]
+	across := cuts(width, m)
+	perImage := cuts(height, m) * across
+	for t := range p.tile * perImage {
+		image, top, left := t/perImage, t%perImage/across*m-before, t%across*m-before
+		for i := range side * side {
+			y, x, at := top+i/side, left+i%side, p.tile*shape.Size()
+			if y >= 0 && y < height && x >= 0 && x < width {
+				at = ((image*height+y)*width + x) * channels
+			}
+			pixels = append(pixels, int32(at))
+		}
+	}
+	return pixels
 }
 
 func (c *winogradConv) strides() (in, out int) {
@@ -176,4 +201,66 @@ func (c *winogradConv) run(f *frame) {
 		}
 		c.w.Output(y, c.to[first*pixels:], products, out, n, outputs, bias)
 	}
+}
+
+// winogradGrad computes the gradient of a kernel for a tile of images, some tiles of pixels at a time: for each place the products of
+// transformed inputs and transformed gradients of the outputs add up to the transformed gradient of the kernel.
+type winogradGrad struct {
+	x, dy, sum      *node
+	w               *kernels.Winograd
+	tile            kernels.GradTile
+	block           int     // tiles of pixels at a time
+	perImage        int     // tiles of pixels of an image
+	from, to        []int32 // offsets of a tile's inputs and of its outputs
+	rows            []int32 // offsets of the rows of a matrix of transformed inputs
+	zerosX, zerosDY int     // offsets of the pixels of zeros
+}
+
+func (p *program) newWinogradGrad(n *node, w *kernels.Winograd) *winogradGrad {
+	x, dy := n.in[0], n.in[1]
+	g := &winogradGrad{x: x, dy: dy, sum: n, w: w, tile: gradTile(p.kernels, x.shape[2], dy.shape[2]),
+		perImage: cuts(x.shape[0], w.M) * cuts(x.shape[1], w.M), from: p.winogradInputs(x.shape, w), to: p.winogradOutputs(dy.shape, w),
+		zerosX: p.tile * x.shape.Size(), zerosDY: p.tile * dy.shape.Size()}
+	g.block = min(p.tile*g.perImage, max(leastRows, blockFloats/(w.Side()*w.Side()*(x.shape[2]+dy.shape[2]))))
+	for r := range g.block {
+		g.rows = append(g.rows, int32(r*x.shape[2]))
+	}
+	return g
+}
+
+// leastRows is the number of tiles of pixels from which on it pays to bring in the sums that they add to.
+const leastRows = 64
+
+func (g *winogradGrad) strides() (x, dy int) {
+	return g.block*g.x.shape[2] + apart, g.block*g.dy.shape[2] + apart
+}
+
+func (g *winogradGrad) scratch() int {
+	x, dy := g.strides()
+	return g.w.Side() * g.w.Side() * (x + dy + g.x.shape[2]*g.dy.shape[2])
+}
+
+func (g *winogradGrad) run(f *frame) {
+	x, dy := f.tileOf(g.x), f.tileOf(g.dy)
+	inputs, outputs := g.x.shape[2], g.dy.shape[2]
+	clear(x[g.zerosX : g.zerosX+inputs])
+	clear(dy[g.zerosDY : g.zerosDY+outputs])
+	xStride, dyStride := g.strides()
+	places, pixels, product := g.w.Side()*g.w.Side(), g.w.M*g.w.M, inputs*outputs
+	transformed, gradients, sums := f.scratch[:places*xStride], f.scratch[places*xStride:][:places*dyStride], f.scratch[places*(xStride+dyStride):][:places*product]
+	clear(sums)
+	for first, tiles := 0, f.images*g.perImage; first < tiles; first += g.block {
+		n := min(g.block, tiles-first)
+		g.w.Input(transformed, xStride, x, g.from[first*places:], n, inputs)
+		g.w.OutputGrad(gradients, dyStride, dy, g.to[first*pixels:], n, outputs)
+		for place := range places {
+			a, b, sum := transformed[place*xStride:], gradients[place*dyStride:], sums[place*product:]
+			for i := 0; i < inputs; i += g.tile.Rows {
+				for j := 0; j < outputs; j += g.tile.Cols {
+					g.tile.Run(sum[i*outputs+j:], outputs, a[i:], g.rows[:n], b[j:], outputs)
+				}
+			}
+		}
+	}
+	g.w.WeightsGrad(f.at(g.sum, 0, g.sum.shape.Size()), product, sums, product, product)
 }

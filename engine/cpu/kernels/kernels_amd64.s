@@ -5723,6 +5723,292 @@ channels286:
 	VZEROUPPER
 	RET
 
+// func avx512WinogradOutputGrad2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·avx512WinogradOutputGrad2(SB), $576-96
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+32(FP), CX
+	MOVQ stride+24(FP), DX
+	MOVQ offsets_base+56(FP), BX
+	MOVQ channels+88(FP), SI
+	MOVQ tiles+80(FP), DI
+	SHLQ $0x02, DX
+	LEAQ 64(SP), R8
+	ANDQ $-64, R8
+
+tile287:
+	TESTQ DI, DI
+	JZ    end288
+	XORQ  R9, R9
+	MOVQ  SI, R10
+	SHLQ  $0x02, R10
+
+channels289:
+	LEAQ    (CX)(R9*1), R11
+	MOVLQSX (BX), R12
+	VMOVUPS (R11)(R12*4), Z0
+	MOVLQSX 8(BX), R12
+	VMOVUPS (R11)(R12*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VXORPS  Z4, Z4, Z4
+	VSUBPS  Z1, Z4, Z1
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, 256(R8)
+	VMOVUPS Z1, 384(R8)
+	MOVLQSX 4(BX), R12
+	VMOVUPS (R11)(R12*4), Z0
+	MOVLQSX 12(BX), R12
+	VMOVUPS (R11)(R12*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VXORPS  Z4, Z4, Z4
+	VSUBPS  Z1, Z4, Z1
+	VMOVUPS Z0, 64(R8)
+	VMOVUPS Z2, 192(R8)
+	VMOVUPS Z3, 320(R8)
+	VMOVUPS Z1, 448(R8)
+	LEAQ    (AX)(R9*1), R11
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VXORPS  Z4, Z4, Z4
+	VSUBPS  Z1, Z4, Z1
+	VMOVUPS Z0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    DX, R11
+	VMOVUPS 128(R8), Z0
+	VMOVUPS 192(R8), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VXORPS  Z4, Z4, Z4
+	VSUBPS  Z1, Z4, Z1
+	VMOVUPS Z0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    DX, R11
+	VMOVUPS 256(R8), Z0
+	VMOVUPS 320(R8), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VXORPS  Z4, Z4, Z4
+	VSUBPS  Z1, Z4, Z1
+	VMOVUPS Z0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    DX, R11
+	VMOVUPS 384(R8), Z0
+	VMOVUPS 448(R8), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VXORPS  Z4, Z4, Z4
+	VSUBPS  Z1, Z4, Z1
+	VMOVUPS Z0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    DX, R11
+	ADDQ    $0x00000040, R9
+	CMPQ    R9, R10
+	JL      channels289
+	ADDQ    $0x00000010, BX
+	LEAQ    (AX)(SI*4), AX
+	DECQ    DI
+	JMP     tile287
+
+end288:
+	VZEROUPPER
+	RET
+
+// func avx512WinogradWeightsGrad2(dst []float32, tapStride int, src []float32, stride int, channels int)
+// Requires: AVX, AVX512F
+TEXT ·avx512WinogradWeightsGrad2(SB), $832-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    src_base+32(FP), CX
+	MOVQ    tapStride+24(FP), DX
+	MOVQ    stride+56(FP), BX
+	MOVQ    channels+64(FP), SI
+	SHLQ    $0x02, DX
+	SHLQ    $0x02, BX
+	VMOVUPS avx512_3f000000<>+0(SB), Z0
+	LEAQ    64(SP), DI
+	ANDQ    $-64, DI
+	XORQ    R8, R8
+	SHLQ    $0x02, SI
+
+channels290:
+	LEAQ        (CX)(R8*1), R9
+	VMOVUPS     (R9), Z1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z4
+	ADDQ        BX, R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VMOVUPS     Z1, (DI)
+	VMOVUPS     Z2, 64(DI)
+	VMOVUPS     Z3, 128(DI)
+	VMOVUPS     (R9), Z1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z4
+	ADDQ        BX, R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VMOVUPS     Z1, 192(DI)
+	VMOVUPS     Z2, 256(DI)
+	VMOVUPS     Z3, 320(DI)
+	VMOVUPS     (R9), Z1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z4
+	ADDQ        BX, R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VMOVUPS     Z1, 384(DI)
+	VMOVUPS     Z2, 448(DI)
+	VMOVUPS     Z3, 512(DI)
+	VMOVUPS     (R9), Z1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z4
+	ADDQ        BX, R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VMOVUPS     Z1, 576(DI)
+	VMOVUPS     Z2, 640(DI)
+	VMOVUPS     Z3, 704(DI)
+	VMOVUPS     (DI), Z1
+	VMOVUPS     192(DI), Z2
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     576(DI), Z4
+	LEAQ        (AX)(R8*1), R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VADDPS      (R9), Z1, Z1
+	VMOVUPS     Z1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z2, Z2
+	VMOVUPS     Z2, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z3, Z3
+	VMOVUPS     Z3, (R9)
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     256(DI), Z2
+	VMOVUPS     448(DI), Z3
+	VMOVUPS     640(DI), Z4
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VADDPS      (R9), Z1, Z1
+	VMOVUPS     Z1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z2, Z2
+	VMOVUPS     Z2, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z3, Z3
+	VMOVUPS     Z3, (R9)
+	VMOVUPS     128(DI), Z1
+	VMOVUPS     320(DI), Z2
+	VMOVUPS     512(DI), Z3
+	VMOVUPS     704(DI), Z4
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      Z3, Z2, Z5
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVAPS     Z4, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VADDPS      (R9), Z1, Z1
+	VMOVUPS     Z1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z2, Z2
+	VMOVUPS     Z2, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z3, Z3
+	VMOVUPS     Z3, (R9)
+	ADDQ        $0x00000040, R8
+	CMPQ        R8, SI
+	JL          channels290
+	VZEROUPPER
+	RET
+
 // func avx512WinogradInput4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
 // Requires: AVX, AVX512F
 TEXT ·avx512WinogradInput4(SB), $2368-96
@@ -5742,14 +6028,14 @@ TEXT ·avx512WinogradInput4(SB), $2368-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile287:
+tile291:
 	TESTQ DI, DI
-	JZ    end288
+	JZ    end292
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels289:
+channels293:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Z6
@@ -6258,13 +6544,13 @@ channels289:
 	ADDQ         DX, R11
 	ADDQ         $0x00000040, R9
 	CMPQ         R9, R10
-	JL           channels289
+	JL           channels293
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile287
+	JMP          tile291
 
-end288:
+end292:
 	VZEROUPPER
 	RET
 
@@ -6396,14 +6682,14 @@ TEXT ·avx512WinogradOutput4(SB), $1600-120
 	LEAQ    64(SP), R9
 	ANDQ    $-64, R9
 
-tile290:
+tile294:
 	TESTQ DI, DI
-	JZ    end291
+	JZ    end295
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels292:
+channels296:
 	LEAQ        (CX)(R10*1), R12
 	VMOVUPS     (R12), Z6
 	ADDQ        DX, R12
@@ -6599,10 +6885,10 @@ channels292:
 	VMOVUPS     Z7, 1472(R9)
 	VXORPS      Z6, Z6, Z6
 	TESTQ       R8, R8
-	JZ          unbiased293
+	JZ          unbiased297
 	VMOVUPS     (R8)(R10*1), Z6
 
-unbiased293:
+unbiased297:
 	LEAQ        (AX)(R10*1), R12
 	VMOVUPS     (R9), Z7
 	VMOVUPS     256(R9), Z8
@@ -6742,13 +7028,13 @@ unbiased293:
 	VMOVUPS     Z8, (R12)(R13*4)
 	ADDQ        $0x00000040, R10
 	CMPQ        R10, R11
-	JL          channels292
+	JL          channels296
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile290
+	JMP         tile294
 
-end291:
+end295:
 	VZEROUPPER
 	RET
 
@@ -6810,7 +7096,7 @@ TEXT ·avx512WinogradWeights4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels294:
+channels298:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Z7
 	ADDQ         BX, R9
@@ -7090,7 +7376,7 @@ channels294:
 	ADDQ         DX, R9
 	ADDQ         $0x00000040, R8
 	CMPQ         R8, SI
-	JL           channels294
+	JL           channels298
 	VZEROUPPER
 	RET
 
@@ -7220,6 +7506,663 @@ DATA avx512_3e89ae41<>+56(SB)/4, $0x3e89ae41
 DATA avx512_3e89ae41<>+60(SB)/4, $0x3e89ae41
 GLOBL avx512_3e89ae41<>(SB), RODATA|NOPTR, $64
 
+// func avx512WinogradOutputGrad4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+// Requires: AVX, AVX512F
+TEXT ·avx512WinogradOutputGrad4(SB), $1600-96
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    x_base+32(FP), CX
+	MOVQ    stride+24(FP), DX
+	MOVQ    offsets_base+56(FP), BX
+	MOVQ    channels+88(FP), SI
+	MOVQ    tiles+80(FP), DI
+	SHLQ    $0x02, DX
+	VMOVUPS avx512_3f200000<>+0(SB), Z0
+	VMOVUPS avx512_3ec80000<>+0(SB), Z1
+	VMOVUPS avx512_3e7a0000<>+0(SB), Z2
+	VMOVUPS avx512_3fc00000<>+0(SB), Z3
+	VMOVUPS avx512_40100000<>+0(SB), Z4
+	VMOVUPS avx512_40580000<>+0(SB), Z5
+	LEAQ    64(SP), R8
+	ANDQ    $-64, R8
+
+tile299:
+	TESTQ DI, DI
+	JZ    end300
+	XORQ  R9, R9
+	MOVQ  SI, R10
+	SHLQ  $0x02, R10
+
+channels301:
+	LEAQ        (CX)(R9*1), R11
+	MOVLQSX     (BX), R12
+	VMOVUPS     (R11)(R12*4), Z6
+	MOVLQSX     16(BX), R12
+	VMOVUPS     (R11)(R12*4), Z7
+	MOVLQSX     32(BX), R12
+	VMOVUPS     (R11)(R12*4), Z8
+	MOVLQSX     48(BX), R12
+	VMOVUPS     (R11)(R12*4), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R8)
+	VMOVUPS     Z8, 256(R8)
+	VMOVUPS     Z10, 512(R8)
+	VMOVUPS     Z11, 768(R8)
+	VMOVUPS     Z7, 1024(R8)
+	VMOVUPS     Z9, 1280(R8)
+	MOVLQSX     4(BX), R12
+	VMOVUPS     (R11)(R12*4), Z6
+	MOVLQSX     20(BX), R12
+	VMOVUPS     (R11)(R12*4), Z7
+	MOVLQSX     36(BX), R12
+	VMOVUPS     (R11)(R12*4), Z8
+	MOVLQSX     52(BX), R12
+	VMOVUPS     (R11)(R12*4), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, 64(R8)
+	VMOVUPS     Z8, 320(R8)
+	VMOVUPS     Z10, 576(R8)
+	VMOVUPS     Z11, 832(R8)
+	VMOVUPS     Z7, 1088(R8)
+	VMOVUPS     Z9, 1344(R8)
+	MOVLQSX     8(BX), R12
+	VMOVUPS     (R11)(R12*4), Z6
+	MOVLQSX     24(BX), R12
+	VMOVUPS     (R11)(R12*4), Z7
+	MOVLQSX     40(BX), R12
+	VMOVUPS     (R11)(R12*4), Z8
+	MOVLQSX     56(BX), R12
+	VMOVUPS     (R11)(R12*4), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, 128(R8)
+	VMOVUPS     Z8, 384(R8)
+	VMOVUPS     Z10, 640(R8)
+	VMOVUPS     Z11, 896(R8)
+	VMOVUPS     Z7, 1152(R8)
+	VMOVUPS     Z9, 1408(R8)
+	MOVLQSX     12(BX), R12
+	VMOVUPS     (R11)(R12*4), Z6
+	MOVLQSX     28(BX), R12
+	VMOVUPS     (R11)(R12*4), Z7
+	MOVLQSX     44(BX), R12
+	VMOVUPS     (R11)(R12*4), Z8
+	MOVLQSX     60(BX), R12
+	VMOVUPS     (R11)(R12*4), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, 192(R8)
+	VMOVUPS     Z8, 448(R8)
+	VMOVUPS     Z10, 704(R8)
+	VMOVUPS     Z11, 960(R8)
+	VMOVUPS     Z7, 1216(R8)
+	VMOVUPS     Z9, 1472(R8)
+	LEAQ        (AX)(R9*1), R11
+	VMOVUPS     (R8), Z6
+	VMOVUPS     64(R8), Z7
+	VMOVUPS     128(R8), Z8
+	VMOVUPS     192(R8), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z8, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z10, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z11, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z9, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     256(R8), Z6
+	VMOVUPS     320(R8), Z7
+	VMOVUPS     384(R8), Z8
+	VMOVUPS     448(R8), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z8, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z10, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z11, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z9, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     512(R8), Z6
+	VMOVUPS     576(R8), Z7
+	VMOVUPS     640(R8), Z8
+	VMOVUPS     704(R8), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z8, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z10, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z11, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z9, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     768(R8), Z6
+	VMOVUPS     832(R8), Z7
+	VMOVUPS     896(R8), Z8
+	VMOVUPS     960(R8), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z8, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z10, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z11, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z9, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     1024(R8), Z6
+	VMOVUPS     1088(R8), Z7
+	VMOVUPS     1152(R8), Z8
+	VMOVUPS     1216(R8), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z8, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z10, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z11, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z9, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     1280(R8), Z6
+	VMOVUPS     1344(R8), Z7
+	VMOVUPS     1408(R8), Z8
+	VMOVUPS     1472(R8), Z9
+	VMOVAPS     Z6, Z10
+	VFMADD231PS Z1, Z8, Z10
+	VMULPS      Z0, Z7, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z2, Z9, Z11
+	VMOVAPS     Z6, Z12
+	VFMADD231PS Z4, Z8, Z12
+	VMULPS      Z3, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z9, Z7
+	VADDPS      Z11, Z10, Z8
+	VSUBPS      Z11, Z10, Z10
+	VADDPS      Z7, Z12, Z11
+	VSUBPS      Z7, Z12, Z7
+	VMOVUPS     Z6, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z8, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z10, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z11, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Z9, (R11)
+	ADDQ        DX, R11
+	ADDQ        $0x00000040, R9
+	CMPQ        R9, R10
+	JL          channels301
+	ADDQ        $0x00000040, BX
+	LEAQ        (AX)(SI*4), AX
+	DECQ        DI
+	JMP         tile299
+
+end300:
+	VZEROUPPER
+	RET
+
+// func avx512WinogradWeightsGrad4(dst []float32, tapStride int, src []float32, stride int, channels int)
+// Requires: AVX, AVX512F
+TEXT ·avx512WinogradWeightsGrad4(SB), $1216-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    src_base+32(FP), CX
+	MOVQ    tapStride+24(FP), DX
+	MOVQ    stride+56(FP), BX
+	MOVQ    channels+64(FP), SI
+	SHLQ    $0x02, DX
+	SHLQ    $0x02, BX
+	VMOVUPS avx512_3f91a2b4<>+0(SB), Z0
+	VMOVUPS avx512_bf303b34<>+0(SB), Z1
+	VMOVUPS avx512_bedc4a01<>+0(SB), Z2
+	VMOVUPS avx512_be89ae41<>+0(SB), Z3
+	VMOVUPS avx512_3df4c401<>+0(SB), Z4
+	VMOVUPS avx512_3e379301<>+0(SB), Z5
+	VMOVUPS avx512_3e89ae41<>+0(SB), Z6
+	LEAQ    64(SP), DI
+	ANDQ    $-64, DI
+	XORQ    R8, R8
+	SHLQ    $0x02, SI
+
+channels302:
+	LEAQ        (CX)(R8*1), R9
+	VMOVUPS     (R9), Z7
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z8
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z10
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z11
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z12
+	ADDQ        BX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VMOVUPS     Z7, (DI)
+	VMOVUPS     Z8, 64(DI)
+	VMOVUPS     Z10, 128(DI)
+	VMOVUPS     (R9), Z7
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z8
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z10
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z11
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z12
+	ADDQ        BX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VMOVUPS     Z7, 192(DI)
+	VMOVUPS     Z8, 256(DI)
+	VMOVUPS     Z10, 320(DI)
+	VMOVUPS     (R9), Z7
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z8
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z10
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z11
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z12
+	ADDQ        BX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VMOVUPS     Z7, 384(DI)
+	VMOVUPS     Z8, 448(DI)
+	VMOVUPS     Z10, 512(DI)
+	VMOVUPS     (R9), Z7
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z8
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z10
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z11
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z12
+	ADDQ        BX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VMOVUPS     Z7, 576(DI)
+	VMOVUPS     Z8, 640(DI)
+	VMOVUPS     Z10, 704(DI)
+	VMOVUPS     (R9), Z7
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z8
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z10
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z11
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z12
+	ADDQ        BX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VMOVUPS     Z7, 768(DI)
+	VMOVUPS     Z8, 832(DI)
+	VMOVUPS     Z10, 896(DI)
+	VMOVUPS     (R9), Z7
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z8
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z9
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z10
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z11
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Z12
+	ADDQ        BX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VMOVUPS     Z7, 960(DI)
+	VMOVUPS     Z8, 1024(DI)
+	VMOVUPS     Z10, 1088(DI)
+	VMOVUPS     (DI), Z7
+	VMOVUPS     192(DI), Z8
+	VMOVUPS     384(DI), Z9
+	VMOVUPS     576(DI), Z10
+	VMOVUPS     768(DI), Z11
+	VMOVUPS     960(DI), Z12
+	LEAQ        (AX)(R8*1), R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VADDPS      (R9), Z7, Z7
+	VMOVUPS     Z7, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z8, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z10, Z10
+	VMOVUPS     Z10, (R9)
+	VMOVUPS     64(DI), Z7
+	VMOVUPS     256(DI), Z8
+	VMOVUPS     448(DI), Z9
+	VMOVUPS     640(DI), Z10
+	VMOVUPS     832(DI), Z11
+	VMOVUPS     1024(DI), Z12
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VADDPS      (R9), Z7, Z7
+	VMOVUPS     Z7, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z8, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z10, Z10
+	VMOVUPS     Z10, (R9)
+	VMOVUPS     128(DI), Z7
+	VMOVUPS     320(DI), Z8
+	VMOVUPS     512(DI), Z9
+	VMOVUPS     704(DI), Z10
+	VMOVUPS     896(DI), Z11
+	VMOVUPS     1088(DI), Z12
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      Z9, Z8, Z13
+	VSUBPS      Z9, Z8, Z8
+	VADDPS      Z11, Z10, Z9
+	VSUBPS      Z11, Z10, Z10
+	VMULPS      Z0, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z1, Z13, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMULPS      Z2, Z8, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS Z5, Z10, Z8
+	VMOVAPS     Z12, Z10
+	VFMADD231PS Z3, Z13, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z6, Z9, Z10
+	VADDPS      (R9), Z7, Z7
+	VMOVUPS     Z7, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z8, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Z10, Z10
+	VMOVUPS     Z10, (R9)
+	ADDQ        $0x00000040, R8
+	CMPQ        R8, SI
+	JL          channels302
+	VZEROUPPER
+	RET
+
 // func avx2WinogradInput2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
 // Requires: AVX
 TEXT ·avx2WinogradInput2(SB), $544-96
@@ -7233,14 +8176,14 @@ TEXT ·avx2WinogradInput2(SB), $544-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile295:
+tile303:
 	TESTQ DI, DI
-	JZ    end296
+	JZ    end304
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels297:
+channels305:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -7373,13 +8316,13 @@ channels297:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels297
+	JL      channels305
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile295
+	JMP     tile303
 
-end296:
+end304:
 	VZEROUPPER
 	RET
 
@@ -7397,14 +8340,14 @@ TEXT ·avx2WinogradOutput2(SB), $288-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile298:
+tile306:
 	TESTQ DI, DI
-	JZ    end299
+	JZ    end307
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels300:
+channels308:
 	LEAQ    (CX)(R10*1), R12
 	VMOVUPS (R12), Y0
 	ADDQ    DX, R12
@@ -7464,10 +8407,10 @@ channels300:
 	VMOVUPS Y1, 224(R9)
 	VXORPS  Y0, Y0, Y0
 	TESTQ   R8, R8
-	JZ      unbiased301
+	JZ      unbiased309
 	VMOVUPS (R8)(R10*1), Y0
 
-unbiased301:
+unbiased309:
 	LEAQ    (AX)(R10*1), R12
 	VMOVUPS (R9), Y1
 	VMOVUPS 64(R9), Y2
@@ -7499,13 +8442,13 @@ unbiased301:
 	VMOVUPS Y2, (R12)(R13*4)
 	ADDQ    $0x00000020, R10
 	CMPQ    R10, R11
-	JL      channels300
+	JL      channels308
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile298
+	JMP     tile306
 
-end299:
+end307:
 	VZEROUPPER
 	RET
 
@@ -7524,7 +8467,7 @@ TEXT ·avx2WinogradWeights2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels302:
+channels310:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Y0
 	ADDQ    BX, R9
@@ -7652,7 +8595,292 @@ channels302:
 	ADDQ    DX, R9
 	ADDQ    $0x00000020, R8
 	CMPQ    R8, SI
-	JL      channels302
+	JL      channels310
+	VZEROUPPER
+	RET
+
+// func avx2WinogradOutputGrad2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+// Requires: AVX
+TEXT ·avx2WinogradOutputGrad2(SB), $288-96
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+32(FP), CX
+	MOVQ stride+24(FP), DX
+	MOVQ offsets_base+56(FP), BX
+	MOVQ channels+88(FP), SI
+	MOVQ tiles+80(FP), DI
+	SHLQ $0x02, DX
+	LEAQ 32(SP), R8
+	ANDQ $-32, R8
+
+tile311:
+	TESTQ DI, DI
+	JZ    end312
+	XORQ  R9, R9
+	MOVQ  SI, R10
+	SHLQ  $0x02, R10
+
+channels313:
+	LEAQ    (CX)(R9*1), R11
+	MOVLQSX (BX), R12
+	VMOVUPS (R11)(R12*4), Y0
+	MOVLQSX 8(BX), R12
+	VMOVUPS (R11)(R12*4), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	VSUBPS  Y1, Y4, Y1
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 128(R8)
+	VMOVUPS Y1, 192(R8)
+	MOVLQSX 4(BX), R12
+	VMOVUPS (R11)(R12*4), Y0
+	MOVLQSX 12(BX), R12
+	VMOVUPS (R11)(R12*4), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	VSUBPS  Y1, Y4, Y1
+	VMOVUPS Y0, 32(R8)
+	VMOVUPS Y2, 96(R8)
+	VMOVUPS Y3, 160(R8)
+	VMOVUPS Y1, 224(R8)
+	LEAQ    (AX)(R9*1), R11
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	VSUBPS  Y1, Y4, Y1
+	VMOVUPS Y0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    DX, R11
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	VSUBPS  Y1, Y4, Y1
+	VMOVUPS Y0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    DX, R11
+	VMOVUPS 128(R8), Y0
+	VMOVUPS 160(R8), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	VSUBPS  Y1, Y4, Y1
+	VMOVUPS Y0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    DX, R11
+	VMOVUPS 192(R8), Y0
+	VMOVUPS 224(R8), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	VSUBPS  Y1, Y4, Y1
+	VMOVUPS Y0, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    DX, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    DX, R11
+	ADDQ    $0x00000020, R9
+	CMPQ    R9, R10
+	JL      channels313
+	ADDQ    $0x00000010, BX
+	LEAQ    (AX)(SI*4), AX
+	DECQ    DI
+	JMP     tile311
+
+end312:
+	VZEROUPPER
+	RET
+
+// func avx2WinogradWeightsGrad2(dst []float32, tapStride int, src []float32, stride int, channels int)
+// Requires: AVX, FMA3
+TEXT ·avx2WinogradWeightsGrad2(SB), $416-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+32(FP), CX
+	MOVQ tapStride+24(FP), DX
+	MOVQ stride+56(FP), BX
+	MOVQ channels+64(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, BX
+	LEAQ 32(SP), DI
+	ANDQ $-32, DI
+	XORQ R8, R8
+	SHLQ $0x02, SI
+
+channels314:
+	LEAQ        (CX)(R8*1), R9
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	VMOVUPS     Y2, 64(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VMOVUPS     Y0, 96(DI)
+	VMOVUPS     Y1, 128(DI)
+	VMOVUPS     Y2, 160(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VMOVUPS     Y0, 192(DI)
+	VMOVUPS     Y1, 224(DI)
+	VMOVUPS     Y2, 256(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VMOVUPS     Y0, 288(DI)
+	VMOVUPS     Y1, 320(DI)
+	VMOVUPS     Y2, 352(DI)
+	VMOVUPS     (DI), Y0
+	VMOVUPS     96(DI), Y1
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     288(DI), Y3
+	LEAQ        (AX)(R8*1), R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VADDPS      (R9), Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y2, Y2
+	VMOVUPS     Y2, (R9)
+	VMOVUPS     32(DI), Y0
+	VMOVUPS     128(DI), Y1
+	VMOVUPS     224(DI), Y2
+	VMOVUPS     320(DI), Y3
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VADDPS      (R9), Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y2, Y2
+	VMOVUPS     Y2, (R9)
+	VMOVUPS     64(DI), Y0
+	VMOVUPS     160(DI), Y1
+	VMOVUPS     256(DI), Y2
+	VMOVUPS     352(DI), Y3
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      Y2, Y1, Y4
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      avx2_3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS avx2_3f000000<>+0(SB), Y4, Y2
+	VADDPS      (R9), Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y2, Y2
+	VMOVUPS     Y2, (R9)
+	ADDQ        $0x00000020, R8
+	CMPQ        R8, SI
+	JL          channels314
 	VZEROUPPER
 	RET
 
@@ -7669,14 +8897,14 @@ TEXT ·avx2WinogradInput4(SB), $1184-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile303:
+tile315:
 	TESTQ DI, DI
-	JZ    end304
+	JZ    end316
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels305:
+channels317:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Y0
@@ -8185,13 +9413,13 @@ channels305:
 	ADDQ         DX, R11
 	ADDQ         $0x00000020, R9
 	CMPQ         R9, R10
-	JL           channels305
+	JL           channels317
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile303
+	JMP          tile315
 
-end304:
+end316:
 	VZEROUPPER
 	RET
 
@@ -8269,14 +9497,14 @@ TEXT ·avx2WinogradOutput4(SB), $800-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile306:
+tile318:
 	TESTQ DI, DI
-	JZ    end307
+	JZ    end319
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels308:
+channels320:
 	LEAQ        (CX)(R10*1), R12
 	VMOVUPS     (R12), Y0
 	ADDQ        DX, R12
@@ -8472,10 +9700,10 @@ channels308:
 	VMOVUPS     Y1, 736(R9)
 	VXORPS      Y0, Y0, Y0
 	TESTQ       R8, R8
-	JZ          unbiased309
+	JZ          unbiased321
 	VMOVUPS     (R8)(R10*1), Y0
 
-unbiased309:
+unbiased321:
 	LEAQ        (AX)(R10*1), R12
 	VMOVUPS     (R9), Y1
 	VMOVUPS     128(R9), Y2
@@ -8615,13 +9843,13 @@ unbiased309:
 	VMOVUPS     Y2, (R12)(R13*4)
 	ADDQ        $0x00000020, R10
 	CMPQ        R10, R11
-	JL          channels308
+	JL          channels320
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile306
+	JMP         tile318
 
-end307:
+end319:
 	VZEROUPPER
 	RET
 
@@ -8660,7 +9888,7 @@ TEXT ·avx2WinogradWeights4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels310:
+channels322:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Y0
 	ADDQ         BX, R9
@@ -8940,7 +10168,7 @@ channels310:
 	ADDQ         DX, R9
 	ADDQ         $0x00000020, R8
 	CMPQ         R8, SI
-	JL           channels310
+	JL           channels322
 	VZEROUPPER
 	RET
 
@@ -9013,3 +10241,647 @@ DATA avx2_3e89ae41<>+20(SB)/4, $0x3e89ae41
 DATA avx2_3e89ae41<>+24(SB)/4, $0x3e89ae41
 DATA avx2_3e89ae41<>+28(SB)/4, $0x3e89ae41
 GLOBL avx2_3e89ae41<>(SB), RODATA|NOPTR, $32
+
+// func avx2WinogradOutputGrad4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+// Requires: AVX, FMA3
+TEXT ·avx2WinogradOutputGrad4(SB), $800-96
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+32(FP), CX
+	MOVQ stride+24(FP), DX
+	MOVQ offsets_base+56(FP), BX
+	MOVQ channels+88(FP), SI
+	MOVQ tiles+80(FP), DI
+	SHLQ $0x02, DX
+	LEAQ 32(SP), R8
+	ANDQ $-32, R8
+
+tile323:
+	TESTQ DI, DI
+	JZ    end324
+	XORQ  R9, R9
+	MOVQ  SI, R10
+	SHLQ  $0x02, R10
+
+channels325:
+	LEAQ        (CX)(R9*1), R11
+	MOVLQSX     (BX), R12
+	VMOVUPS     (R11)(R12*4), Y0
+	MOVLQSX     16(BX), R12
+	VMOVUPS     (R11)(R12*4), Y1
+	MOVLQSX     32(BX), R12
+	VMOVUPS     (R11)(R12*4), Y2
+	MOVLQSX     48(BX), R12
+	VMOVUPS     (R11)(R12*4), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R8)
+	VMOVUPS     Y2, 128(R8)
+	VMOVUPS     Y4, 256(R8)
+	VMOVUPS     Y5, 384(R8)
+	VMOVUPS     Y1, 512(R8)
+	VMOVUPS     Y3, 640(R8)
+	MOVLQSX     4(BX), R12
+	VMOVUPS     (R11)(R12*4), Y0
+	MOVLQSX     20(BX), R12
+	VMOVUPS     (R11)(R12*4), Y1
+	MOVLQSX     36(BX), R12
+	VMOVUPS     (R11)(R12*4), Y2
+	MOVLQSX     52(BX), R12
+	VMOVUPS     (R11)(R12*4), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, 32(R8)
+	VMOVUPS     Y2, 160(R8)
+	VMOVUPS     Y4, 288(R8)
+	VMOVUPS     Y5, 416(R8)
+	VMOVUPS     Y1, 544(R8)
+	VMOVUPS     Y3, 672(R8)
+	MOVLQSX     8(BX), R12
+	VMOVUPS     (R11)(R12*4), Y0
+	MOVLQSX     24(BX), R12
+	VMOVUPS     (R11)(R12*4), Y1
+	MOVLQSX     40(BX), R12
+	VMOVUPS     (R11)(R12*4), Y2
+	MOVLQSX     56(BX), R12
+	VMOVUPS     (R11)(R12*4), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, 64(R8)
+	VMOVUPS     Y2, 192(R8)
+	VMOVUPS     Y4, 320(R8)
+	VMOVUPS     Y5, 448(R8)
+	VMOVUPS     Y1, 576(R8)
+	VMOVUPS     Y3, 704(R8)
+	MOVLQSX     12(BX), R12
+	VMOVUPS     (R11)(R12*4), Y0
+	MOVLQSX     28(BX), R12
+	VMOVUPS     (R11)(R12*4), Y1
+	MOVLQSX     44(BX), R12
+	VMOVUPS     (R11)(R12*4), Y2
+	MOVLQSX     60(BX), R12
+	VMOVUPS     (R11)(R12*4), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, 96(R8)
+	VMOVUPS     Y2, 224(R8)
+	VMOVUPS     Y4, 352(R8)
+	VMOVUPS     Y5, 480(R8)
+	VMOVUPS     Y1, 608(R8)
+	VMOVUPS     Y3, 736(R8)
+	LEAQ        (AX)(R9*1), R11
+	VMOVUPS     (R8), Y0
+	VMOVUPS     32(R8), Y1
+	VMOVUPS     64(R8), Y2
+	VMOVUPS     96(R8), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y5, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y1, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     128(R8), Y0
+	VMOVUPS     160(R8), Y1
+	VMOVUPS     192(R8), Y2
+	VMOVUPS     224(R8), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y5, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y1, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     256(R8), Y0
+	VMOVUPS     288(R8), Y1
+	VMOVUPS     320(R8), Y2
+	VMOVUPS     352(R8), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y5, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y1, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     384(R8), Y0
+	VMOVUPS     416(R8), Y1
+	VMOVUPS     448(R8), Y2
+	VMOVUPS     480(R8), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y5, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y1, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     512(R8), Y0
+	VMOVUPS     544(R8), Y1
+	VMOVUPS     576(R8), Y2
+	VMOVUPS     608(R8), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y5, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y1, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     640(R8), Y0
+	VMOVUPS     672(R8), Y1
+	VMOVUPS     704(R8), Y2
+	VMOVUPS     736(R8), Y3
+	VMOVAPS     Y0, Y4
+	VFMADD231PS avx2_3ec80000<>+0(SB), Y2, Y4
+	VMULPS      avx2_3f200000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS avx2_3e7a0000<>+0(SB), Y3, Y5
+	VMOVAPS     Y0, Y6
+	VFMADD231PS avx2_40100000<>+0(SB), Y2, Y6
+	VMULPS      avx2_3fc00000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_40580000<>+0(SB), Y3, Y1
+	VADDPS      Y5, Y4, Y2
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y1, Y6, Y5
+	VSUBPS      Y1, Y6, Y1
+	VMOVUPS     Y0, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y5, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y1, (R11)
+	ADDQ        DX, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        DX, R11
+	ADDQ        $0x00000020, R9
+	CMPQ        R9, R10
+	JL          channels325
+	ADDQ        $0x00000040, BX
+	LEAQ        (AX)(SI*4), AX
+	DECQ        DI
+	JMP         tile323
+
+end324:
+	VZEROUPPER
+	RET
+
+// func avx2WinogradWeightsGrad4(dst []float32, tapStride int, src []float32, stride int, channels int)
+// Requires: AVX, FMA3
+TEXT ·avx2WinogradWeightsGrad4(SB), $608-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+32(FP), CX
+	MOVQ tapStride+24(FP), DX
+	MOVQ stride+56(FP), BX
+	MOVQ channels+64(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, BX
+	LEAQ 32(SP), DI
+	ANDQ $-32, DI
+	XORQ R8, R8
+	SHLQ $0x02, SI
+
+channels326:
+	LEAQ        (CX)(R8*1), R9
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y5
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	VMOVUPS     Y3, 64(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y5
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VMOVUPS     Y0, 96(DI)
+	VMOVUPS     Y1, 128(DI)
+	VMOVUPS     Y3, 160(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y5
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VMOVUPS     Y0, 192(DI)
+	VMOVUPS     Y1, 224(DI)
+	VMOVUPS     Y3, 256(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y5
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VMOVUPS     Y0, 288(DI)
+	VMOVUPS     Y1, 320(DI)
+	VMOVUPS     Y3, 352(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y5
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VMOVUPS     Y0, 384(DI)
+	VMOVUPS     Y1, 416(DI)
+	VMOVUPS     Y3, 448(DI)
+	VMOVUPS     (R9), Y0
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y1
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y2
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y3
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y4
+	ADDQ        BX, R9
+	VMOVUPS     (R9), Y5
+	ADDQ        BX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VMOVUPS     Y0, 480(DI)
+	VMOVUPS     Y1, 512(DI)
+	VMOVUPS     Y3, 544(DI)
+	VMOVUPS     (DI), Y0
+	VMOVUPS     96(DI), Y1
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     288(DI), Y3
+	VMOVUPS     384(DI), Y4
+	VMOVUPS     480(DI), Y5
+	LEAQ        (AX)(R8*1), R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VADDPS      (R9), Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y3, Y3
+	VMOVUPS     Y3, (R9)
+	VMOVUPS     32(DI), Y0
+	VMOVUPS     128(DI), Y1
+	VMOVUPS     224(DI), Y2
+	VMOVUPS     320(DI), Y3
+	VMOVUPS     416(DI), Y4
+	VMOVUPS     512(DI), Y5
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VADDPS      (R9), Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y3, Y3
+	VMOVUPS     Y3, (R9)
+	VMOVUPS     64(DI), Y0
+	VMOVUPS     160(DI), Y1
+	VMOVUPS     256(DI), Y2
+	VMOVUPS     352(DI), Y3
+	VMOVUPS     448(DI), Y4
+	VMOVUPS     544(DI), Y5
+	LEAQ        (AX)(R8*1), R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VMULPS      avx2_3f91a2b4<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_bf303b34<>+0(SB), Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS avx2_3df4c401<>+0(SB), Y2, Y0
+	VMULPS      avx2_bedc4a01<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS avx2_3e379301<>+0(SB), Y3, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS avx2_be89ae41<>+0(SB), Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS avx2_3e89ae41<>+0(SB), Y2, Y3
+	VADDPS      (R9), Y0, Y0
+	VMOVUPS     Y0, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VADDPS      (R9), Y3, Y3
+	VMOVUPS     Y3, (R9)
+	ADDQ        $0x00000020, R8
+	CMPQ        R8, SI
+	JL          channels326
+	VZEROUPPER
+	RET

@@ -31,8 +31,8 @@ func avx512() *Set {
 			{8, 16, avx512Grad8x16},
 		},
 		Winograd: []Winograd{
-			{4, 16, avx512WinogradInput4, avx512WinogradOutput4, avx512WinogradWeights4},
-			{2, 16, avx512WinogradInput2, avx512WinogradOutput2, avx512WinogradWeights2},
+			{4, 16, avx512WinogradInput4, avx512WinogradOutput4, avx512WinogradWeights4, avx512WinogradOutputGrad4, avx512WinogradWeightsGrad4},
+			{2, 16, avx512WinogradInput2, avx512WinogradOutput2, avx512WinogradWeights2, avx512WinogradOutputGrad2, avx512WinogradWeightsGrad2},
 		},
 		Add:       avx512Add,
 		Sub:       avx512Sub,
@@ -83,8 +83,8 @@ func avx2() *Set {
 			{4, 16, avx2Grad4x16},
 		},
 		Winograd: []Winograd{
-			{4, 8, avx2WinogradInput4, avx2WinogradOutput4, avx2WinogradWeights4},
-			{2, 8, avx2WinogradInput2, avx2WinogradOutput2, avx2WinogradWeights2},
+			{4, 8, avx2WinogradInput4, avx2WinogradOutput4, avx2WinogradWeights4, avx2WinogradOutputGrad4, avx2WinogradWeightsGrad4},
+			{2, 8, avx2WinogradInput2, avx2WinogradOutput2, avx2WinogradWeights2, avx2WinogradOutputGrad2, avx2WinogradWeightsGrad2},
 		},
 		Add:       avx2Add,
 		Sub:       avx2Sub,

@@ -173,6 +173,12 @@ func avx512WinogradOutput2(dst []float32, offsets []int32, src []float32, stride
 func avx512WinogradWeights2(dst []float32, stride int, w []float32, tapStride int, channels int)
 
 //go:noescape
+func avx512WinogradOutputGrad2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx512WinogradWeightsGrad2(dst []float32, tapStride int, src []float32, stride int, channels int)
+
+//go:noescape
 func avx512WinogradInput4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
 
 //go:noescape
@@ -180,6 +186,12 @@ func avx512WinogradOutput4(dst []float32, offsets []int32, src []float32, stride
 
 //go:noescape
 func avx512WinogradWeights4(dst []float32, stride int, w []float32, tapStride int, channels int)
+
+//go:noescape
+func avx512WinogradOutputGrad4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx512WinogradWeightsGrad4(dst []float32, tapStride int, src []float32, stride int, channels int)
 
 //go:noescape
 func avx2WinogradInput2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
@@ -191,6 +203,12 @@ func avx2WinogradOutput2(dst []float32, offsets []int32, src []float32, stride i
 func avx2WinogradWeights2(dst []float32, stride int, w []float32, tapStride int, channels int)
 
 //go:noescape
+func avx2WinogradOutputGrad2(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx2WinogradWeightsGrad2(dst []float32, tapStride int, src []float32, stride int, channels int)
+
+//go:noescape
 func avx2WinogradInput4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
 
 //go:noescape
@@ -198,3 +216,9 @@ func avx2WinogradOutput4(dst []float32, offsets []int32, src []float32, stride i
 
 //go:noescape
 func avx2WinogradWeights4(dst []float32, stride int, w []float32, tapStride int, channels int)
+
+//go:noescape
+func avx2WinogradOutputGrad4(dst []float32, stride int, x []float32, offsets []int32, tiles int, channels int)
+
+//go:noescape
+func avx2WinogradWeightsGrad4(dst []float32, tapStride int, src []float32, stride int, channels int)

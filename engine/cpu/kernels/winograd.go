@@ -4,7 +4,11 @@
 //	Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A,
 //
 // 2.25 times fewer for m = 2 and 4 times fewer for m = 4. Over channels the products ⊙ are (m+2)² matrix products, which
-// a ConvTile of one tap does. Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016).
+// a ConvTile of one tap does. The gradient with respect to the kernel is, over all tiles and with dy for that of Y,
+//
+//	dg = Gᵀ [ Σ (Bᵀ d B) ⊙ (A dy Aᵀ) ] G,
+//
+// with a GradTile for the products. Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016).
 //
 // The matrices follow from m+1 points of interpolation and ∞: 0, ±1 for m = 2, and for m = 4 0, ±5/8, ±3/2 rather than the
 // usual 0, ±1, ±2, because the rounding error is 2.3 times smaller (twice that of the direct sum). That is the least over
@@ -29,6 +33,14 @@ type Winograd struct {
 	Output func(dst []float32, offsets []int32, src []float32, stride int, tiles, channels int, bias []float32)
 	// Weights transforms the 3×3 kernels of so many channels: dst[i*stride + c] = (G g Gᵀ)[i],  g[t] = w[t*tapStride + c].
 	Weights func(dst []float32, stride int, w []float32, tapStride, channels int)
+
+	// OutputGrad and WeightsGrad are what Output and Weights become in the derivative with respect to the kernel. OutputGrad
+	// transforms the gradients dy of M·M outputs as Input does inputs, and WeightsGrad adds to the gradients of so many kernels:
+	//
+	//	dst[i*stride + t*channels + c] = (A dy Aᵀ)[i],  dy[p] = x[offsets[t*M*M+p] + c]
+	//	dst[t*tapStride + c] += (Gᵀ m G)[t],  m[i] = src[i*stride + c]
+	OutputGrad  func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)
+	WeightsGrad func(dst []float32, tapStride int, src []float32, stride int, channels int)
 }
 
 // Side is the number of inputs along a side of a tile.
@@ -82,6 +94,17 @@ func interpolation(a, b float32) transforms {
 // maxSide is the side of the largest tile.
 const maxSide = 6
 
+// transposed exchanges rows and columns.
+func (t matrix) transposed() matrix {
+	out := make(matrix, len(t[0]))
+	for _, row := range t {
+		for j, v := range row {
+			out[j] = append(out[j], v)
+		}
+	}
+	return out
+}
+
 // both applies a transform to the columns and then the rows of the n×n values of in.
 func (t matrix) both(out, in *[maxSide * maxSide]float32, n int) {
 	var half [maxSide * maxSide]float32 // len(t)×n
@@ -107,22 +130,11 @@ func (t matrix) both(out, in *[maxSide * maxSide]float32, n int) {
 
 func portableWinograd(m int) Winograd {
 	side, t := m+2, winogradMatrices[m]
+	back := t.weights.transposed()
 	return Winograd{
 		M: m, Lanes: 1,
-		Input: func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int) {
-			var in, out [maxSide * maxSide]float32
-			for tile := range tiles {
-				for c := range channels {
-					for p, at := range offsets[tile*side*side:][:side*side] {
-						in[p] = x[int(at)+c]
-					}
-					t.input.both(&out, &in, side)
-					for i, v := range out[:side*side] {
-						dst[i*stride+tile*channels+c] = v
-					}
-				}
-			}
-		},
+		Input:      portableGather(t.input, side),
+		OutputGrad: portableGather(t.output.transposed(), m),
 		Output: func(dst []float32, offsets []int32, src []float32, stride int, tiles, channels int, bias []float32) {
 			var in, out [maxSide * maxSide]float32
 			for tile := range tiles {
@@ -152,5 +164,35 @@ func portableWinograd(m int) Winograd {
 				}
 			}
 		},
+		WeightsGrad: func(dst []float32, tapStride int, src []float32, stride int, channels int) {
+			var in, out [maxSide * maxSide]float32
+			for c := range channels {
+				for i := range side * side {
+					in[i] = src[i*stride+c]
+				}
+				back.both(&out, &in, side)
+				for tap, v := range out[:9] {
+					dst[tap*tapStride+c] += v
+				}
+			}
+		},
+	}
+}
+
+// portableGather transforms n×n pixels of each tile.
+func portableGather(t matrix, n int) func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int) {
+	return func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int) {
+		var in, out [maxSide * maxSide]float32
+		for tile := range tiles {
+			for c := range channels {
+				for p, at := range offsets[tile*n*n:][:n*n] {
+					in[p] = x[int(at)+c]
+				}
+				t.both(&out, &in, n)
+				for i, v := range out[:len(t)*len(t)] {
+					dst[i*stride+tile*channels+c] = v
+				}
+			}
+		}
 	}
 }

@@ -21,9 +21,11 @@ func (w winograd) side() int { return w.m + 2 }
 type line func(in []VecVirtual) (out []VecVirtual)
 
 func (w winograd) kernels() {
-	w.input()
+	w.gather("Input", w.side(), w.inputLine)
 	w.output()
 	w.weights()
+	w.gather("OutputGrad", w.m, w.outputGradLine)
+	w.weightsGrad()
 }
 
 func (w winograd) begin(name, signature string) {
@@ -121,6 +123,48 @@ func (w winograd) outputLine() line {
 	}
 }
 
+// outputGradLine is A·y.
+func (w winograd) outputGradLine() line {
+	if w.m == 2 {
+		return func(y []VecVirtual) []VecVirtual {
+			return []VecVirtual{y[0], w.add(y[0], y[1]), w.sub(y[0], y[1]), w.sub(w.zero(), y[1])}
+		}
+	}
+	a, a2, a3 := w.constant(near), w.constant(near2), w.constant(near2*near)
+	b, b2, b3 := w.constant(far), w.constant(far2), w.constant(far2*far)
+	return func(y []VecVirtual) []VecVirtual {
+		evenA, oddA := w.addScaled(y[0], a2, y[2]), w.addScaled(w.scale(a, y[1]), a3, y[3])
+		evenB, oddB := w.addScaled(y[0], b2, y[2]), w.addScaled(w.scale(b, y[1]), b3, y[3])
+		return []VecVirtual{y[0], w.add(evenA, oddA), w.sub(evenA, oddA), w.add(evenB, oddB), w.sub(evenB, oddB), y[3]}
+	}
+}
+
+// The scales of G for F(4×4).
+const nearScale, farScale = 1 / (2 * near2 * (near2 - far2)), 1 / (2 * far2 * (far2 - near2))
+
+// weightGradLine is Gᵀm.
+func (w winograd) weightGradLine() line {
+	if w.m == 2 {
+		half := w.constant(0.5)
+		return func(m []VecVirtual) []VecVirtual {
+			sum := w.add(m[1], m[2])
+			return []VecVirtual{w.addScaled(m[0], half, sum), w.scale(half, w.sub(m[1], m[2])), w.addScaled(m[3], half, sum)}
+		}
+	}
+	centre := w.constant(1 / (near2 * far2))
+	a, a1, a2 := w.constant(nearScale), w.constant(nearScale*near), w.constant(nearScale*near2)
+	b, b1, b2 := w.constant(farScale), w.constant(farScale*far), w.constant(farScale*far2)
+	return func(m []VecVirtual) []VecVirtual {
+		evenA, oddA := w.add(m[1], m[2]), w.sub(m[1], m[2])
+		evenB, oddB := w.add(m[3], m[4]), w.sub(m[3], m[4])
+		return []VecVirtual{
+			w.addScaled(w.addScaled(w.scale(centre, m[0]), a, evenA), b, evenB),
+			w.addScaled(w.scale(a1, oddA), b1, oddB),
+			w.addScaled(w.addScaled(m[5], a2, evenA), b2, evenB),
+		}
+	}
+}
+
 // weightLine is G·g.
 func (w winograd) weightLine() line {
 	if w.m == 2 {
@@ -130,7 +174,6 @@ func (w winograd) weightLine() line {
 			return []VecVirtual{g[0], w.scale(half, w.add(ends, g[1])), w.scale(half, w.sub(ends, g[1])), g[2]}
 		}
 	}
-	const nearScale, farScale = 1 / (2 * near2 * (near2 - far2)), 1 / (2 * far2 * (far2 - near2))
 	centre := w.constant(1 / (near2 * far2))
 	a, a1, a2 := w.constant(nearScale), w.constant(nearScale*near), w.constant(nearScale*near2)
 	b, b1, b2 := w.constant(farScale), w.constant(farScale*far), w.constant(farScale*far2)
@@ -177,14 +220,14 @@ func (w winograd) rows(dst, stride Register, c GPVirtual, kept func(row, column 
 	}
 }
 
-func (w winograd) input() {
-	w.begin("Input", "func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)")
-	side := w.side()
+// gather writes the transforms of side×side pixels to the places of a tile.
+func (w winograd) gather(name string, side int, matrix func() line) {
+	w.begin(name, "func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)")
 	dst, x := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64())
 	stride, offsets := Load(Param("stride"), GP64()), Load(Param("offsets").Base(), GP64())
 	channels, tiles := Load(Param("channels"), GP64()), Load(Param("tiles"), GP64())
 	SHLQ(U8(2), stride)
-	transform, kept := w.inputLine(), w.kept(side, side)
+	transform, kept := matrix(), w.kept(w.side(), side)
 	again, end := label("tile"), label("end")
 	Label(again)
 	TESTQ(tiles, tiles)
@@ -298,6 +341,52 @@ func (w winograd) weights() {
 			}
 		}
 		w.rows(dst, stride, c, kept, taps, transform)
+	})
+	done()
+}
+
+func (w winograd) weightsGrad() {
+	w.begin("WeightsGrad", "func(dst []float32, tapStride int, src []float32, stride int, channels int)")
+	const taps = 3
+	dst, src := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64())
+	tapStride, stride := Load(Param("tapStride"), GP64()), Load(Param("stride"), GP64())
+	channels := Load(Param("channels"), GP64())
+	SHLQ(U8(2), tapStride)
+	SHLQ(U8(2), stride)
+	transform, kept := w.weightGradLine(), w.kept(w.side(), taps)
+	w.channelLoop(channels, func(c GPVirtual) {
+		from := GP64()
+		LEAQ(Mem{Base: src, Index: c, Scale: 1}, from)
+		for row := range w.side() {
+			var products []VecVirtual
+			for range w.side() {
+				products = append(products, w.load(Mem{Base: from}))
+				ADDQ(stride, from)
+			}
+			for column, v := range transform(products) {
+				VMOVUPS(v, kept(row, column))
+			}
+		}
+		for column := range taps {
+			var in []VecVirtual
+			for row := range w.side() {
+				in = append(in, w.load(kept(row, column)))
+			}
+			to := GP64()
+			LEAQ(Mem{Base: dst, Index: c, Scale: 1}, to)
+			for range column {
+				ADDQ(tapStride, to)
+			}
+			for row, v := range transform(in) {
+				if row > 0 {
+					for range taps {
+						ADDQ(tapStride, to)
+					}
+				}
+				VADDPS(Mem{Base: to}, v, v)
+				VMOVUPS(v, Mem{Base: to})
+			}
+		}
 	})
 	done()
 }
