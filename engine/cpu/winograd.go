@@ -95,12 +95,13 @@ func packWinograd(n *node, w *kernels.Winograd) func(f *frame) {
 type winogradConv struct {
 	x, y, packed, bias *node
 	w                  *kernels.Winograd
-	tile, rest         kernels.ConvTile // rest: for the rows that do not fill tile
-	block              int              // tiles of pixels at a time
-	perImage           int              // tiles of pixels of an image
-	from, to           []int32          // offsets of a tile's inputs and of its outputs
-	rows               []int32          // offsets of the rows of a matrix of transformed inputs, and of some to fill the last tile
-	zeros              int              // offset of the pixel of zeros
+	tile               kernels.ConvTile
+	few                []kernels.ConvTile // tiles as wide, tallest first, for the rows that do not fill it
+	block              int                // tiles of pixels at a time
+	perImage           int                // tiles of pixels of an image
+	from, to           []int32            // offsets of a tile's inputs and of its outputs
+	rows               []int32            // offsets of the rows of a matrix of transformed inputs, and of some to fill the last tile
+	zeros              int                // offset of the pixel of zeros
 }
 
 // blockFloats is the memory of a block of transformed tiles, inputs and products, that leaves room for weights in the second-level
@@ -117,10 +118,9 @@ func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 		c.bias = n.in[2]
 	}
 	c.tile = convTile(p.kernels, n.shape[2])
-	c.rest = c.tile
 	for _, t := range p.kernels.Conv {
-		if t.Cols == c.tile.Cols && t.Rows < c.rest.Rows {
-			c.rest = t
+		if t.Cols == c.tile.Cols {
+			c.few = append(c.few, t)
 		}
 	}
 	c.perImage = cuts(n.shape[0], w.M) * cuts(n.shape[1], w.M)
@@ -128,7 +128,7 @@ func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 	c.block = max(c.tile.Rows, blockFloats/(places*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows)
 	c.block = min(c.block, p.tile*c.perImage)
 	c.from, c.to = p.winogradInputs(x.shape, w), p.winogradOutputs(n.shape, w)
-	for r := range c.block + c.rest.Rows {
+	for r := range c.block + c.tile.Rows {
 		c.rows = append(c.rows, int32(r*x.shape[2]))
 	}
 	return c
@@ -171,6 +171,17 @@ func (c *winogradConv) scratch() int {
 	return c.w.Side() * c.w.Side() * (in + out)
 }
 
+// rest is the tile that wastes the fewest of so many rows, the tallest of those.
+func (c *winogradConv) rest(rows int) kernels.ConvTile {
+	best := c.few[0]
+	for _, t := range c.few[1:] {
+		if roundUp(rows, t.Rows) < roundUp(rows, best.Rows) {
+			best = t
+		}
+	}
+	return best
+}
+
 func (c *winogradConv) run(f *frame) {
 	x, y := f.tileOf(c.x), f.tileOf(c.y)
 	depth, outputs := c.x.shape[2], c.y.shape[2]
@@ -187,7 +198,8 @@ func (c *winogradConv) run(f *frame) {
 		n := min(c.block, tiles-first)
 		whole := n / c.tile.Rows
 		done := whole * c.tile.Rows
-		more := (n - done + c.rest.Rows - 1) / c.rest.Rows
+		rest := c.rest(n - done)
+		more := cuts(n-done, rest.Rows)
 		c.w.Input(transformed, in, x, c.from[first*places:], n, depth)
 		for place := range places {
 			a, b := transformed[place*in:], products[place*out:]
@@ -195,7 +207,7 @@ func (c *winogradConv) run(f *frame) {
 				w := weights[(place*outputs+j)*depth:][:depth*c.tile.Cols]
 				c.tile.Run(b[j:], outputs, a, c.rows, whole, 1, depth, w, nil)
 				if more > 0 {
-					c.rest.Run(b[done*outputs+j:], outputs, a, c.rows[done:], more, 1, depth, w, nil)
+					rest.Run(b[done*outputs+j:], outputs, a, c.rows[done:], more, 1, depth, w, nil)
 				}
 			}
 		}

@@ -4462,9 +4462,9 @@ finished232:
 	VZEROUPPER
 	RET
 
-// func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// func avx512Conv8x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·avx512Conv4x32(SB), NOSPLIT, $32-152
+TEXT ·avx512Conv8x32(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
 	MOVQ offsets_base+56(FP), AX
@@ -4483,10 +4483,18 @@ block238:
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
 	VMOVUPS 64(AX), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
 	JMP     begin241
 
 zero240:
@@ -4498,6 +4506,14 @@ zero240:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
 
 begin241:
 	MOVQ  taps+88(FP), AX
@@ -4515,7 +4531,11 @@ tap243:
 	MOVLQSX 4(AX), BX
 	MOVLQSX 8(AX), SI
 	MOVLQSX 12(AX), DI
-	ADDQ    $0x00000010, AX
+	MOVLQSX 16(AX), R8
+	MOVLQSX 20(AX), R9
+	MOVLQSX 24(AX), R10
+	MOVLQSX 28(AX), R11
+	ADDQ    $0x00000020, AX
 	MOVQ    AX, 24(SP)
 	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
@@ -4524,26 +4544,42 @@ tap243:
 	LEAQ    (AX)(BX*4), BX
 	LEAQ    (AX)(SI*4), SI
 	LEAQ    (AX)(DI*4), DI
+	LEAQ    (AX)(R8*4), R8
+	LEAQ    (AX)(R9*4), R9
+	LEAQ    (AX)(R10*4), R10
+	LEAQ    (AX)(R11*4), R11
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
 depth244:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
-	VMOVUPS      (CX), Z8
-	VMOVUPS      64(CX), Z9
-	VBROADCASTSS (DX)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS (BX)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS (SI)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS (DI)(AX*4), Z10
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z10, Z9, Z7
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (DX)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (BX)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (SI)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (DI)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (R8)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R9)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (R10)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R11)(AX*4), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         $0x00000080, CX
 	INCQ         AX
 	JNZ          depth244
@@ -4565,6 +4601,18 @@ end242:
 	VMOVUPS Z6, (AX)
 	VMOVUPS Z7, 64(AX)
 	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
 	JMP     block238
 
@@ -4572,9 +4620,9 @@ finished239:
 	VZEROUPPER
 	RET
 
-// func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·avx512Conv12x16(SB), NOSPLIT, $32-152
+TEXT ·avx512Conv4x32(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
 	MOVQ offsets_base+56(FP), AX
@@ -4590,6 +4638,116 @@ block245:
 	TESTQ   AX, AX
 	JZ      zero247
 	VMOVUPS (AX), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVUPS 64(AX), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	JMP     begin248
+
+zero247:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+
+begin248:
+	MOVQ  taps+88(FP), AX
+	TESTQ AX, AX
+	JZ    end249
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
+	TESTQ AX, AX
+	JZ    end249
+	MOVQ  w_base+104(FP), CX
+
+tap250:
+	MOVQ    24(SP), AX
+	MOVLQSX (AX), DX
+	MOVLQSX 4(AX), BX
+	MOVLQSX 8(AX), SI
+	MOVLQSX 12(AX), DI
+	ADDQ    $0x00000010, AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    x_base+32(FP), AX
+	LEAQ    (AX)(DX*4), DX
+	LEAQ    (AX)(BX*4), BX
+	LEAQ    (AX)(SI*4), SI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    depth+96(FP), AX
+	NEGQ    AX
+
+depth251:
+	PREFETCHT0   8192(CX)
+	PREFETCHT0   8256(CX)
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (DX)(AX*4), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (BX)(AX*4), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (SI)(AX*4), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (DI)(AX*4), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x00000080, CX
+	INCQ         AX
+	JNZ          depth251
+	DECQ         16(SP)
+	JNZ          tap250
+
+end249:
+	MOVQ    8(SP), AX
+	MOVQ    stride+24(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block245
+
+finished246:
+	VZEROUPPER
+	RET
+
+// func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512Conv12x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block252:
+	CMPQ    (SP), $0x00
+	JLE     finished253
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
+	TESTQ   AX, AX
+	JZ      zero254
+	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
@@ -4601,9 +4759,9 @@ block245:
 	VMOVAPS Z0, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
-	JMP     begin248
+	JMP     begin255
 
-zero247:
+zero254:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4617,17 +4775,17 @@ zero247:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-begin248:
+begin255:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end249
+	JZ    end256
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end249
+	JZ    end256
 	MOVQ  w_base+104(FP), CX
 
-tap250:
+tap257:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4661,7 +4819,7 @@ tap250:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth251:
+depth258:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (DX)(AX*4), Z12, Z0
@@ -4678,11 +4836,11 @@ depth251:
 	VFMADD231PS.BCST (R15)(AX*4), Z12, Z11
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth251
+	JNZ              depth258
 	DECQ             16(SP)
-	JNZ              tap250
+	JNZ              tap257
 
-end249:
+end256:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4710,103 +4868,15 @@ end249:
 	VMOVUPS Z11, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block245
-
-finished246:
-	VZEROUPPER
-	RET
-
-// func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·avx512Conv4x16(SB), NOSPLIT, $32-152
-	MOVQ dst_base+0(FP), AX
-	MOVQ AX, 8(SP)
-	MOVQ offsets_base+56(FP), AX
-	MOVQ AX, 24(SP)
-	MOVQ blocks+80(FP), AX
-	MOVQ AX, (SP)
-
-block252:
-	CMPQ    (SP), $0x00
-	JLE     finished253
-	DECQ    (SP)
-	MOVQ    bias_base+128(FP), AX
-	TESTQ   AX, AX
-	JZ      zero254
-	VMOVUPS (AX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	JMP     begin255
-
-zero254:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-
-begin255:
-	MOVQ  taps+88(FP), AX
-	TESTQ AX, AX
-	JZ    end256
-	MOVQ  AX, 16(SP)
-	MOVQ  depth+96(FP), AX
-	TESTQ AX, AX
-	JZ    end256
-	MOVQ  w_base+104(FP), CX
-
-tap257:
-	MOVQ    24(SP), AX
-	MOVLQSX (AX), DX
-	MOVLQSX 4(AX), BX
-	MOVLQSX 8(AX), SI
-	MOVLQSX 12(AX), DI
-	ADDQ    $0x00000010, AX
-	MOVQ    AX, 24(SP)
-	MOVQ    depth+96(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    x_base+32(FP), AX
-	LEAQ    (AX)(DX*4), DX
-	LEAQ    (AX)(BX*4), BX
-	LEAQ    (AX)(SI*4), SI
-	LEAQ    (AX)(DI*4), DI
-	MOVQ    depth+96(FP), AX
-	NEGQ    AX
-
-depth258:
-	PREFETCHT0       8192(CX)
-	VMOVUPS          (CX), Z4
-	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
-	VFMADD231PS.BCST (BX)(AX*4), Z4, Z1
-	VFMADD231PS.BCST (SI)(AX*4), Z4, Z2
-	VFMADD231PS.BCST (DI)(AX*4), Z4, Z3
-	ADDQ             $0x00000040, CX
-	INCQ             AX
-	JNZ              depth258
-	DECQ             16(SP)
-	JNZ              tap257
-
-end256:
-	MOVQ    8(SP), AX
-	MOVQ    stride+24(FP), CX
-	VMOVUPS Z0, (AX)
-	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Z1, (AX)
-	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Z2, (AX)
-	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Z3, (AX)
-	LEAQ    (AX)(CX*4), AX
-	MOVQ    AX, 8(SP)
 	JMP     block252
 
 finished253:
 	VZEROUPPER
 	RET
 
-// func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, FMA3, MMX+
-TEXT ·avx2Conv6x16(SB), NOSPLIT, $32-152
+// func avx512Conv8x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512Conv8x16(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
 	MOVQ offsets_base+56(FP), AX
@@ -4821,33 +4891,25 @@ block259:
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
 	JZ      zero261
-	VMOVUPS (AX), Y0
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y8
-	VMOVAPS Y0, Y10
-	VMOVUPS 32(AX), Y1
-	VMOVAPS Y1, Y3
-	VMOVAPS Y1, Y5
-	VMOVAPS Y1, Y7
-	VMOVAPS Y1, Y9
-	VMOVAPS Y1, Y11
+	VMOVUPS (AX), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
 	JMP     begin262
 
 zero261:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
 
 begin262:
 	MOVQ  taps+88(FP), AX
@@ -4867,7 +4929,9 @@ tap264:
 	MOVLQSX 12(AX), DI
 	MOVLQSX 16(AX), R8
 	MOVLQSX 20(AX), R9
-	ADDQ    $0x00000018, AX
+	MOVLQSX 24(AX), R10
+	MOVLQSX 28(AX), R11
+	ADDQ    $0x00000020, AX
 	MOVQ    AX, 24(SP)
 	MOVQ    depth+96(FP), AX
 	SHLQ    $0x02, AX
@@ -4878,57 +4942,46 @@ tap264:
 	LEAQ    (AX)(DI*4), DI
 	LEAQ    (AX)(R8*4), R8
 	LEAQ    (AX)(R9*4), R9
+	LEAQ    (AX)(R10*4), R10
+	LEAQ    (AX)(R11*4), R11
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
 depth265:
-	PREFETCHT0   8192(CX)
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	VBROADCASTSS (DX)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y0
-	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS (BX)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y2
-	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS (SI)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y4
-	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS (DI)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y6
-	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS (R8)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y8
-	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS (R9)(AX*4), Y14
-	VFMADD231PS  Y14, Y12, Y10
-	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         $0x00000040, CX
-	INCQ         AX
-	JNZ          depth265
-	DECQ         16(SP)
-	JNZ          tap264
+	PREFETCHT0       8192(CX)
+	VMOVUPS          (CX), Z8
+	VFMADD231PS.BCST (DX)(AX*4), Z8, Z0
+	VFMADD231PS.BCST (BX)(AX*4), Z8, Z1
+	VFMADD231PS.BCST (SI)(AX*4), Z8, Z2
+	VFMADD231PS.BCST (DI)(AX*4), Z8, Z3
+	VFMADD231PS.BCST (R8)(AX*4), Z8, Z4
+	VFMADD231PS.BCST (R9)(AX*4), Z8, Z5
+	VFMADD231PS.BCST (R10)(AX*4), Z8, Z6
+	VFMADD231PS.BCST (R11)(AX*4), Z8, Z7
+	ADDQ             $0x00000040, CX
+	INCQ             AX
+	JNZ              depth265
+	DECQ             16(SP)
+	JNZ              tap264
 
 end263:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Z0, (AX)
 	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
+	VMOVUPS Z1, (AX)
 	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
+	VMOVUPS Z2, (AX)
 	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
+	VMOVUPS Z3, (AX)
 	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Y8, (AX)
-	VMOVUPS Y9, 32(AX)
+	VMOVUPS Z4, (AX)
 	LEAQ    (AX)(CX*4), AX
-	VMOVUPS Y10, (AX)
-	VMOVUPS Y11, 32(AX)
+	VMOVUPS Z5, (AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z6, (AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z7, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
 	JMP     block259
@@ -4937,9 +4990,9 @@ finished260:
 	VZEROUPPER
 	RET
 
-// func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
-// Requires: AVX, FMA3, MMX+
-TEXT ·avx2Conv4x16(SB), NOSPLIT, $32-152
+// func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ dst_base+0(FP), AX
 	MOVQ AX, 8(SP)
 	MOVQ offsets_base+56(FP), AX
@@ -4954,25 +5007,17 @@ block266:
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
 	JZ      zero268
-	VMOVUPS (AX), Y0
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y6
-	VMOVUPS 32(AX), Y1
-	VMOVAPS Y1, Y3
-	VMOVAPS Y1, Y5
-	VMOVAPS Y1, Y7
+	VMOVUPS (AX), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
 	JMP     begin269
 
 zero268:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
 
 begin269:
 	MOVQ  taps+88(FP), AX
@@ -5003,6 +5048,235 @@ tap271:
 	NEGQ    AX
 
 depth272:
+	PREFETCHT0       8192(CX)
+	VMOVUPS          (CX), Z4
+	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
+	VFMADD231PS.BCST (BX)(AX*4), Z4, Z1
+	VFMADD231PS.BCST (SI)(AX*4), Z4, Z2
+	VFMADD231PS.BCST (DI)(AX*4), Z4, Z3
+	ADDQ             $0x00000040, CX
+	INCQ             AX
+	JNZ              depth272
+	DECQ             16(SP)
+	JNZ              tap271
+
+end270:
+	MOVQ    8(SP), AX
+	MOVQ    stride+24(FP), CX
+	VMOVUPS Z0, (AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z1, (AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z2, (AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Z3, (AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block266
+
+finished267:
+	VZEROUPPER
+	RET
+
+// func avx2Conv6x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·avx2Conv6x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block273:
+	CMPQ    (SP), $0x00
+	JLE     finished274
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
+	TESTQ   AX, AX
+	JZ      zero275
+	VMOVUPS (AX), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y10
+	VMOVUPS 32(AX), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	VMOVAPS Y1, Y11
+	JMP     begin276
+
+zero275:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+begin276:
+	MOVQ  taps+88(FP), AX
+	TESTQ AX, AX
+	JZ    end277
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
+	TESTQ AX, AX
+	JZ    end277
+	MOVQ  w_base+104(FP), CX
+
+tap278:
+	MOVQ    24(SP), AX
+	MOVLQSX (AX), DX
+	MOVLQSX 4(AX), BX
+	MOVLQSX 8(AX), SI
+	MOVLQSX 12(AX), DI
+	MOVLQSX 16(AX), R8
+	MOVLQSX 20(AX), R9
+	ADDQ    $0x00000018, AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    x_base+32(FP), AX
+	LEAQ    (AX)(DX*4), DX
+	LEAQ    (AX)(BX*4), BX
+	LEAQ    (AX)(SI*4), SI
+	LEAQ    (AX)(DI*4), DI
+	LEAQ    (AX)(R8*4), R8
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    depth+96(FP), AX
+	NEGQ    AX
+
+depth279:
+	PREFETCHT0   8192(CX)
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	VBROADCASTSS (DX)(AX*4), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (BX)(AX*4), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (SI)(AX*4), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DI)(AX*4), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R8)(AX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (R9)(AX*4), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x00000040, CX
+	INCQ         AX
+	JNZ          depth279
+	DECQ         16(SP)
+	JNZ          tap278
+
+end277:
+	MOVQ    8(SP), AX
+	MOVQ    stride+24(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	LEAQ    (AX)(CX*4), AX
+	MOVQ    AX, 8(SP)
+	JMP     block273
+
+finished274:
+	VZEROUPPER
+	RET
+
+// func avx2Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·avx2Conv4x16(SB), NOSPLIT, $32-152
+	MOVQ dst_base+0(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ offsets_base+56(FP), AX
+	MOVQ AX, 24(SP)
+	MOVQ blocks+80(FP), AX
+	MOVQ AX, (SP)
+
+block280:
+	CMPQ    (SP), $0x00
+	JLE     finished281
+	DECQ    (SP)
+	MOVQ    bias_base+128(FP), AX
+	TESTQ   AX, AX
+	JZ      zero282
+	VMOVUPS (AX), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVUPS 32(AX), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	JMP     begin283
+
+zero282:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+begin283:
+	MOVQ  taps+88(FP), AX
+	TESTQ AX, AX
+	JZ    end284
+	MOVQ  AX, 16(SP)
+	MOVQ  depth+96(FP), AX
+	TESTQ AX, AX
+	JZ    end284
+	MOVQ  w_base+104(FP), CX
+
+tap285:
+	MOVQ    24(SP), AX
+	MOVLQSX (AX), DX
+	MOVLQSX 4(AX), BX
+	MOVLQSX 8(AX), SI
+	MOVLQSX 12(AX), DI
+	ADDQ    $0x00000010, AX
+	MOVQ    AX, 24(SP)
+	MOVQ    depth+96(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    x_base+32(FP), AX
+	LEAQ    (AX)(DX*4), DX
+	LEAQ    (AX)(BX*4), BX
+	LEAQ    (AX)(SI*4), SI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    depth+96(FP), AX
+	NEGQ    AX
+
+depth286:
 	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5020,11 +5294,11 @@ depth272:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth272
+	JNZ          depth286
 	DECQ         16(SP)
-	JNZ          tap271
+	JNZ          tap285
 
-end270:
+end284:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5040,9 +5314,9 @@ end270:
 	VMOVUPS Y7, 32(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block266
+	JMP     block280
 
-finished267:
+finished281:
 	VZEROUPPER
 	RET
 
@@ -5072,11 +5346,11 @@ TEXT ·avx512Grad8x32(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end274
+	JZ     end288
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel273:
+pixel287:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
@@ -5106,9 +5380,9 @@ pixel273:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel273
+	JNZ          pixel287
 
-end274:
+end288:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5171,11 +5445,11 @@ TEXT ·avx512Grad8x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end276
+	JZ     end290
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel275:
+pixel289:
 	MOVLQSX          (DX)(BX*4), DI
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (AX)(DI*4), Z8, Z0
@@ -5188,9 +5462,9 @@ pixel275:
 	VFMADD231PS.BCST 28(AX)(DI*4), Z8, Z7
 	ADDQ             SI, CX
 	INCQ             BX
-	JNZ              pixel275
+	JNZ              pixel289
 
-end276:
+end290:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5237,11 +5511,11 @@ TEXT ·avx2Grad4x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end278
+	JZ     end292
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel277:
+pixel291:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5259,9 +5533,9 @@ pixel277:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel277
+	JNZ          pixel291
 
-end278:
+end292:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Y0, Y0
@@ -5299,14 +5573,14 @@ TEXT ·avx512WinogradInput2(SB), $1088-96
 	LEAQ 64(SP), R8
 	ANDQ $-64, R8
 
-tile279:
+tile293:
 	TESTQ DI, DI
-	JZ    end280
+	JZ    end294
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels281:
+channels295:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Z0
@@ -5439,13 +5713,13 @@ channels281:
 	ADDQ    DX, R11
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R10
-	JL      channels281
+	JL      channels295
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile279
+	JMP     tile293
 
-end280:
+end294:
 	VZEROUPPER
 	RET
 
@@ -5463,14 +5737,14 @@ TEXT ·avx512WinogradOutput2(SB), $576-120
 	LEAQ 64(SP), R9
 	ANDQ $-64, R9
 
-tile282:
+tile296:
 	TESTQ DI, DI
-	JZ    end283
+	JZ    end297
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels284:
+channels298:
 	LEAQ    (CX)(R10*1), R12
 	VMOVUPS (R12), Z0
 	ADDQ    DX, R12
@@ -5530,10 +5804,10 @@ channels284:
 	VMOVUPS Z1, 448(R9)
 	VXORPS  Z0, Z0, Z0
 	TESTQ   R8, R8
-	JZ      unbiased285
+	JZ      unbiased299
 	VMOVUPS (R8)(R10*1), Z0
 
-unbiased285:
+unbiased299:
 	LEAQ    (AX)(R10*1), R12
 	VMOVUPS (R9), Z1
 	VMOVUPS 128(R9), Z2
@@ -5565,13 +5839,13 @@ unbiased285:
 	VMOVUPS Z2, (R12)(R13*4)
 	ADDQ    $0x00000040, R10
 	CMPQ    R10, R11
-	JL      channels284
+	JL      channels298
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile282
+	JMP     tile296
 
-end283:
+end297:
 	VZEROUPPER
 	RET
 
@@ -5591,7 +5865,7 @@ TEXT ·avx512WinogradWeights2(SB), $832-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels286:
+channels300:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Z1
 	ADDQ    BX, R9
@@ -5719,7 +5993,7 @@ channels286:
 	ADDQ    DX, R9
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, SI
-	JL      channels286
+	JL      channels300
 	VZEROUPPER
 	RET
 
@@ -5736,14 +6010,14 @@ TEXT ·avx512WinogradOutputGrad2(SB), $576-96
 	LEAQ 64(SP), R8
 	ANDQ $-64, R8
 
-tile287:
+tile301:
 	TESTQ DI, DI
-	JZ    end288
+	JZ    end302
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels289:
+channels303:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Z0
@@ -5828,13 +6102,13 @@ channels289:
 	ADDQ    DX, R11
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R10
-	JL      channels289
+	JL      channels303
 	ADDQ    $0x00000010, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile287
+	JMP     tile301
 
-end288:
+end302:
 	VZEROUPPER
 	RET
 
@@ -5854,7 +6128,7 @@ TEXT ·avx512WinogradWeightsGrad2(SB), $832-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels290:
+channels304:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Z1
 	ADDQ        BX, R9
@@ -6005,7 +6279,7 @@ channels290:
 	VMOVUPS     Z3, (R9)
 	ADDQ        $0x00000040, R8
 	CMPQ        R8, SI
-	JL          channels290
+	JL          channels304
 	VZEROUPPER
 	RET
 
@@ -6028,14 +6302,14 @@ TEXT ·avx512WinogradInput4(SB), $2368-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile291:
+tile305:
 	TESTQ DI, DI
-	JZ    end292
+	JZ    end306
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels293:
+channels307:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Z6
@@ -6544,13 +6818,13 @@ channels293:
 	ADDQ         DX, R11
 	ADDQ         $0x00000040, R9
 	CMPQ         R9, R10
-	JL           channels293
+	JL           channels307
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile291
+	JMP          tile305
 
-end292:
+end306:
 	VZEROUPPER
 	RET
 
@@ -6682,14 +6956,14 @@ TEXT ·avx512WinogradOutput4(SB), $1600-120
 	LEAQ    64(SP), R9
 	ANDQ    $-64, R9
 
-tile294:
+tile308:
 	TESTQ DI, DI
-	JZ    end295
+	JZ    end309
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels296:
+channels310:
 	LEAQ        (CX)(R10*1), R12
 	VMOVUPS     (R12), Z6
 	ADDQ        DX, R12
@@ -6885,10 +7159,10 @@ channels296:
 	VMOVUPS     Z7, 1472(R9)
 	VXORPS      Z6, Z6, Z6
 	TESTQ       R8, R8
-	JZ          unbiased297
+	JZ          unbiased311
 	VMOVUPS     (R8)(R10*1), Z6
 
-unbiased297:
+unbiased311:
 	LEAQ        (AX)(R10*1), R12
 	VMOVUPS     (R9), Z7
 	VMOVUPS     256(R9), Z8
@@ -7028,13 +7302,13 @@ unbiased297:
 	VMOVUPS     Z8, (R12)(R13*4)
 	ADDQ        $0x00000040, R10
 	CMPQ        R10, R11
-	JL          channels296
+	JL          channels310
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile294
+	JMP         tile308
 
-end295:
+end309:
 	VZEROUPPER
 	RET
 
@@ -7096,7 +7370,7 @@ TEXT ·avx512WinogradWeights4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels298:
+channels312:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Z7
 	ADDQ         BX, R9
@@ -7376,7 +7650,7 @@ channels298:
 	ADDQ         DX, R9
 	ADDQ         $0x00000040, R8
 	CMPQ         R8, SI
-	JL           channels298
+	JL           channels312
 	VZEROUPPER
 	RET
 
@@ -7525,14 +7799,14 @@ TEXT ·avx512WinogradOutputGrad4(SB), $1600-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile299:
+tile313:
 	TESTQ DI, DI
-	JZ    end300
+	JZ    end314
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels301:
+channels315:
 	LEAQ        (CX)(R9*1), R11
 	MOVLQSX     (BX), R12
 	VMOVUPS     (R11)(R12*4), Z6
@@ -7829,13 +8103,13 @@ channels301:
 	ADDQ        DX, R11
 	ADDQ        $0x00000040, R9
 	CMPQ        R9, R10
-	JL          channels301
+	JL          channels315
 	ADDQ        $0x00000040, BX
 	LEAQ        (AX)(SI*4), AX
 	DECQ        DI
-	JMP         tile299
+	JMP         tile313
 
-end300:
+end314:
 	VZEROUPPER
 	RET
 
@@ -7861,7 +8135,7 @@ TEXT ·avx512WinogradWeightsGrad4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels302:
+channels316:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Z7
 	ADDQ        BX, R9
@@ -8159,7 +8433,7 @@ channels302:
 	VMOVUPS     Z10, (R9)
 	ADDQ        $0x00000040, R8
 	CMPQ        R8, SI
-	JL          channels302
+	JL          channels316
 	VZEROUPPER
 	RET
 
@@ -8176,14 +8450,14 @@ TEXT ·avx2WinogradInput2(SB), $544-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile303:
+tile317:
 	TESTQ DI, DI
-	JZ    end304
+	JZ    end318
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels305:
+channels319:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -8316,13 +8590,13 @@ channels305:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels305
+	JL      channels319
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile303
+	JMP     tile317
 
-end304:
+end318:
 	VZEROUPPER
 	RET
 
@@ -8340,14 +8614,14 @@ TEXT ·avx2WinogradOutput2(SB), $288-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile306:
+tile320:
 	TESTQ DI, DI
-	JZ    end307
+	JZ    end321
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels308:
+channels322:
 	LEAQ    (CX)(R10*1), R12
 	VMOVUPS (R12), Y0
 	ADDQ    DX, R12
@@ -8407,10 +8681,10 @@ channels308:
 	VMOVUPS Y1, 224(R9)
 	VXORPS  Y0, Y0, Y0
 	TESTQ   R8, R8
-	JZ      unbiased309
+	JZ      unbiased323
 	VMOVUPS (R8)(R10*1), Y0
 
-unbiased309:
+unbiased323:
 	LEAQ    (AX)(R10*1), R12
 	VMOVUPS (R9), Y1
 	VMOVUPS 64(R9), Y2
@@ -8442,13 +8716,13 @@ unbiased309:
 	VMOVUPS Y2, (R12)(R13*4)
 	ADDQ    $0x00000020, R10
 	CMPQ    R10, R11
-	JL      channels308
+	JL      channels322
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile306
+	JMP     tile320
 
-end307:
+end321:
 	VZEROUPPER
 	RET
 
@@ -8467,7 +8741,7 @@ TEXT ·avx2WinogradWeights2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels310:
+channels324:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Y0
 	ADDQ    BX, R9
@@ -8595,7 +8869,7 @@ channels310:
 	ADDQ    DX, R9
 	ADDQ    $0x00000020, R8
 	CMPQ    R8, SI
-	JL      channels310
+	JL      channels324
 	VZEROUPPER
 	RET
 
@@ -8612,14 +8886,14 @@ TEXT ·avx2WinogradOutputGrad2(SB), $288-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile311:
+tile325:
 	TESTQ DI, DI
-	JZ    end312
+	JZ    end326
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels313:
+channels327:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -8704,13 +8978,13 @@ channels313:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels313
+	JL      channels327
 	ADDQ    $0x00000010, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile311
+	JMP     tile325
 
-end312:
+end326:
 	VZEROUPPER
 	RET
 
@@ -8729,7 +9003,7 @@ TEXT ·avx2WinogradWeightsGrad2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels314:
+channels328:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Y0
 	ADDQ        BX, R9
@@ -8880,7 +9154,7 @@ channels314:
 	VMOVUPS     Y2, (R9)
 	ADDQ        $0x00000020, R8
 	CMPQ        R8, SI
-	JL          channels314
+	JL          channels328
 	VZEROUPPER
 	RET
 
@@ -8897,14 +9171,14 @@ TEXT ·avx2WinogradInput4(SB), $1184-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile315:
+tile329:
 	TESTQ DI, DI
-	JZ    end316
+	JZ    end330
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels317:
+channels331:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Y0
@@ -9413,13 +9687,13 @@ channels317:
 	ADDQ         DX, R11
 	ADDQ         $0x00000020, R9
 	CMPQ         R9, R10
-	JL           channels317
+	JL           channels331
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile315
+	JMP          tile329
 
-end316:
+end330:
 	VZEROUPPER
 	RET
 
@@ -9497,14 +9771,14 @@ TEXT ·avx2WinogradOutput4(SB), $800-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile318:
+tile332:
 	TESTQ DI, DI
-	JZ    end319
+	JZ    end333
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels320:
+channels334:
 	LEAQ        (CX)(R10*1), R12
 	VMOVUPS     (R12), Y0
 	ADDQ        DX, R12
@@ -9700,10 +9974,10 @@ channels320:
 	VMOVUPS     Y1, 736(R9)
 	VXORPS      Y0, Y0, Y0
 	TESTQ       R8, R8
-	JZ          unbiased321
+	JZ          unbiased335
 	VMOVUPS     (R8)(R10*1), Y0
 
-unbiased321:
+unbiased335:
 	LEAQ        (AX)(R10*1), R12
 	VMOVUPS     (R9), Y1
 	VMOVUPS     128(R9), Y2
@@ -9843,13 +10117,13 @@ unbiased321:
 	VMOVUPS     Y2, (R12)(R13*4)
 	ADDQ        $0x00000020, R10
 	CMPQ        R10, R11
-	JL          channels320
+	JL          channels334
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile318
+	JMP         tile332
 
-end319:
+end333:
 	VZEROUPPER
 	RET
 
@@ -9888,7 +10162,7 @@ TEXT ·avx2WinogradWeights4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels322:
+channels336:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Y0
 	ADDQ         BX, R9
@@ -10168,7 +10442,7 @@ channels322:
 	ADDQ         DX, R9
 	ADDQ         $0x00000020, R8
 	CMPQ         R8, SI
-	JL           channels322
+	JL           channels336
 	VZEROUPPER
 	RET
 
@@ -10255,14 +10529,14 @@ TEXT ·avx2WinogradOutputGrad4(SB), $800-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile323:
+tile337:
 	TESTQ DI, DI
-	JZ    end324
+	JZ    end338
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels325:
+channels339:
 	LEAQ        (CX)(R9*1), R11
 	MOVLQSX     (BX), R12
 	VMOVUPS     (R11)(R12*4), Y0
@@ -10559,13 +10833,13 @@ channels325:
 	ADDQ        DX, R11
 	ADDQ        $0x00000020, R9
 	CMPQ        R9, R10
-	JL          channels325
+	JL          channels339
 	ADDQ        $0x00000040, BX
 	LEAQ        (AX)(SI*4), AX
 	DECQ        DI
-	JMP         tile323
+	JMP         tile337
 
-end324:
+end338:
 	VZEROUPPER
 	RET
 
@@ -10584,7 +10858,7 @@ TEXT ·avx2WinogradWeightsGrad4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels326:
+channels340:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Y0
 	ADDQ        BX, R9
@@ -10882,6 +11156,6 @@ channels326:
 	VMOVUPS     Y3, (R9)
 	ADDQ        $0x00000020, R8
 	CMPQ        R8, SI
-	JL          channels326
+	JL          channels340
 	VZEROUPPER
 	RET

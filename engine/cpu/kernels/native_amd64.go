@@ -22,8 +22,10 @@ func avx512() *Set {
 		Name: "avx512",
 		Conv: []ConvTile{
 			{12, 32, avx512Conv12x32},
+			{8, 32, avx512Conv8x32},
 			{4, 32, avx512Conv4x32},
 			{12, 16, avx512Conv12x16},
+			{8, 16, avx512Conv8x16},
 			{4, 16, avx512Conv4x16},
 		},
 		Grad: []GradTile{

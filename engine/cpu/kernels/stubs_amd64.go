@@ -140,10 +140,16 @@ func avx2MultiplyAdds(rounds int)
 func avx512Conv12x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
+func avx512Conv8x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+
+//go:noescape
 func avx512Conv4x32(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
 func avx512Conv12x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
+
+//go:noescape
+func avx512Conv8x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)
 
 //go:noescape
 func avx512Conv4x16(dst []float32, stride int, x []float32, offsets []int32, blocks int, taps int, depth int, w []float32, bias []float32)

@@ -25,7 +25,7 @@ func main() {
 		gatherSum(s)
 		multiplyAdds(s)
 	}
-	for _, t := range []tile{{avx512, 12, 2}, {avx512, 4, 2}, {avx512, 12, 1}, {avx512, 4, 1}, {avx2, 6, 2}, {avx2, 4, 2}} {
+	for _, t := range []tile{{avx512, 12, 2}, {avx512, 8, 2}, {avx512, 4, 2}, {avx512, 12, 1}, {avx512, 8, 1}, {avx512, 4, 1}, {avx2, 6, 2}, {avx2, 4, 2}} {
 		t.conv()
 	}
 	for _, t := range []tile{{avx512, 8, 2}, {avx512, 8, 1}, {avx2, 4, 2}} {
