@@ -6,7 +6,7 @@
 // and added in lane order. The epilogue computes what depends on those sums. Nothing a result depends on is decided by the number
 // of workers or by which of them took which tile, so results are bit-identical for any number of threads.
 //
-// The way of an expression: lower.go (few, shared, engine-level operations), schedule.go (fusing pointwise operations into loops;
+// The way of an expression: lower.go (few, shared, engine-level operations), again.go (cheap ones repeated), schedule.go (fusing pointwise operations into loops;
 // an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the instructions), run.go (tiles),
 // lanes.go (sums over the batch), pool.go (memory that programs share).
 package cpu
@@ -47,7 +47,7 @@ func (e *Engine) threads() int {
 }
 
 // mostArena is the size of a worker's arena above which tiles become smaller, in floats.
-const mostArena = 1 << 24
+const mostArena = 10 << 20
 
 // Compile prepares a program.
 func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {

@@ -26,12 +26,11 @@ type lanes struct {
 	sum     []float32
 }
 
-func (p *program) newLanes(tiles int, sums bool) *lanes {
-	l := &lanes{program: p, count: tiles}
+func (p *program) newLanes(count int, sums bool) *lanes {
+	l := &lanes{program: p, count: count}
 	if !sums {
 		return l
 	}
-	l.count = min(laneCount, tiles)
 	l.free = make(chan []float32, l.count)
 	for range min(l.count, p.threads+1) {
 		memory := p.memory.take(p.arenaSize[inLanes])

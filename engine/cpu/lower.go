@@ -46,6 +46,7 @@ type node struct {
 	unit  *unit
 	depth int
 	alias bool  // shares the memory of in[0]
+	again bool  // a copy that its users' loop computes for itself
 	into  *node // of a sum over the batch: the one whose memory it adds to as well
 }
 
@@ -112,6 +113,7 @@ func lower(outputs []*expr.Value, set *kernels.Set, tile int, parts matrix.Parts
 	g.settle()
 	g.shareSums()
 	g.settle()
+	g.computeAgain()
 	names := map[string]*node{}
 	for _, n := range g.nodes {
 		if n.phase == body {

@@ -311,17 +311,20 @@ func (p *program) runTiles(ctx context.Context, first *frame, call engine.Call) 
 	sums := p.arenaSize[inLanes] > 64
 	images := p.share(call.Batch, sums)
 	tiles := cuts(call.Batch, images)
-	l := p.newLanes(tiles, sums)
+	lanes := tiles // without sums every tile may go its own way
+	if sums {
+		lanes = min(laneCount, tiles)
+	}
+	workers := []*frame{first}
+	for w := 1; w < min(p.threads, lanes); w++ {
+		f := p.worker(w)
+		defer p.rest(f)
+		workers = append(workers, f)
+	}
+	l := p.newLanes(lanes, sums)
 	var wg sync.WaitGroup
-	for w := range min(p.threads, l.count) {
-		f := first
-		if w > 0 {
-			f = p.worker(w)
-		}
+	for _, f := range workers {
 		wg.Go(func() {
-			if w > 0 {
-				defer p.rest(f)
-			}
 			for {
 				lane, ok := l.begin(ctx, f)
 				if !ok {

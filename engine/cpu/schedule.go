@@ -26,12 +26,12 @@ func fusibleEdge(in, user *node) bool {
 	return in.fusible() && !in.isReduction() && user.fusible() && in.phase == user.phase && in.kind == user.kind && in.domain() == user.domain()
 }
 
-// units groups the nodes of each phase and puts them in order.
-func (g *graph) units() (phases [3][]*unit) {
+// findDepths tells which loops nodes belong to.
+func (g *graph) findDepths() {
 	// depth counts the loop borders above a node. Two nodes of the same depth and domain can run in one loop: a way from one to
 	// the other through something outside the loop would make them differ in depth.
 	for _, n := range g.nodes {
-		n.depth, n.unit = 0, nil
+		n.depth = 0
 		for _, in := range n.in {
 			d := in.depth
 			if !fusibleEdge(in, n) {
@@ -40,13 +40,30 @@ func (g *graph) units() (phases [3][]*unit) {
 			n.depth = max(n.depth, d)
 		}
 	}
-	// A value that takes one operation from another one and a row is computed where it is used, even if that is later: the other
-	// stays in memory instead of it, and often does anyway.
 	for _, n := range slices.Backward(g.nodes) {
-		if (n.op == expr.OpMul || n.op == expr.OpAdd) && len(n.users) == 1 && (isRow(n.in[0], n.shape) || isRow(n.in[1], n.shape)) && fusibleEdge(n, n.users[0]) {
+		if n.later() {
 			n.depth = n.users[0].depth
 		}
 	}
+}
+
+// later says whether a value is computed where it is used, even if it could be earlier: copies are, and what takes one operation from
+// another value, and a row, or an exponential that it shares with nothing. The other stays in memory instead, and often does anyway.
+func (n *node) later() bool {
+	switch {
+	case n.again:
+		return true
+	case len(n.users) != 1 || !fusibleEdge(n, n.users[0]):
+		return false
+	case n.op == expr.OpMul || n.op == expr.OpAdd:
+		return isRow(n.in[0], n.shape) || isRow(n.in[1], n.shape)
+	}
+	return n.op == expr.OpSwish && n.attr.N[0] > 1
+}
+
+// units groups the nodes of each phase and puts them in order.
+func (g *graph) units() (phases [3][]*unit) {
+	g.findDepths()
 	// Fuse what is connected: by an edge, or by reading the same value.
 	parent := map[*node]*node{}
 	var find func(n *node) *node
