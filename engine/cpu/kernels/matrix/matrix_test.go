@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
@@ -192,6 +193,20 @@ func clean(x []float32, n int) bool {
 	return true
 }
 
+// split lays out images in parts, a few pixels at a time.
+func split(c *matrix.Conv, u *matrix.Unit, x []float32, images int, memory memory) []float32 {
+	const some = 5
+	planes := memory(c.Planes.Floats(images))
+	c.Planes.Border(planes, images)
+	for image, size := range slices.Repeat([]int{len(x) / images}, images) {
+		x := x[image*size:][:size]
+		for from := 0; from < size; from += some * c.Inputs {
+			c.Planes.Split(u, planes, x[from:min(from+some*c.Inputs, size)], images, image, from/c.Inputs)
+		}
+	}
+	return planes
+}
+
 // runConv convolves random images by the plan, flipped if asked, and returns what goes in and comes out.
 func (s shape) runConv(t *testing.T, u *matrix.Unit, parts matrix.Parts, flipped bool, memory memory) (x, w, bias, y []float32) {
 	t.Helper()
@@ -214,8 +229,9 @@ func (s shape) runConv(t *testing.T, u *matrix.Unit, parts matrix.Parts, flipped
 	size := s.images * s.height * s.width * s.outputs
 	y = memory(size)
 	c.Pack(u, packed, kernel, flipped)
-	c.Run(u, y, x, s.images, packed, bias, scratch)
-	if !clean(y, size) || !clean(packed, c.PackedFloats()) || !clean(scratch, c.ScratchFloats()) {
+	planes := split(c, u, x, s.images, memory)
+	c.Run(u, y, planes, s.images, packed, bias, scratch)
+	if !clean(y, size) || !clean(planes, c.Planes.Floats(s.images)) || !clean(packed, c.PackedFloats()) || !clean(scratch, c.ScratchFloats()) {
 		t.Errorf("%v: wrote behind the end", s)
 	}
 	return x, w, bias, y[:size]
@@ -273,11 +289,11 @@ func TestImagesApart(t *testing.T) {
 		c.Pack(matrix.Portable(), packed, w, false)
 		size := s.height * s.width * s.outputs
 		before, after := make([]float32, s.images*size), make([]float32, s.images*size)
-		c.Run(matrix.Portable(), before, x, s.images, packed, nil, scratch)
+		c.Run(matrix.Portable(), before, split(c, matrix.Portable(), x, s.images, dirty), s.images, packed, nil, scratch)
 		for i := range s.height * s.width * s.inputs {
 			x[i] = float32(math.NaN())
 		}
-		c.Run(matrix.Portable(), after, x, s.images, packed, nil, scratch)
+		c.Run(matrix.Portable(), after, split(c, matrix.Portable(), x, s.images, dirty), s.images, packed, nil, scratch)
 		for i := size; i < len(before); i++ {
 			if before[i] != after[i] {
 				t.Fatalf("%v: element %d of another image is %g, was %g", s, i%size, after[i], before[i])
@@ -292,8 +308,11 @@ func TestNoAllocation(t *testing.T) {
 	x, y, packed, sum := make([]float32, 2*16*32), make([]float32, 2*16*16), make([]float32, c.PackedFloats()), make([]float32, 9*32*16)
 	scratch := make([]float32, max(c.ScratchFloats(), g.ScratchFloats()))
 	u := matrix.Portable()
+	planes := make([]float32, c.Planes.Floats(2))
 	if n := testing.AllocsPerRun(3, func() {
-		c.Run(u, y, x, 2, packed, nil, scratch)
+		c.Planes.Border(planes, 2)
+		c.Planes.Split(u, planes, x[:16*32], 2, 1, 0)
+		c.Run(u, y, planes, 2, packed, nil, scratch)
 		g.Run(u, sum, x, y, 2, scratch)
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
