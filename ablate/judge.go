@@ -114,7 +114,7 @@ func (s *Study) generate(ctx context.Context, model *run.Model) ([]uint8, error)
 	if err := chain.Bind(model.Params); err != nil {
 		return nil, err
 	}
-	g := mcmc.NewGeneration(model.Config.Sampler.Steps, model.Config.Transitions())
+	g := model.Config.NewGeneration()
 	if s.Steps > 0 {
 		g = g.WithSteps(s.Steps)
 	}

@@ -8,18 +8,13 @@ package mcmc
 //
 // Augmentation carries chains from mode to mode; the rounds without it, which end the chain, turn what it did into clean images.
 // In their code 1,000 chains share a pool. With its defaults each is started in one round, goes through 8 augmented rounds on
-// average and ends with 15 plain ones; here every chain goes through exactly as many.
+// average and ends with 15 plain ones; here every chain goes through exactly as many rounds as asked for.
 
 import (
 	"context"
 	"fmt"
 
 	"github.com/joule-ebm/joule/rng"
-)
-
-const (
-	augmentedRounds = 8
-	plainRounds     = 15
 )
 
 // Generation says how images are generated.
@@ -37,9 +32,10 @@ type Generation struct {
 	Seed, FirstChain uint64
 }
 
-// NewGeneration is the authors' procedure for a model trained with chains of k steps and augmentation a.
-func NewGeneration(k int, a Augmentation) Generation {
-	return Generation{Steps: (1 + augmentedRounds + plainRounds) * k, Round: k, Plain: plainRounds * k, Augmentation: a, Threads: 1}
+// NewGeneration is the procedure for a model trained with chains of k steps and augmentation a: a first round, and then so many
+// augmented and so many plain ones.
+func NewGeneration(k, augmented, plain int, a Augmentation) Generation {
+	return Generation{Steps: (1 + augmented + plain) * k, Round: k, Plain: plain * k, Augmentation: a, Threads: 1}
 }
 
 // WithSteps is the same procedure with chains of another length: the plain rounds keep their share.

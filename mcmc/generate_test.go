@@ -86,7 +86,7 @@ func TestGenerationAugmentsBetweenRounds(t *testing.T) {
 }
 
 func TestGenerationOfTheAuthors(t *testing.T) {
-	g := mcmc.NewGeneration(40, mcmc.AugmentCIFAR10)
+	g := mcmc.NewGeneration(40, 8, 15, mcmc.AugmentCIFAR10)
 	if g.Steps != 24*40 || g.Plain != 15*40 || g.Round != 40 || g.Augmentation != mcmc.AugmentCIFAR10 {
 		t.Errorf("got %+v, want a round from noise, 8 augmented and 15 plain ones", g)
 	}
@@ -125,7 +125,7 @@ func TestGenerationIsReproducible(t *testing.T) {
 }
 
 func TestGenerationSamples(t *testing.T) {
-	g := mcmc.NewGeneration(10, mcmc.NoAugmentation)
+	g := mcmc.NewGeneration(10, 8, 15, mcmc.NoAugmentation)
 	x := generate(t, newChain(t, 2, mcmc.Langevin{StepSize: 0.2, Sigma: 0.001}), 3, g, nil)
 	for i, v := range x {
 		if v < 0.24 || v > 0.26 {

@@ -52,6 +52,11 @@ type Config struct {
 
 	Augmentation string `yaml:"augmentation" doc:"random transforms of images out of the buffer: none, cifar10, large or imagenet"`
 
+	Generation struct {
+		Augmented int `yaml:"augmented" doc:"rounds that begin with an augmentation"`
+		Plain     int `yaml:"plain" doc:"rounds after them, without"`
+	} `yaml:"generation" doc:"how images come from noise: rounds of K steps, of which the first is plain"`
+
 	Loss struct {
 		Regularisation float64 `yaml:"reg" doc:"coefficient of L_reg, the squared energies; 0 leaves the term out"`
 		Optimisation   float64 `yaml:"opt" doc:"coefficient of L_opt, the first half of the KL term; 0 leaves it out"`
@@ -113,6 +118,8 @@ func (c *Config) Validate() error {
 		{"sampler.noise", s.Noise, 0, 1},
 		{"buffer.size", float64(c.Buffer.Size), 1, 1e8},
 		{"buffer.restart", c.Buffer.Restart, 0, 1},
+		{"generation.augmented", float64(c.Generation.Augmented), 0, 1e6},
+		{"generation.plain", float64(c.Generation.Plain), 0, 1e6},
 		{"loss.reg", l.Regularisation, 0, 1e6},
 		{"loss.opt", l.Optimisation, 0, 1e6},
 		{"loss.ent", l.Entropy, 0, 1e6},
@@ -238,6 +245,11 @@ func (c *Config) NewSampler() (mcmc.Sampler, error) {
 
 // Transitions are the random transforms of images out of the buffer.
 func (c *Config) Transitions() mcmc.Augmentation { return augmentations[c.Augmentation] }
+
+// NewGeneration is how images are generated.
+func (c *Config) NewGeneration() mcmc.Generation {
+	return mcmc.NewGeneration(c.Sampler.Steps, c.Generation.Augmented, c.Generation.Plain, c.Transitions())
+}
 
 // training is the configuration of the training step.
 func (c *Config) training(threads int) (cd.Settings, error) {

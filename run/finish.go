@@ -104,7 +104,7 @@ func (r *runner) generate(ctx context.Context) ([]float32, error) {
 		labels[i] = int32(i % r.model.Classes)
 	}
 	mcmc.FillNoise(images, r.model.Image.Size(), r.config.Seed, 0)
-	g := mcmc.NewGeneration(r.config.Sampler.Steps, r.config.Transitions())
+	g := r.config.NewGeneration()
 	g.Seed, g.Threads = r.config.Seed, r.options.Threads
 	g.Inputs = map[string][]float32{"label": cd.OneHot(labels, r.model.Classes)}
 	return images, chain.Generate(ctx, images, g, func(step int) error {

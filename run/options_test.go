@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/run"
 	"github.com/joule-ebm/joule/run/metrics"
 	"github.com/joule-ebm/joule/run/settings"
@@ -40,7 +41,7 @@ var settingsToTry = [][]string{
 }
 
 // Other tests try these.
-var settingsTriedElsewhere = []string{"limits.iterations", "limits.for", "recovery.failures", "recovery.rate_factor"}
+var settingsTriedElsewhere = []string{"limits.iterations", "limits.for", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain"}
 
 func TestEverySetting(t *testing.T) {
 	dir := t.TempDir()
@@ -89,6 +90,14 @@ func TestEverySetting(t *testing.T) {
 		if k.Doc == "" {
 			t.Errorf("setting %s has no explanation", k.Name)
 		}
+	}
+}
+
+// How images are generated changes nothing in training.
+func TestGenerationSettings(t *testing.T) {
+	c := config(t, stripes(t, t.TempDir(), 60, 1), "generation.augmented=4", "generation.plain=2", "augmentation=large")
+	if g := c.NewGeneration(); g.Steps != 7*c.Sampler.Steps || g.Plain != 2*c.Sampler.Steps || g.Round != c.Sampler.Steps || g.Augmentation != mcmc.AugmentLarge {
+		t.Errorf("got %+v for %d steps a round, want 7 rounds of which the last 2 are plain", g, c.Sampler.Steps)
 	}
 }
 

@@ -42,7 +42,10 @@ func Presets() []Preset {
 			c.photographs("cifar10")
 			c.Network.Filters, c.Network.Attention = 16, false
 			c.Augmentation = "cifar10"
+			// Chains of a short training go on to stronger and stronger colours where no augmentation takes them back.
+			c.Generation.Augmented, c.Generation.Plain = 40, 0
 			c.Sampler.Steps = 20
+			c.Buffer.Restart = 0.02
 			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
 			c.Output.Checkpoint, c.Output.Samples = 20, 20
 			c.Limits.Iterations = 2000
@@ -80,6 +83,7 @@ func paper() Config {
 	c.Sampler.Leapfrogs, c.Sampler.Temperature, c.Sampler.Precision = 3, 1, string(engine.Auto)
 	c.Buffer.Size, c.Buffer.Restart = mcmc.ReplaySize, mcmc.Restart
 	c.Augmentation = "none"
+	c.Generation.Augmented, c.Generation.Plain = 8, 15
 	c.Loss.Regularisation, c.Loss.Optimisation, c.Loss.Entropy = 1, 1, 0.3
 	c.Loss.Neighbour, c.Loss.References, c.Loss.EntropyAfter = 1, 100, 1000
 	c.Optimiser.Batch, c.Optimiser.LearningRate = 128, 2e-4

@@ -78,7 +78,7 @@ build of joule: the table says so where it is not.`,
 	f.StringSliceVar(&o.outliers, "out-of", []string{"fashion-mnist", "rotated", "interpolation"}, "unusual images, as for joule eval ood")
 	f.UintVarP(&o.images, "number", "n", 1000, "most images to take of each set to judge by")
 	f.UintVar(&o.samples, "samples", 200, "samples to draw of each model")
-	f.UintVar(&o.steps, "steps", 0, "steps of the chains that draw them (default 24 rounds of the K of training)")
+	f.UintVar(&o.steps, "steps", 0, "steps of the chains that draw them (default all rounds of joule sample)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON instead of the table")
 	return cmd

@@ -225,7 +225,7 @@ func drawChains(e *evaluation, o reportOptions) (*report.Chains, error) {
 		return nil, err
 	}
 	n, shape, classes := int(o.chains), e.model.Energy.Image, e.model.Energy.Classes
-	g := mcmc.NewGeneration(e.model.Config.Sampler.Steps, e.model.Config.Transitions())
+	g := e.model.Config.NewGeneration()
 	g.Seed, g.Threads, g.Every = o.ood.seed, int(o.ood.threads), max(1, g.Steps/looksAtChains)
 	if g.Threads == 0 {
 		g.Threads = runtime.GOMAXPROCS(0)

@@ -48,11 +48,12 @@ func newSampleCommand() *cobra.Command {
 		Short: "Generate images from a trained model",
 		Long: `Generate images from a trained model: RUN is a run directory or a model.safetensors file.
 
-Images are generated as the authors of the method evaluate theirs. Chains start from noise and go
-through rounds of K steps of the sampler the model was trained with: one round, 8 rounds that each
-begin with an augmentation of the image (random crop, flip, colours, blur), which carries chains
-from one kind of image to another, and 15 rounds without. A model trained without augmentation,
-as for MNIST, gets one chain of as many steps. The weights are the moving average of training.
+Chains start from noise and go through rounds of K steps of the sampler the model was trained with:
+one round, rounds that each begin with an augmentation of the image (random crop, flip, colours,
+blur), which carries chains from one kind of image to another, and rounds without. How many of each,
+the run's settings generation.augmented and generation.plain say: 8 and 15, as the authors of the
+method evaluate theirs, unless the preset knows better. A model trained without augmentation, as for
+MNIST, gets one chain of as many steps. The weights are the moving average of training.
 
 The same seed gives the same images, whatever the number of threads.`,
 		Example: `  joule sample RUN                               64 images in one picture, samples.png
@@ -69,7 +70,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.Uint64Var(&o.seed, "seed", 1, "of all random numbers")
 	f.StringVarP(&o.output, "output", "o", "samples.png", "a .png for one picture of all images, or a `path` ending in / for single ones")
 	f.StringVar(&o.gif, "gif", "", "also show the chains of the first images as an animation, in this `file`")
-	f.UintVar(&o.steps, "steps", 0, "steps of a chain in all (default 24 rounds of the K of training)")
+	f.UintVar(&o.steps, "steps", 0, "steps of a chain in all (default all rounds)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
@@ -151,7 +152,7 @@ const (
 )
 
 func generation(model *run.Model, o sampleOptions) mcmc.Generation {
-	g := mcmc.NewGeneration(model.Config.Sampler.Steps, model.Config.Transitions())
+	g := model.Config.NewGeneration()
 	if o.steps > 0 {
 		g = g.WithSteps(int(o.steps))
 	}
