@@ -39,8 +39,8 @@ var commands = []func() *cobra.Command{
 }
 
 func main() {
-	// Memory is a few large arenas of numbers, cheap to mark: half of it again as garbage is a poor trade for time.
-	debug.SetGCPercent(25)
+	// Memory is a few large arenas of numbers, cheap to mark: much of it again as garbage is a poor trade for time.
+	debug.SetGCPercent(10)
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 

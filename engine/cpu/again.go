@@ -78,8 +78,7 @@ func (g *graph) copyFor(n *node, depth int, copies map[copyKey]*node) *node {
 	if c := copies[key]; c != nil {
 		return c
 	}
-	g.made++
-	c := &node{id: g.made, op: n.op, phase: n.phase, kind: n.kind, shape: n.shape, attr: n.attr, again: true}
+	c := &node{op: n.op, phase: n.phase, kind: n.kind, shape: n.shape, attr: n.attr, again: true}
 	for _, in := range n.in {
 		if budget := mostAgain; in.full(n) && in.cheap() && again(in, depth, &budget) {
 			in = g.copyFor(in, depth, copies)

@@ -6,9 +6,9 @@
 // and added in lane order. The epilogue computes what depends on those sums. Nothing a result depends on is decided by the number
 // of workers or by which of them took which tile, so results are bit-identical for any number of threads.
 //
-// The way of an expression: lower.go (few, shared, engine-level operations), again.go (cheap ones repeated), schedule.go (fusing pointwise operations into loops;
-// an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the instructions), run.go (tiles),
-// lanes.go (sums over the batch), pool.go (memory that programs share).
+// The way of an expression: lower.go (few, shared, engine-level operations), again.go (cheap ones repeated), schedule.go (fusing
+// pointwise operations into loops; an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the
+// instructions), run.go (tiles), lanes.go (sums over the batch), pool.go (memory that programs share).
 package cpu
 
 import (
@@ -46,7 +46,8 @@ func (e *Engine) threads() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// mostArena is the size of a worker's arena above which tiles become smaller, in floats.
+// mostArena is the size of a worker's arena above which tiles become smaller, in floats. The loss of a large network, which keeps much
+// more alive than a step of its chain, took no longer with smaller arenas down to this, and longer below.
 const mostArena = 10 << 20
 
 // Compile prepares a program.

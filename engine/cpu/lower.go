@@ -2,8 +2,8 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
@@ -34,7 +34,6 @@ const (
 
 // node is one engine-level operation and its result.
 type node struct {
-	id    int
 	op    expr.Op
 	phase phase
 	kind  expr.Kind
@@ -84,9 +83,8 @@ type graph struct {
 	tile    int     // images that a worker takes through the body together
 	nodes   []*node // inputs before users
 	outputs []*node
-	byKey   map[string]*node
+	known   map[computation]*node
 	leaves  []*node // params, inputs and noises
-	made    int     // nodes made so far
 
 	parts matrix.Parts // bf16 numbers for a factor of a convolution; 0: float32
 }
@@ -102,7 +100,7 @@ func lower(outputs []*expr.Value, set *kernels.Set, tile int, parts matrix.Parts
 	if tile <= 0 {
 		tile = tileImages(outputs)
 	}
-	g := &graph{set: set, tile: tile, parts: parts, byKey: map[string]*node{}}
+	g := &graph{set: set, tile: tile, parts: parts, known: map[computation]*node{}}
 	of := map[*expr.Value]*node{}
 	for _, v := range expr.Order(outputs...) {
 		in := make([]*node, len(v.In()))
@@ -204,18 +202,27 @@ func (g *graph) conv(v *expr.Value, in []*node) *node {
 	return g.add(expr.OpConv, v.Kind(), v.Shape(), expr.Attr{N: [2]int{taps, m}}, x, packed)
 }
 
+// computation is what makes two nodes the same.
+type computation struct {
+	op    expr.Op
+	kind  expr.Kind
+	shape expr.Shape
+	attr  expr.Attr
+	minus [2]bool  // of the real coefficients: 0 is not -0
+	in    [3]*node // of which no operation has more
+}
+
 // add returns the node for this computation, the existing one if there is one.
 func (g *graph) add(op expr.Op, kind expr.Kind, shape expr.Shape, attr expr.Attr, in ...*node) *node {
-	var key strings.Builder
-	fmt.Fprintf(&key, "%d %d %v %q %x %v %v %v", op, kind, shape, attr.Name, attr.X, attr.N, attr.TA, attr.TB)
-	for _, n := range in {
-		fmt.Fprintf(&key, " %d", n.id)
+	key := computation{op: op, kind: kind, shape: shape, attr: attr}
+	for i, x := range attr.X {
+		key.minus[i] = math.Signbit(x)
 	}
-	if n := g.byKey[key.String()]; n != nil {
+	copy(key.in[:], in)
+	if n := g.known[key]; n != nil {
 		return n
 	}
-	g.made++
-	n := &node{id: g.made, op: op, kind: kind, shape: shape, attr: attr, in: in, alias: op == opRow}
+	n := &node{op: op, kind: kind, shape: shape, attr: attr, in: in, alias: op == opRow}
 	n.phase = body
 	if kind == expr.Shared {
 		n.phase = prologue
@@ -225,7 +232,7 @@ func (g *graph) add(op expr.Op, kind expr.Kind, shape expr.Shape, attr expr.Attr
 			}
 		}
 	}
-	g.byKey[key.String()] = n
+	g.known[key] = n
 	g.nodes = append(g.nodes, n)
 	return n
 }

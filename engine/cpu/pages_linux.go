@@ -7,10 +7,12 @@ import (
 )
 
 // advise asks for large pages where the memory is large: a step reads through all packed kernels of a network, and small pages would
-// miss the processor's table of addresses again and again. It is advice only.
+// miss the processor's table of addresses again and again. The memory is new, and full of zeros, but may have been used before it was
+// new: what small pages it has are given back first. It is advice only.
 func advise(memory []float32) {
 	const page = 2 << 20 // bytes
 	if len(memory) >= 4*page/4 {
+		_ = unix.Madvise(pages(memory, page), unix.MADV_DONTNEED)
 		_ = unix.Madvise(pages(memory, page), unix.MADV_HUGEPAGE)
 	}
 }
