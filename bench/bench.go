@@ -428,8 +428,8 @@ func (b *Bench) update(ctx context.Context) error {
 		for i := range b.slope {
 			b.slope[i] = 1e-3
 		}
-		cd.ClipNorm(b.slope, 0.5)
-		adam.Update(b.values, b.slope, 0) // at this rate the weights stay as they are
+		cd.ClipNorm(b.slope, 0.5, b.report.Threads)
+		adam.Update(b.values, b.slope, 0, b.report.Threads) // at this rate the weights stay as they are
 		return ctx.Err()
 	})
 	return err

@@ -2,11 +2,19 @@ package cd
 
 import "math"
 
-// Norm is the Euclidean norm of a vector.
-func Norm(v []float32) float64 {
+// Norm is the Euclidean norm of a vector, computed on so many threads; 0 means one a core.
+func Norm(v []float32, threads int) float64 {
+	sums := make([]float64, parts(len(v)))
+	inParts(len(v), threads, func(part, from, to int) {
+		sum := 0.0
+		for _, x := range v[from:to] {
+			sum += float64(x) * float64(x)
+		}
+		sums[part] = sum
+	})
 	sum := 0.0
-	for _, x := range v {
-		sum += float64(x) * float64(x)
+	for _, s := range sums {
+		sum += s
 	}
 	return math.Sqrt(sum)
 }
@@ -15,13 +23,15 @@ func Norm(v []float32) float64 {
 //
 //	g ← g·min(1, limit/(‖g‖ + 1e-6))
 //
-// and returns the norm it had. A limit of 0 or less leaves it alone.
-func ClipNorm(gradient []float32, limit float64) float64 {
-	norm := Norm(gradient)
+// and returns the norm it had. A limit of 0 or less leaves it alone. Threads as for Norm.
+func ClipNorm(gradient []float32, limit float64, threads int) float64 {
+	norm := Norm(gradient, threads)
 	if scale := limit / (norm + 1e-6); limit > 0 && scale < 1 {
-		for i := range gradient {
-			gradient[i] *= float32(scale)
-		}
+		inParts(len(gradient), threads, func(_, from, to int) {
+			for i := range gradient[from:to] {
+				gradient[from+i] *= float32(scale)
+			}
+		})
 	}
 	return norm
 }

@@ -16,7 +16,7 @@ import (
 // Settings are the hyperparameters of training.
 type Settings struct {
 	Seed    uint64
-	Threads int // for augmentation; 0 means all cores
+	Threads int // for augmentation and the update; 0 means all cores
 
 	Steps    int // K, the length of a chain
 	Sampler  mcmc.Sampler
@@ -194,14 +194,14 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	m.Moved = rootMeanSquareChange(start, negative)
 	m.Diversity, m.DataDiversity = diversity(negative, n), diversity(data, n)
 	m.LearningRate = s.LearningRate * t.RateScale * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
-	m.GradNorm = ClipNorm(t.gradient, s.ClipNorm)
+	m.GradNorm = ClipNorm(t.gradient, s.ClipNorm, s.Threads)
 	if err := m.Healthy(); err != nil {
 		return m, err
 	}
 
 	// The update.
-	t.Adam.Update(t.Parameters, t.gradient, m.LearningRate)
-	Average(t.Averaged, t.Parameters, s.Decay)
+	t.Adam.Update(t.Parameters, t.gradient, m.LearningRate, s.Threads)
+	Average(t.Averaged, t.Parameters, s.Decay, s.Threads)
 	t.Iteration++
 	reservoir := t.stream(streamReservoir)
 	if err := t.Buffer.Add(negative, startLabels, t.Iteration, &reservoir); err != nil {
@@ -268,7 +268,7 @@ func (t *Trainer) evaluate(ctx context.Context, key objectiveKey, x Examples, m 
 	}
 	clear(t.gradient)
 	for _, g := range groups {
-		*norms[g] = Norm(t.parts[g])
+		*norms[g] = Norm(t.parts[g], t.settings.Threads)
 		for i, v := range t.parts[g] {
 			t.gradient[i] += float32(coefficients[g]) * v
 		}

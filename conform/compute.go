@@ -167,9 +167,9 @@ func (c *Case) update(ctx context.Context, e engine.Engine, computed map[string]
 	if _, err := objective.Evaluate(ctx, c.params, c.examples(), c.named(gradient)); err != nil {
 		return err
 	}
-	cd.ClipNorm(gradient, clipNorm)
+	cd.ClipNorm(gradient, clipNorm, 0)
 	optimiser := adam()
-	optimiser.Update(params, gradient, learningRate)
+	optimiser.Update(params, gradient, learningRate, 0)
 	c.store(computed, "param_after_adam", named)
 	return nil
 }

@@ -117,8 +117,8 @@ func (l *learner) step(ctx context.Context, set *dataset.Set, number int, rate f
 	if err != nil {
 		return 0, err
 	}
-	l.adam.Update(l.current, l.gradient, rate)
-	cd.Average(l.averaged, l.current, decay)
+	l.adam.Update(l.current, l.gradient, rate, 0)
+	cd.Average(l.averaged, l.current, decay, 0)
 	return loss[0], nil
 }
 
