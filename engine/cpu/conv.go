@@ -320,9 +320,15 @@ func (m *matMul) run(f *frame) {
 
 // transpose writes the rows×columns matrix src as columns×rows.
 func transpose(dst, src []float32, rows, columns int) {
-	for r := range rows {
-		for c, x := range src[r*columns:][:columns] {
-			dst[c*rows+r] = x
+	const block = 16 // a cache line of each
+	for top := 0; top < rows; top += block {
+		for left := 0; left < columns; left += block {
+			width := min(block, columns-left)
+			for r := top; r < min(rows, top+block); r++ {
+				for c, x := range src[r*columns+left:][:width] {
+					dst[(left+c)*rows+r] = x
+				}
+			}
 		}
 	}
 }

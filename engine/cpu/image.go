@@ -33,7 +33,7 @@ func (p *program) instruction(u *unit) instruction {
 	case opPack:
 		return instruction{run: pack(n)}
 	case opPackWinograd:
-		return instruction{packWinograd(n, p.winograd(int(n.attr.X[0]))), n.in[0].shape.Size()}
+		return instruction{packWinograd(n, p.winograd(int(n.attr.X[0])), p.threads), n.in[0].shape.Size()}
 	case opPackThin:
 		return instruction{run: packThin(n)}
 	case opPackBias:

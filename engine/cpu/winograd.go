@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"sync"
+
 	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
 )
@@ -65,8 +67,9 @@ func (p *program) winograd(m int) *kernels.Winograd {
 	return nil
 }
 
-// packWinograd transforms a kernel, flipped first if asked, into panels of Cols outputs for each place.
-func packWinograd(n *node, w *kernels.Winograd) func(f *frame) {
+// packWinograd transforms a kernel, flipped first if asked, into panels of Cols outputs for each place. It takes all threads: while
+// parameters are taken up there is nothing else to do.
+func packWinograd(n *node, w *kernels.Winograd, threads int) func(f *frame) {
 	kernel := n.in[0]
 	cols, flipped := n.attr.N[0], n.attr.N[1] == 1
 	depth, width := kernel.shape[1], kernel.shape[2]
@@ -78,17 +81,27 @@ func packWinograd(n *node, w *kernels.Winograd) func(f *frame) {
 		src, dst := f.at(kernel, 0, kernel.shape.Size()), f.at(n, 0, n.shape.Size())
 		if flipped {
 			turned := f.scratch[:len(src)]
-			for t := range 9 {
-				transpose(turned[t*stride:], src[(8-t)*stride:][:stride], width, depth)
-			}
+			share(9, threads, func(t int) { transpose(turned[t*stride:], src[(8-t)*stride:][:stride], width, depth) })
 			src = turned
 		}
-		for j := 0; j < width; j += cols {
-			for k := range depth {
-				w.Weights(dst[j*depth+k*cols:], stride, src[k*width+j:], stride, cols)
-			}
-		}
+		share(stride/cols, threads, func(row int) { // of all panels
+			j, k := row/depth*cols, row%depth
+			w.Weights(dst[row*cols:], stride, src[k*width+j:], stride, cols)
+		})
 	}
+}
+
+// share does n things, each of so many threads its share.
+func share(n, threads int, do func(i int)) {
+	var wg sync.WaitGroup
+	for thread := range threads {
+		wg.Go(func() {
+			for i := thread * n / threads; i < (thread+1)*n/threads; i++ {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // winogradConv computes one convolution for a tile of images, some tiles of pixels at a time.
