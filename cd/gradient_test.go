@@ -23,7 +23,7 @@ import (
 type graph struct{ outputs []*expr.Value }
 
 func (g *graph) Compile(outputs ...*expr.Value) (engine.Program, error) {
-	g.outputs = outputs
+	g.outputs = append(g.outputs, outputs...)
 	return g, expr.Err(outputs...)
 }
 func (g *graph) Bind(map[string][]float32) error        { return nil }

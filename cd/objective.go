@@ -45,7 +45,7 @@ var TermNames = [terms]string{"cd", "reg", "opt", "ent"}
 
 // Objective is the compiled loss and its derivative.
 type Objective struct {
-	program    engine.Program
+	programs   []engine.Program // the first computes all but the gradients of further groups, which have one each
 	specs      []energy.Spec
 	present    []Term // terms whose value is an output, in order
 	perTerm    bool
@@ -66,7 +66,8 @@ type ObjectiveOptions struct {
 	// Unrolled > 0 runs that many steps of the sampler and differentiates the KL term through all of them instead of the last one.
 	// Without a KL term there is nothing to unroll.
 	Unrolled int
-	// PerTerm reports three gradients instead of that of the weighted sum: L_cd + c_reg·L_reg, L_opt, L_ent (as far as present).
+	// PerTerm reports three gradients instead of that of the weighted sum: L_cd + c_reg·L_reg, L_opt, L_ent (as far as present), one after
+	// the other: together they would take three times the memory for sums over the batch.
 	PerTerm bool
 }
 
@@ -147,12 +148,14 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 		leaves[i] = params.Get(s.Name, s.Shape, s.Init)
 	}
 	for _, sum := range sums {
-		if sum != nil {
-			outputs = append(outputs, expr.Grad(sum, leaves...)...)
+		if sum == nil {
+			continue
 		}
-	}
-	if obj.program, err = e.Compile(outputs...); err != nil {
-		return nil, fmt.Errorf("cd: %w", err)
+		program, err := e.Compile(append(outputs, expr.Grad(sum, leaves...)...)...)
+		if err != nil {
+			return nil, fmt.Errorf("cd: %w", err)
+		}
+		obj.programs, outputs = append(obj.programs, program), nil
 	}
 	return obj, nil
 }
@@ -177,6 +180,9 @@ type Evaluation struct {
 // Evaluate computes the loss; the gradient goes to gradients, one map from parameter name to values per group: one group, or with
 // PerTerm one each for contrastive + magnitude, optimisation, entropy as far as present.
 func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x Examples, gradients ...map[string][]float32) (Evaluation, error) {
+	if len(gradients) != len(o.programs) {
+		return Evaluation{}, fmt.Errorf("cd: %d gradients asked for, the objective has %d", len(gradients), len(o.programs))
+	}
 	bound := params
 	if o.references {
 		bound = make(map[string][]float32, len(params)+1)
@@ -184,9 +190,6 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 			bound[name] = v
 		}
 		bound["references"] = x.References
-	}
-	if err := o.program.Bind(bound); err != nil {
-		return Evaluation{}, err
 	}
 	n := len(x.Positive) / o.image.Size()
 	ev := Evaluation{EnergyPos: make([]float32, n), EnergyNeg: make([]float32, n), DifferentiableEnd: make([]float32, n*o.image.Size())}
@@ -200,21 +203,24 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 		losses[i] = make([]float32, 1)
 		outputs = append(outputs, losses[i])
 	}
-	for _, g := range gradients {
-		for _, s := range o.specs {
-			outputs = append(outputs, g[s.Name])
-		}
-	}
 	inputs := map[string][]float32{"x_pos": x.Positive, "x_neg": x.Negative, "x_hat": x.Before, "label_pos": x.LabelPos, "label_neg": x.LabelNeg}
 	for k := range o.unrolled {
 		for name, values := range o.sampler.Schedule(noiseOf(k), o.unrolled) {
 			inputs[name] = slices.Repeat(values[k:k+1], n)
 		}
 	}
-	err := o.program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs,
-		Chain: engine.Chain{Seed: x.Seed, FirstImage: x.FirstChain}})
-	if err != nil {
-		return Evaluation{}, err
+	for i, program := range o.programs {
+		for _, s := range o.specs {
+			outputs = append(outputs, gradients[i][s.Name])
+		}
+		if err := program.Bind(bound); err != nil {
+			return Evaluation{}, err
+		}
+		err := program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{Seed: x.Seed, FirstImage: x.FirstChain}})
+		if err != nil {
+			return Evaluation{}, err
+		}
+		outputs = nil
 	}
 	for i, t := range o.present {
 		ev.Loss[t] = float64(losses[i][0])
