@@ -108,8 +108,8 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 		measure func(context.Context) error
 	}{
 		{"peak", b.peak},
-		{"update", b.update},
 		{"langevin_step", b.langevin},
+		{"update", b.update}, // before the engine has taken the memory that the loss needs
 		{"energy", b.energies},
 		{"kl", b.kl},
 		{"cd", func(ctx context.Context) error { return b.objective(ctx, cd.Weights{Magnitude: 1}, &r.CD) }},
