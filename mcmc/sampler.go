@@ -60,7 +60,7 @@ func NewChain(e engine.Engine, s Sampler, energy Energy, image expr.Shape) (*Cha
 	return &Chain{sampler: p, of: s, image: image, hmc: t.Accepted != nil}, nil
 }
 
-// Bind gives the energy's parameters their values.
+// Bind gives the energy's parameters their values, which must stay as they are while the chain is used.
 func (c *Chain) Bind(params map[string][]float32) error { return c.sampler.Bind(params) }
 
 // Flops counts the convolution work of one step of one chain.

@@ -71,7 +71,7 @@ func NewAnnealer(e engine.Engine, energy mcmc.Energy, image expr.Shape, leapfrog
 	return a, nil
 }
 
-// Bind gives the energy's parameters their values.
+// Bind gives the energy's parameters their values, which must stay as they are while the annealer is used.
 func (a *Annealer) Bind(params map[string][]float32) error {
 	if err := a.transition.Bind(params); err != nil {
 		return err
