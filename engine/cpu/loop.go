@@ -403,8 +403,31 @@ func (l *loop) firstWrite(n *node) int {
 
 func (l *loop) chunkPixels() int { return max(1, chunkFloats/l.domain[2]) }
 
-// scratch is the memory a loop needs beside the arenas: its registers, and one float64 sum per accumulator kept as floats.
-func (l *loop) scratch() int { return l.slots * ((l.chunkPixels()*l.domain[2] + 15) &^ 15) }
+// register size in scratch memory.
+func (l *loop) chunk() int { return (l.chunkPixels()*l.domain[2] + 15) &^ 15 }
+
+// scratch is the memory a loop needs beside the arenas: its registers, and the sums of its accumulators.
+func (l *loop) scratch() int { return l.slots*l.chunk() + len(l.accumulators)*l.sumWidth() }
+
+// sumWidth is the number of sums of an accumulator: one for each channel, or, of few channels, one for each channel of as many pixels as
+// fill the registers.
+func (l *loop) sumWidth() int {
+	const full = 64
+	if c := l.domain[2]; c < full && full%c == 0 {
+		return full
+	}
+	return l.domain[2]
+}
+
+// sums are those of an accumulator that n numbers are added to.
+func (l *loop) sums(f *frame, accumulator, n int) []float32 {
+	width := l.sumWidth()
+	all := f.scratch[l.slots*l.chunk()+accumulator*width:][:width]
+	if n%width != 0 {
+		return all[:l.domain[2]]
+	}
+	return all
+}
 
 func (l *loop) run(f *frame) {
 	pixels, channels := l.domain[0]*l.domain[1], l.domain[2]
@@ -413,7 +436,7 @@ func (l *loop) run(f *frame) {
 		pixels, images = pixels*images, 1
 	}
 	step := l.chunkPixels()
-	chunk := (step*channels + 15) &^ 15
+	chunk := l.chunk()
 	regs := f.registers(len(l.registers))
 	for _, p := range l.planes {
 		p.Border(f.tileOf(p.node), f.images)
@@ -433,8 +456,9 @@ func (l *loop) run(f *frame) {
 				repeat(row, f.at(r.node, image, channels))
 			}
 		}
-		for _, acc := range l.accumulators {
+		for i, acc := range l.accumulators {
 			clear(f.at(acc.node, image, acc.node.shape.Size()))
+			clear(l.sums(f, i, 0))
 		}
 		for from := 0; from < pixels; from += step {
 			n := min(step, pixels-from) * channels
@@ -447,6 +471,14 @@ func (l *loop) run(f *frame) {
 			}
 			for i := range l.code {
 				l.execute(&l.code[i], f, image, from, regs)
+			}
+		}
+		for i, acc := range l.accumulators {
+			if acc.total {
+				continue
+			}
+			for sums, sum := l.sums(f, i, 0), f.at(acc.node, image, channels); len(sums) > 0; sums = sums[channels:] {
+				f.kernels.Add(sum, sum, sums)
 			}
 		}
 	}
@@ -486,9 +518,9 @@ func (l *loop) execute(op *vectorOp, f *frame, image, pixel int, r [][]float32) 
 	case opWithinV:
 		k.Within(r[op.dst], r[op.a], op.k0.value, op.k1.value)
 	case opSumV:
-		k.ChannelSum(f.at(l.accumulators[op.dst].node, image, l.domain[2]), r[op.a])
+		k.ChannelSum(l.sums(f, op.dst, len(r[op.a])), r[op.a])
 	case opDotV:
-		k.ChannelDot(f.at(l.accumulators[op.dst].node, image, l.domain[2]), r[op.a], r[op.b])
+		k.ChannelDot(l.sums(f, op.dst, len(r[op.a])), r[op.a], r[op.b])
 	case opTotalV:
 		f.at(l.accumulators[op.dst].node, image, 1)[0] += k.Dot(r[op.a], r[op.b])
 	case opSplitV:
