@@ -332,8 +332,9 @@ func (g *graph) shareSums() {
 	}
 }
 
-// tileImages is the number of images per tile: few enough for the largest value to stay in the second-level cache, but eight, if the
-// next cache holds those, so that small layers fill the matrix kernel and use their weights more than once.
+// tileImages is the number of images per tile: as many as the second-level cache has room for of the largest value. If those are fewer
+// than four, it is eight, or what the next cache has room for: small layers must fill the matrix kernel and use their weights more
+// than once.
 func tileImages(outputs []*expr.Value) int {
 	const second, third = 1 << 17, 1 << 20 // floats
 	largest := 1
@@ -342,7 +343,10 @@ func tileImages(outputs []*expr.Value) int {
 			largest = max(largest, v.Shape().Size())
 		}
 	}
-	return max(1, min(second/largest, 16), min(third/largest, 8))
+	if n := second / largest; n >= 4 {
+		return min(n, 16)
+	}
+	return max(1, min(third/largest, 8))
 }
 
 // flops counts the multiplications and additions of convolutions and matrix products, per image.
