@@ -2,7 +2,7 @@
 // and images. The names and the meaning of the numbers are those of a benchmark of the same networks in PyTorch, so that the two
 // can be put side by side:
 //
-//	langevin_step  one step of the chain: noise, energy, its gradient with respect to the image, clamp
+//	langevin_step  one of the steps of a chain: noise, energy, its gradient with respect to the image, clamp
 //	energy         energies of a batch, no gradient
 //	kl             parameter gradient of L_opt + 0.3·L_ent, through the last Langevin step
 //	cd             parameter gradient of L_cd + L_reg
@@ -310,7 +310,8 @@ func (b *Bench) peak(ctx context.Context) error {
 
 func (b *Bench) sampler() mcmc.Langevin { return mcmc.Langevin{StepSize: stepSize, Sigma: sigma} }
 
-// langevin measures pairs of steps: the first takes up the parameters, the second does not.
+// langevin measures chains of the workload's length, and, to see what taking up parameters costs, pairs of single steps of which the first
+// does that.
 func (b *Bench) langevin(ctx context.Context) error {
 	r := &b.report
 	begun := time.Now()
@@ -319,35 +320,37 @@ func (b *Bench) langevin(ctx context.Context) error {
 		return err
 	}
 	x, before := b.images(r.Batch, 1), b.images(r.Batch, 1)
-	step := func() error {
-		_, err := chain.Run(ctx, x, mcmc.Walk{Steps: 1, Before: before})
+	walk := func(steps int) error {
+		_, err := chain.Run(ctx, x, mcmc.Walk{Steps: steps, Before: before})
 		return err
 	}
 	if err := chain.Bind(b.params); err != nil {
 		return err
 	}
-	if err := step(); err != nil {
+	if err := walk(1); err != nil {
 		return err
 	}
 	r.FirstStep = time.Since(begun).Seconds()
-	var bind []float64
-	r.LangevinStep, err = b.medianOf(func() (float64, error) {
+	r.Bind, err = b.medianOf(func() (float64, error) {
 		start := time.Now()
 		if err := chain.Bind(b.params); err != nil {
 			return 0, err
 		}
-		if err := step(); err != nil {
+		if err := walk(1); err != nil {
 			return 0, err
 		}
 		middle := time.Now()
-		err := step()
-		bind = append(bind, middle.Sub(start).Seconds())
-		return time.Since(middle).Seconds(), err
+		err := walk(1)
+		return (middle.Sub(start) - time.Since(middle)).Seconds(), err
 	})
 	if err != nil {
 		return err
 	}
-	r.Bind = max(0, medianOf(bind[2:])-r.LangevinStep)
+	r.Bind = max(0, r.Bind)
+	if r.LangevinStep, err = b.median(func() error { return walk(r.Steps) }); err != nil {
+		return err
+	}
+	r.LangevinStep /= float64(r.Steps)
 	r.GFLOPS = chain.Flops() * float64(r.Batch) / r.LangevinStep / 1e9
 	return nil
 }

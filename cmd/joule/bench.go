@@ -26,7 +26,7 @@ func newBenchCommand() *cobra.Command {
 		Long: `Measure the parts of a training iteration, with random weights and images, and print the median
 time of each:
 
-  langevin_step  a step of the chain: noise, energy, its gradient with respect to the image, clamp
+  langevin_step  one of the --steps of a chain: noise, energy, its gradient with respect to the image, clamp
   energy         the energies of a batch, without gradients
   kl             the gradient of the KL terms, through the last Langevin step
   cd             the gradient of the contrastive divergence and magnitude terms
