@@ -1,6 +1,7 @@
 package energy_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -92,11 +93,11 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"resnet", energy.Options{}, "want one of quick, mnist, cifar10, celeba128"},
 		{"mnist", energy.Options{Filters: -1}, "filters"},
-		{"mnist", energy.Options{Filters: 1 << 40}, "filters"},
+		{"mnist", energy.Options{Filters: math.MaxInt}, "filters"},
 		{"mnist", energy.Options{Classes: -1}, "classes"},
 		{"mnist", energy.Options{Image: expr.Shape{28, 28, 0}}, "channels"},
 		{"mnist", energy.Options{Image: expr.Shape{28, -28, 1}}, "width"},
-		{"mnist", energy.Options{Image: expr.Shape{1 << 60, 28, 1}}, "height"},
+		{"mnist", energy.Options{Image: expr.Shape{math.MaxInt, 28, 1}}, "height"},
 		{"mnist", energy.Options{Norm: "batch"}, `no norm "batch": want reference, layer or none`},
 		{"mnist", energy.Options{Kernel: "gaussian"}, `no kernel "gaussian": want standardised, spectral or plain`},
 		{"mnist", energy.Options{MultiScale: true}, "one scale"},

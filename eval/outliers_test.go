@@ -300,7 +300,7 @@ func TestOutlierErrors(t *testing.T) {
 		{"noise", 1, 4, -4, 1, nil, "want at least 1"},
 		{"constant", huge, 4, 4, 1, nil, "make fewer"},
 		{"noise", 1, huge, 3, 3, nil, "make fewer"},
-		{"noise", 1 << 40, 4, 4, 1, nil, "make fewer"},
+		{"noise", math.MaxInt, 4, 4, 1, nil, "make fewer"},
 		{"inverted", 1, 4, 4, 1, nil, "there are 0"},
 		{"inverted", 3, 4, 4, 1, in, "need at least 3 in-distribution images, there are 2"},
 		{"blurred", 1, 4, 4, 1, in[1:], "not whole"},

@@ -210,7 +210,7 @@ func TestDrawDoesNotDependOnThreads(t *testing.T) {
 }
 
 func TestBufferErrors(t *testing.T) {
-	for _, v := range [][4]int{{0, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, -1, 1}, {1, 1, 1, 0}, {1 << 40, 1, 1, 1}, {1, 1 << 40, 1 << 40, 1 << 40}} {
+	for _, v := range [][4]int{{0, 1, 1, 1}, {1, 0, 1, 1}, {1, 1, -1, 1}, {1, 1, 1, 0}, {math.MaxInt, 1, 1, 1}, {1, math.MaxInt, math.MaxInt, math.MaxInt}} {
 		if _, err := NewBuffer(v[0], v[1], v[2], v[3], false); err == nil {
 			t.Errorf("NewBuffer%v: no error", v)
 		}

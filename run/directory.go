@@ -16,7 +16,7 @@ import (
 // directory is a run directory that this process alone may write in.
 type directory struct {
 	path string
-	lock *os.File
+	lock *durable.Lock
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
@@ -63,15 +63,14 @@ func vacant(path string) error {
 
 // enter locks an existing directory and removes what a killed process left half-written.
 func enter(path string) (*directory, error) {
-	file, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o666)
-	if err != nil {
+	lock, err := durable.TakeLock(filepath.Join(path, lockFile))
+	switch {
+	case errors.Is(err, durable.ErrLocked):
+		return nil, fmt.Errorf("%s: another process is training in it; wait for it or stop it", path)
+	case err != nil:
 		return nil, fmt.Errorf("%s: cannot write in the run directory: %w", path, plain(err))
 	}
-	if err := lock(file); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("%s: another process is training in it; wait for it or stop it: %w", path, err)
-	}
-	d := &directory{path, file}
+	d := &directory{path, lock}
 	for _, dir := range []string{path, d.file(samplesDir)} {
 		if err := durable.Sweep(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.leave()
@@ -82,7 +81,7 @@ func enter(path string) (*directory, error) {
 }
 
 // leave lets other processes in.
-func (d *directory) leave() { d.lock.Close() }
+func (d *directory) leave() { d.lock.Release() }
 
 // abandon leaves a directory in which no run came to be, and removes it if there is nothing else in it.
 func (d *directory) abandon() {

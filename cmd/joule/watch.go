@@ -21,6 +21,7 @@ import (
 	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/eval/drift"
 	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/run/durable"
 )
 
 // exitDrift is the exit code that says that the stream has drifted.
@@ -122,6 +123,16 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	}
 	if judge.detector.Distribution == nil {
 		return notCalibrated(model)
+	}
+	if o.state != "" {
+		lock, err := durable.TakeLock(o.state + ".lock")
+		switch {
+		case errors.Is(err, durable.ErrLocked):
+			return fmt.Errorf("%s: another watch keeps its state there; stop it, or name another file", o.state)
+		case err != nil:
+			return err
+		}
+		defer lock.Release()
 	}
 	w := &watching{judge: judge, size: model.Config.ImageSize(), options: o, stderr: cmd.ErrOrStderr(), saved: time.Now()}
 	if w.drift, err = drift.New(judge.detector.Distribution, o.every); err != nil {

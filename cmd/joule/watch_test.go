@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/run/durable"
 )
 
 // watchedLine is any line of joule watch.
@@ -306,6 +308,25 @@ func TestWatchIsKilled(t *testing.T) {
 }
 
 // A folder is followed until the watch is interrupted, and pictures that are gone when it goes on are not missed.
+// Two watches would write over each other's state.
+func TestWatchAlone(t *testing.T) {
+	model, _, list := newWatched(t, 2)
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	args := []string{"watch", model, "--out", filepath.Join(dir, "a.ndjson"), "--state", state}
+	lock, err := durable.TakeLock(state + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, said := jouleReading(t, list, args...); runtime.GOOS == "linux" && (code != 1 || !strings.Contains(said, "another watch keeps its state there")) {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+	lock.Release()
+	if code, _, said := jouleReading(t, list, args...); code != 0 {
+		t.Errorf("when the other has ended: exit code %d, %s", code, said)
+	}
+}
+
 func TestWatchFollows(t *testing.T) {
 	model, folder, _ := newWatched(t, 0)
 	dir := t.TempDir()

@@ -1,6 +1,6 @@
 //go:build unix && !solaris && !aix
 
-package run
+package durable
 
 // This file locks a file for this process; the lock ends with the process, however it ends.
 
