@@ -46,6 +46,7 @@ type coefficient struct {
 
 type vectorOp struct {
 	op      opcode
+	sums    bool // of a product: it and the three instructions that follow are NormSums of package kernels
 	dst     int
 	a, b, c int
 	k0, k1  coefficient
@@ -92,8 +93,27 @@ func (p *program) newLoop(u *unit) *loop {
 			b.emit(n)
 		}
 	}
+	b.loop.findNormSums()
 	b.assignSlots()
 	return b.loop
+}
+
+// findNormSums marks the instructions that one kernel does at once:
+//
+//	m = a·b,  s = x·scale + shift,  dot += m·s,  sum += m
+func (l *loop) findNormSums() {
+	if l.domain[2]%16 != 0 {
+		return
+	}
+	for i := range max(0, len(l.code)-3) {
+		m, s, dot, sum := &l.code[i], &l.code[i+1], &l.code[i+2], &l.code[i+3]
+		if m.op != opMulVV || s.op != opMulAddVVV || dot.op != opDotV || sum.op != opSumV {
+			continue
+		}
+		private := l.registers[s.dst].node == nil && !slices.ContainsFunc(l.code[i+3:], func(op vectorOp) bool { return slices.Contains(op.operands(), s.dst) })
+		m.sums = private && l.registers[s.b].row && l.registers[s.c].row && !l.registers[s.a].row && s.a != m.dst &&
+			sum.a == m.dst && (dot.a == m.dst && dot.b == s.dst || dot.a == s.dst && dot.b == m.dst)
+	}
 }
 
 type loopBuilder struct {
@@ -469,8 +489,13 @@ func (l *loop) run(f *frame) {
 					regs[i] = f.scratch[r.slot*chunk:][:n]
 				}
 			}
-			for i := range l.code {
-				l.execute(&l.code[i], f, image, from, regs)
+			for i := 0; i < len(l.code); i++ {
+				if l.code[i].sums && n%l.sumWidth() == 0 {
+					l.normSums(l.code[i:], f, regs)
+					i += 3
+				} else {
+					l.execute(&l.code[i], f, image, from, regs)
+				}
 			}
 		}
 		for i, acc := range l.accumulators {
@@ -482,6 +507,14 @@ func (l *loop) run(f *frame) {
 			}
 		}
 	}
+}
+
+// normSums does what findNormSums has found.
+func (l *loop) normSums(code []vectorOp, f *frame, r [][]float32) {
+	m, s := &code[0], &code[1]
+	dst := r[m.dst]
+	dot, sum := l.sums(f, code[2].dst, len(dst)), l.sums(f, code[3].dst, len(dst))
+	f.kernels.NormSums(dst, r[m.a], r[m.b], r[s.a], r[s.b][:len(sum)], r[s.c][:len(sum)], sum, dot, len(dst)/len(sum))
 }
 
 func (l *loop) execute(op *vectorOp, f *frame, image, pixel int, r [][]float32) {

@@ -115,6 +115,19 @@ func (set instructions) runs(acc, x, y, mean []float32, what quantity) {
 	}
 }
 
+func portableNormSums(dst, a, b, x, scale, shift, sum, dot []float32, pixels int) {
+	channels := len(sum)
+	for p := range pixels {
+		from := p * channels
+		for c := range channels {
+			product := a[from+c] * b[from+c]
+			dst[from+c] = product
+			sum[c] += product
+			dot[c] += product * (x[from+c]*scale[c] + shift[c])
+		}
+	}
+}
+
 func portableColumns(acc, x, y, mean []float32, what quantity) {
 	for n := len(acc); len(x) >= n; {
 		px, py := x[:n], y[:n]

@@ -46,6 +46,10 @@ type Set struct {
 	ChannelSum func(acc, x []float32)
 	// ChannelDot adds to acc[c] the sum of x[p*C+c]*y[p*C+c] over pixels p.
 	ChannelDot func(acc, x, y []float32)
+	// NormSums is Mul, MulAdd, ChannelSum and ChannelDot at once, as the derivative of a normalisation takes them: for so many pixels of
+	// C = len(sum) channels, a multiple of 16, it writes dst = a*b, and adds to sum[c] the sum of dst over the pixels, to dot[c] that of
+	// dst*(x*scale[c] + shift[c]). There is at least one pixel.
+	NormSums func(dst, a, b, x, scale, shift, sum, dot []float32, pixels int)
 	// Moments writes the mean over pixels of each of the C = len(mean) channels of x, and the biased variance about that
 	// mean (two passes, so a large mean does not cancel the variance away).
 	Moments func(mean, variance, x []float32)

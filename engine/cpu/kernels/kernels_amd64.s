@@ -2011,6 +2011,143 @@ end103:
 	VZEROUPPER
 	RET
 
+// func avx512NormSums(dst []float32, a []float32, b []float32, x []float32, scale []float32, shift []float32, sum []float32, dot []float32, pixels int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·avx512NormSums(SB), NOSPLIT, $0-200
+	MOVQ sum_len+152(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	MOVQ x_base+72(FP), SI
+	MOVQ scale_base+96(FP), DI
+	MOVQ shift_base+120(FP), R8
+	MOVQ sum_base+144(FP), R9
+	MOVQ dot_base+168(FP), R10
+	MOVQ AX, R11
+	SHLQ $0x02, R11
+
+block105:
+	CMPQ    AX, $0x00000040
+	JL      next106
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z4
+	VXORPS  Z8, Z8, Z8
+	VXORPS  Z12, Z12, Z12
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 64(R8), Z5
+	VXORPS  Z9, Z9, Z9
+	VXORPS  Z13, Z13, Z13
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 128(R8), Z6
+	VXORPS  Z10, Z10, Z10
+	VXORPS  Z14, Z14, Z14
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 192(R8), Z7
+	VXORPS  Z11, Z11, Z11
+	VXORPS  Z15, Z15, Z15
+	MOVQ    pixels+192(FP), R12
+	XORQ    R13, R13
+
+pixel107:
+	VMOVUPS     (DX)(R13*1), Z16
+	VMOVUPS     (SI)(R13*1), Z17
+	VMULPS      (BX)(R13*1), Z16, Z16
+	VMOVUPS     Z16, (CX)(R13*1)
+	VFMADD213PS Z4, Z0, Z17
+	VADDPS      Z16, Z8, Z8
+	VFMADD231PS Z16, Z17, Z12
+	VMOVUPS     64(DX)(R13*1), Z16
+	VMOVUPS     64(SI)(R13*1), Z17
+	VMULPS      64(BX)(R13*1), Z16, Z16
+	VMOVUPS     Z16, 64(CX)(R13*1)
+	VFMADD213PS Z5, Z1, Z17
+	VADDPS      Z16, Z9, Z9
+	VFMADD231PS Z16, Z17, Z13
+	VMOVUPS     128(DX)(R13*1), Z16
+	VMOVUPS     128(SI)(R13*1), Z17
+	VMULPS      128(BX)(R13*1), Z16, Z16
+	VMOVUPS     Z16, 128(CX)(R13*1)
+	VFMADD213PS Z6, Z2, Z17
+	VADDPS      Z16, Z10, Z10
+	VFMADD231PS Z16, Z17, Z14
+	VMOVUPS     192(DX)(R13*1), Z16
+	VMOVUPS     192(SI)(R13*1), Z17
+	VMULPS      192(BX)(R13*1), Z16, Z16
+	VMOVUPS     Z16, 192(CX)(R13*1)
+	VFMADD213PS Z7, Z3, Z17
+	VADDPS      Z16, Z11, Z11
+	VFMADD231PS Z16, Z17, Z15
+	ADDQ        R11, R13
+	DECQ        R12
+	JNZ         pixel107
+	VADDPS      (R9), Z8, Z8
+	VMOVUPS     Z8, (R9)
+	VADDPS      (R10), Z12, Z12
+	VMOVUPS     Z12, (R10)
+	VADDPS      64(R9), Z9, Z9
+	VMOVUPS     Z9, 64(R9)
+	VADDPS      64(R10), Z13, Z13
+	VMOVUPS     Z13, 64(R10)
+	VADDPS      128(R9), Z10, Z10
+	VMOVUPS     Z10, 128(R9)
+	VADDPS      128(R10), Z14, Z14
+	VMOVUPS     Z14, 128(R10)
+	VADDPS      192(R9), Z11, Z11
+	VMOVUPS     Z11, 192(R9)
+	VADDPS      192(R10), Z15, Z15
+	VMOVUPS     Z15, 192(R10)
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000100, DX
+	ADDQ        $0x00000100, BX
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	ADDQ        $0x00000100, R10
+	SUBQ        $0x00000040, AX
+	JMP         block105
+
+next106:
+block108:
+	CMPQ    AX, $0x00000010
+	JL      next109
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	MOVQ    pixels+192(FP), R12
+	XORQ    R13, R13
+
+pixel110:
+	VMOVUPS     (DX)(R13*1), Z4
+	VMOVUPS     (SI)(R13*1), Z5
+	VMULPS      (BX)(R13*1), Z4, Z4
+	VMOVUPS     Z4, (CX)(R13*1)
+	VFMADD213PS Z1, Z0, Z5
+	VADDPS      Z4, Z2, Z2
+	VFMADD231PS Z4, Z5, Z3
+	ADDQ        R11, R13
+	DECQ        R12
+	JNZ         pixel110
+	VADDPS      (R9), Z2, Z2
+	VMOVUPS     Z2, (R9)
+	VADDPS      (R10), Z3, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, AX
+	JMP         block108
+
+next109:
+	VZEROUPPER
+	RET
+
 // func avx512GatherSum(dst []float32, x []float32, offsets []int32, taps int, channels int, scale float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·avx512GatherSum(SB), NOSPLIT, $0-92
@@ -2022,22 +2159,22 @@ TEXT ·avx512GatherSum(SB), NOSPLIT, $0-92
 	MOVQ         taps+72(FP), SI
 	VBROADCASTSS scale+88(FP), Z0
 
-pixel105:
+pixel111:
 	CMPQ AX, CX
-	JGE  finished106
+	JGE  finished112
 	MOVQ channels+80(FP), DI
 	MOVQ DX, R8
 
-block107:
+block113:
 	CMPQ   DI, $0x00000040
-	JL     next108
+	JL     next114
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	XORQ   R9, R9
 
-tap109:
+tap115:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Z1, Z1
 	VADDPS  64(R8)(R10*4), Z2, Z2
@@ -2045,7 +2182,7 @@ tap109:
 	VADDPS  192(R8)(R10*4), Z4, Z4
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap109
+	JL      tap115
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)
 	VMULPS  Z0, Z2, Z2
@@ -2057,53 +2194,53 @@ tap109:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, R8
 	SUBQ    $0x00000040, DI
-	JMP     block107
+	JMP     block113
 
-next108:
-block110:
+next114:
+block116:
 	CMPQ   DI, $0x00000010
-	JL     next111
+	JL     next117
 	VXORPS Z1, Z1, Z1
 	XORQ   R9, R9
 
-tap112:
+tap118:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Z1, Z1
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap112
+	JL      tap118
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, DI
-	JMP     block110
+	JMP     block116
 
-next111:
+next117:
 	TESTQ  DI, DI
-	JZ     last113
+	JZ     last119
 	MOVL   $0x0000ffff, R9
 	BZHIL  DI, R9, R9
 	KMOVW  R9, K1
 	VXORPS Z1, Z1, Z1
 	XORQ   R9, R9
 
-tap114:
+tap120:
 	MOVLQSX   (BX)(R9*4), R10
 	VMOVUPS.Z (R8)(R10*4), K1, Z2
 	VADDPS    Z2, Z1, Z1
 	INCQ      R9
 	CMPQ      R9, SI
-	JL        tap114
+	JL        tap120
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)
 	LEAQ      (AX)(DI*4), AX
 
-last113:
+last119:
 	LEAQ (BX)(SI*4), BX
-	JMP  pixel105
+	JMP  pixel111
 
-finished106:
+finished112:
 	VZEROUPPER
 	RET
 
@@ -2126,7 +2263,7 @@ TEXT ·avx512MultiplyAdds(SB), NOSPLIT, $0-8
 	VXORPS  Z12, Z12, Z12
 	VXORPS  Z13, Z13, Z13
 
-loop115:
+loop121:
 	VFMADD213PS Z1, Z0, Z2
 	VFMADD213PS Z1, Z0, Z3
 	VFMADD213PS Z1, Z0, Z4
@@ -2140,7 +2277,7 @@ loop115:
 	VFMADD213PS Z1, Z0, Z12
 	VFMADD213PS Z1, Z0, Z13
 	DECQ        AX
-	JNZ         loop115
+	JNZ         loop121
 	VZEROUPPER
 	RET
 
@@ -2171,9 +2308,9 @@ TEXT ·avx2Add(SB), NOSPLIT, $0-72
 	MOVQ b_base+48(FP), BX
 	XORQ SI, SI
 
-loop116:
+loop122:
 	CMPQ    AX, $0x00000020
-	JL      next117
+	JL      next123
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VADDPS  Y1, Y0, Y0
@@ -2192,23 +2329,23 @@ loop116:
 	VMOVUPS Y0, 96(CX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, AX
-	JMP     loop116
+	JMP     loop122
 
-next117:
-loop118:
+next123:
+loop124:
 	CMPQ    AX, $0x00000008
-	JL      next119
+	JL      next125
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, AX
-	JMP     loop118
+	JMP     loop124
 
-next119:
+next125:
 	TESTQ      AX, AX
-	JZ         end120
+	JZ         end126
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -2218,7 +2355,7 @@ next119:
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)(SI*4)
 
-end120:
+end126:
 	VZEROUPPER
 	RET
 
@@ -2249,9 +2386,9 @@ TEXT ·avx2Sub(SB), NOSPLIT, $0-72
 	MOVQ b_base+48(FP), BX
 	XORQ SI, SI
 
-loop121:
+loop127:
 	CMPQ    AX, $0x00000020
-	JL      next122
+	JL      next128
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VSUBPS  Y1, Y0, Y0
@@ -2270,23 +2407,23 @@ loop121:
 	VMOVUPS Y0, 96(CX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, AX
-	JMP     loop121
+	JMP     loop127
 
-next122:
-loop123:
+next128:
+loop129:
 	CMPQ    AX, $0x00000008
-	JL      next124
+	JL      next130
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VSUBPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, AX
-	JMP     loop123
+	JMP     loop129
 
-next124:
+next130:
 	TESTQ      AX, AX
-	JZ         end125
+	JZ         end131
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -2296,7 +2433,7 @@ next124:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)(SI*4)
 
-end125:
+end131:
 	VZEROUPPER
 	RET
 
@@ -2309,9 +2446,9 @@ TEXT ·avx2Mul(SB), NOSPLIT, $0-72
 	MOVQ b_base+48(FP), BX
 	XORQ SI, SI
 
-loop126:
+loop132:
 	CMPQ    AX, $0x00000020
-	JL      next127
+	JL      next133
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
@@ -2330,23 +2467,23 @@ loop126:
 	VMOVUPS Y0, 96(CX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, AX
-	JMP     loop126
+	JMP     loop132
 
-next127:
-loop128:
+next133:
+loop134:
 	CMPQ    AX, $0x00000008
-	JL      next129
+	JL      next135
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, AX
-	JMP     loop128
+	JMP     loop134
 
-next129:
+next135:
 	TESTQ      AX, AX
-	JZ         end130
+	JZ         end136
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -2356,7 +2493,7 @@ next129:
 	VMULPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)(SI*4)
 
-end130:
+end136:
 	VZEROUPPER
 	RET
 
@@ -2370,9 +2507,9 @@ TEXT ·avx2MulAdd(SB), NOSPLIT, $0-96
 	MOVQ c_base+72(FP), SI
 	XORQ DI, DI
 
-loop131:
+loop137:
 	CMPQ        AX, $0x00000020
-	JL          next132
+	JL          next138
 	VMOVUPS     (DX)(DI*4), Y0
 	VMOVUPS     (BX)(DI*4), Y1
 	VMOVUPS     (SI)(DI*4), Y2
@@ -2395,12 +2532,12 @@ loop131:
 	VMOVUPS     Y2, 96(CX)(DI*4)
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x00000020, AX
-	JMP         loop131
+	JMP         loop137
 
-next132:
-loop133:
+next138:
+loop139:
 	CMPQ        AX, $0x00000008
-	JL          next134
+	JL          next140
 	VMOVUPS     (DX)(DI*4), Y0
 	VMOVUPS     (BX)(DI*4), Y1
 	VMOVUPS     (SI)(DI*4), Y2
@@ -2408,11 +2545,11 @@ loop133:
 	VMOVUPS     Y2, (CX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, AX
-	JMP         loop133
+	JMP         loop139
 
-next134:
+next140:
 	TESTQ       AX, AX
-	JZ          end135
+	JZ          end141
 	LEAQ        avx2_mask<>+0(SB), R8
 	MOVQ        $0x00000008, R9
 	SUBQ        AX, R9
@@ -2423,7 +2560,7 @@ next134:
 	VFMADD231PS Y1, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (CX)(DI*4)
 
-end135:
+end141:
 	VZEROUPPER
 	RET
 
@@ -2437,9 +2574,9 @@ TEXT ·avx2Affine(SB), NOSPLIT, $0-56
 	VBROADCASTSS shift+52(FP), Y1
 	XORQ         BX, BX
 
-loop136:
+loop142:
 	CMPQ        AX, $0x00000020
-	JL          next137
+	JL          next143
 	VMOVUPS     (DX)(BX*4), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS     Y2, (CX)(BX*4)
@@ -2454,22 +2591,22 @@ loop136:
 	VMOVUPS     Y2, 96(CX)(BX*4)
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000020, AX
-	JMP         loop136
+	JMP         loop142
 
-next137:
-loop138:
+next143:
+loop144:
 	CMPQ        AX, $0x00000008
-	JL          next139
+	JL          next145
 	VMOVUPS     (DX)(BX*4), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS     Y2, (CX)(BX*4)
 	ADDQ        $0x00000008, BX
 	SUBQ        $0x00000008, AX
-	JMP         loop138
+	JMP         loop144
 
-next139:
+next145:
 	TESTQ       AX, AX
-	JZ          end140
+	JZ          end146
 	LEAQ        avx2_mask<>+0(SB), SI
 	MOVQ        $0x00000008, DI
 	SUBQ        AX, DI
@@ -2478,7 +2615,7 @@ next139:
 	VFMADD213PS Y1, Y0, Y3
 	VMASKMOVPS  Y3, Y2, (CX)(BX*4)
 
-end140:
+end146:
 	VZEROUPPER
 	RET
 
@@ -2492,9 +2629,9 @@ TEXT ·avx2AddScaled(SB), NOSPLIT, $0-76
 	VBROADCASTSS scale+72(FP), Y0
 	XORQ         SI, SI
 
-loop141:
+loop147:
 	CMPQ        AX, $0x00000020
-	JL          next142
+	JL          next148
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (BX)(SI*4), Y2
 	VFMADD231PS Y0, Y2, Y1
@@ -2513,23 +2650,23 @@ loop141:
 	VMOVUPS     Y1, 96(CX)(SI*4)
 	ADDQ        $0x00000020, SI
 	SUBQ        $0x00000020, AX
-	JMP         loop141
+	JMP         loop147
 
-next142:
-loop143:
+next148:
+loop149:
 	CMPQ        AX, $0x00000008
-	JL          next144
+	JL          next150
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (BX)(SI*4), Y2
 	VFMADD231PS Y0, Y2, Y1
 	VMOVUPS     Y1, (CX)(SI*4)
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, AX
-	JMP         loop143
+	JMP         loop149
 
-next144:
+next150:
 	TESTQ       AX, AX
-	JZ          end145
+	JZ          end151
 	LEAQ        avx2_mask<>+0(SB), DI
 	MOVQ        $0x00000008, R8
 	SUBQ        AX, R8
@@ -2539,7 +2676,7 @@ next144:
 	VFMADD231PS Y0, Y3, Y2
 	VMASKMOVPS  Y2, Y1, (CX)(SI*4)
 
-end145:
+end151:
 	VZEROUPPER
 	RET
 
@@ -2553,9 +2690,9 @@ TEXT ·avx2Clamp(SB), NOSPLIT, $0-56
 	VBROADCASTSS hi+52(FP), Y1
 	XORQ         BX, BX
 
-loop146:
+loop152:
 	CMPQ    AX, $0x00000020
-	JL      next147
+	JL      next153
 	VMOVUPS (DX)(BX*4), Y2
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
@@ -2574,23 +2711,23 @@ loop146:
 	VMOVUPS Y2, 96(CX)(BX*4)
 	ADDQ    $0x00000020, BX
 	SUBQ    $0x00000020, AX
-	JMP     loop146
+	JMP     loop152
 
-next147:
-loop148:
+next153:
+loop154:
 	CMPQ    AX, $0x00000008
-	JL      next149
+	JL      next155
 	VMOVUPS (DX)(BX*4), Y2
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
 	VMOVUPS Y2, (CX)(BX*4)
 	ADDQ    $0x00000008, BX
 	SUBQ    $0x00000008, AX
-	JMP     loop148
+	JMP     loop154
 
-next149:
+next155:
 	TESTQ      AX, AX
-	JZ         end150
+	JZ         end156
 	LEAQ       avx2_mask<>+0(SB), SI
 	MOVQ       $0x00000008, DI
 	SUBQ       AX, DI
@@ -2600,7 +2737,7 @@ next149:
 	VMINPS     Y0, Y1, Y0
 	VMASKMOVPS Y0, Y2, (CX)(BX*4)
 
-end150:
+end156:
 	VZEROUPPER
 	RET
 
@@ -2615,9 +2752,9 @@ TEXT ·avx2Within(SB), NOSPLIT, $0-56
 	VMOVUPS      avx2_3f800000<>+0(SB), Y2
 	XORQ         BX, BX
 
-loop151:
+loop157:
 	CMPQ    AX, $0x00000020
-	JL      next152
+	JL      next158
 	VMOVUPS (DX)(BX*4), Y3
 	VCMPPS  $0x1e, Y0, Y3, Y4
 	VCMPPS  $0x11, Y1, Y3, Y3
@@ -2644,12 +2781,12 @@ loop151:
 	VMOVUPS Y4, 96(CX)(BX*4)
 	ADDQ    $0x00000020, BX
 	SUBQ    $0x00000020, AX
-	JMP     loop151
+	JMP     loop157
 
-next152:
-loop153:
+next158:
+loop159:
 	CMPQ    AX, $0x00000008
-	JL      next154
+	JL      next160
 	VMOVUPS (DX)(BX*4), Y3
 	VCMPPS  $0x1e, Y0, Y3, Y4
 	VCMPPS  $0x11, Y1, Y3, Y3
@@ -2658,11 +2795,11 @@ loop153:
 	VMOVUPS Y4, (CX)(BX*4)
 	ADDQ    $0x00000008, BX
 	SUBQ    $0x00000008, AX
-	JMP     loop153
+	JMP     loop159
 
-next154:
+next160:
 	TESTQ      AX, AX
-	JZ         end155
+	JZ         end161
 	LEAQ       avx2_mask<>+0(SB), SI
 	MOVQ       $0x00000008, DI
 	SUBQ       AX, DI
@@ -2674,7 +2811,7 @@ next154:
 	VANDPS     Y0, Y2, Y0
 	VMASKMOVPS Y0, Y3, (CX)(BX*4)
 
-end155:
+end161:
 	VZEROUPPER
 	RET
 
@@ -2698,9 +2835,9 @@ TEXT ·avx2Exp(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42b20000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop156:
+loop162:
 	CMPQ         AX, $0x00000010
-	JL           next157
+	JL           next163
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -2753,12 +2890,12 @@ loop156:
 	VMOVUPS      Y2, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop156
+	JMP          loop162
 
-next157:
-loop158:
+next163:
+loop164:
 	CMPQ         AX, $0x00000008
-	JL           next159
+	JL           next165
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -2786,11 +2923,11 @@ loop158:
 	VMOVUPS      Y2, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop158
+	JMP          loop164
 
-next159:
+next165:
 	TESTQ        AX, AX
-	JZ           end160
+	JZ           end166
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -2821,7 +2958,7 @@ next159:
 	VMULPS       Y1, Y0, Y0
 	VMASKMOVPS   Y0, Y2, (CX)(BX*4)
 
-end160:
+end166:
 	VZEROUPPER
 	RET
 
@@ -2945,9 +3082,9 @@ TEXT ·avx2Swish0(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop161:
+loop167:
 	CMPQ         AX, $0x00000010
-	JL           next162
+	JL           next168
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -2998,12 +3135,12 @@ loop161:
 	VMOVUPS      Y2, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop161
+	JMP          loop167
 
-next162:
-loop163:
+next168:
+loop169:
 	CMPQ         AX, $0x00000008
-	JL           next164
+	JL           next170
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3030,11 +3167,11 @@ loop163:
 	VMOVUPS      Y2, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop163
+	JMP          loop169
 
-next164:
+next170:
 	TESTQ        AX, AX
-	JZ           end165
+	JZ           end171
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -3064,7 +3201,7 @@ next164:
 	VMULPS       Y4, Y0, Y0
 	VMASKMOVPS   Y0, Y2, (CX)(BX*4)
 
-end165:
+end171:
 	VZEROUPPER
 	RET
 
@@ -3118,9 +3255,9 @@ TEXT ·avx2Swish1(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop166:
+loop172:
 	CMPQ         AX, $0x00000010
-	JL           next167
+	JL           next173
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3173,12 +3310,12 @@ loop166:
 	VMOVUPS      Y4, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop166
+	JMP          loop172
 
-next167:
-loop168:
+next173:
+loop174:
 	CMPQ         AX, $0x00000008
-	JL           next169
+	JL           next175
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3206,11 +3343,11 @@ loop168:
 	VMOVUPS      Y4, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop168
+	JMP          loop174
 
-next169:
+next175:
 	TESTQ        AX, AX
-	JZ           end170
+	JZ           end176
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -3241,7 +3378,7 @@ next169:
 	VMULPS       Y1, Y3, Y3
 	VMASKMOVPS   Y3, Y2, (CX)(BX*4)
 
-end170:
+end176:
 	VZEROUPPER
 	RET
 
@@ -3255,9 +3392,9 @@ TEXT ·avx2Swish2(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop171:
+loop177:
 	CMPQ         AX, $0x00000010
-	JL           next172
+	JL           next178
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3314,12 +3451,12 @@ loop171:
 	VMOVUPS      Y5, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop171
+	JMP          loop177
 
-next172:
-loop173:
+next178:
+loop179:
 	CMPQ         AX, $0x00000008
-	JL           next174
+	JL           next180
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3349,11 +3486,11 @@ loop173:
 	VMOVUPS      Y5, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop173
+	JMP          loop179
 
-next174:
+next180:
 	TESTQ        AX, AX
-	JZ           end175
+	JZ           end181
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -3386,7 +3523,7 @@ next174:
 	VMULPS       Y3, Y4, Y4
 	VMASKMOVPS   Y4, Y2, (CX)(BX*4)
 
-end175:
+end181:
 	VZEROUPPER
 	RET
 
@@ -3401,9 +3538,9 @@ TEXT ·avx2SwishPair(SB), NOSPLIT, $0-72
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    SI, SI
 
-loop176:
+loop182:
 	CMPQ         AX, $0x00000010
-	JL           next177
+	JL           next183
 	VMOVUPS      (BX)(SI*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3462,12 +3599,12 @@ loop176:
 	VMOVUPS      Y5, 32(DX)(SI*4)
 	ADDQ         $0x00000010, SI
 	SUBQ         $0x00000010, AX
-	JMP          loop176
+	JMP          loop182
 
-next177:
-loop178:
+next183:
+loop184:
 	CMPQ         AX, $0x00000008
-	JL           next179
+	JL           next185
 	VMOVUPS      (BX)(SI*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3498,11 +3635,11 @@ loop178:
 	VMOVUPS      Y5, (DX)(SI*4)
 	ADDQ         $0x00000008, SI
 	SUBQ         $0x00000008, AX
-	JMP          loop178
+	JMP          loop184
 
-next179:
+next185:
 	TESTQ        AX, AX
-	JZ           end180
+	JZ           end186
 	LEAQ         avx2_mask<>+0(SB), DI
 	MOVQ         $0x00000008, R8
 	SUBQ         AX, R8
@@ -3536,7 +3673,7 @@ next179:
 	VMASKMOVPS   Y0, Y2, (CX)(SI*4)
 	VMASKMOVPS   Y3, Y2, (DX)(SI*4)
 
-end180:
+end186:
 	VZEROUPPER
 	RET
 
@@ -3551,9 +3688,9 @@ TEXT ·avx2Dot(SB), NOSPLIT, $0-52
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-loop181:
+loop187:
 	CMPQ        AX, $0x00000020
-	JL          next182
+	JL          next188
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -3569,23 +3706,23 @@ loop181:
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x00000020, AX
-	JMP         loop181
+	JMP         loop187
 
-next182:
-loop183:
+next188:
+loop189:
 	CMPQ        AX, $0x00000008
-	JL          next184
+	JL          next190
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VFMADD231PS Y4, Y5, Y0
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x00000008, AX
-	JMP         loop183
+	JMP         loop189
 
-next184:
+next190:
 	TESTQ       AX, AX
-	JZ          end185
+	JZ          end191
 	LEAQ        avx2_mask<>+0(SB), BX
 	MOVQ        $0x00000008, SI
 	SUBQ        AX, SI
@@ -3594,7 +3731,7 @@ next184:
 	VMASKMOVPS  (DX), Y4, Y4
 	VFMADD231PS Y5, Y4, Y1
 
-end185:
+end191:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -3619,9 +3756,9 @@ TEXT ·avx2SquaredDistance(SB), NOSPLIT, $0-52
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-loop186:
+loop192:
 	CMPQ        AX, $0x00000020
-	JL          next187
+	JL          next193
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -3641,12 +3778,12 @@ loop186:
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x00000020, AX
-	JMP         loop186
+	JMP         loop192
 
-next187:
-loop188:
+next193:
+loop194:
 	CMPQ        AX, $0x00000008
-	JL          next189
+	JL          next195
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -3654,11 +3791,11 @@ loop188:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x00000008, AX
-	JMP         loop188
+	JMP         loop194
 
-next189:
+next195:
 	TESTQ       AX, AX
-	JZ          end190
+	JZ          end196
 	LEAQ        avx2_mask<>+0(SB), BX
 	MOVQ        $0x00000008, SI
 	SUBQ        AX, SI
@@ -3668,7 +3805,7 @@ next189:
 	VSUBPS      Y4, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
 
-end190:
+end196:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -3691,14 +3828,14 @@ TEXT ·avx2Maximum(SB), NOSPLIT, $0-28
 	SUBQ    $0x00000008, AX
 	XORQ    DX, DX
 
-loop191:
+loop197:
 	CMPQ   DX, AX
-	JGE    next192
+	JGE    next198
 	VMAXPS (CX)(DX*4), Y0, Y0
 	ADDQ   $0x00000008, DX
-	JMP    loop191
+	JMP    loop197
 
-next192:
+next198:
 	VMAXPS       (CX)(AX*4), Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X0
@@ -3721,9 +3858,9 @@ TEXT ·avx2ExpSum(SB), NOSPLIT, $0-60
 	VMOVUPS      avx2_42b20000<>+0(SB), Y2
 	VXORPS       Y3, Y3, Y3
 
-loop193:
+loop199:
 	CMPQ         AX, $0x00000008
-	JL           next194
+	JL           next200
 	VMOVUPS      (DX), Y4
 	VSUBPS       Y0, Y4, Y4
 	VMAXPS       Y4, Y1, Y4
@@ -3754,11 +3891,11 @@ loop193:
 	ADDQ         $0x00000020, DX
 	ADDQ         $0x00000020, CX
 	SUBQ         $0x00000008, AX
-	JMP          loop193
+	JMP          loop199
 
-next194:
+next200:
 	TESTQ        AX, AX
-	JZ           end195
+	JZ           end201
 	LEAQ         avx2_mask<>+0(SB), BX
 	MOVQ         $0x00000008, SI
 	SUBQ         AX, SI
@@ -3792,7 +3929,7 @@ next194:
 	VADDPS       Y0, Y3, Y3
 	VMASKMOVPS   Y0, Y4, (CX)
 
-end195:
+end201:
 	VEXTRACTF128 $0x01, Y3, X0
 	VADDPS       X0, X3, X3
 	VPERMILPS    $0x4e, X3, X0
@@ -3812,9 +3949,9 @@ TEXT ·avx2Sums(SB), NOSPLIT, $0-56
 	MOVQ AX, BX
 	SHLQ $0x02, BX
 
-block196:
+block202:
 	CMPQ   AX, $0x00000020
-	JL     next197
+	JL     next203
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3822,14 +3959,14 @@ block196:
 	MOVQ   pixels+48(FP), SI
 	MOVQ   DX, DI
 
-pixel198:
+pixel204:
 	VADDPS  (DI), Y0, Y0
 	VADDPS  32(DI), Y1, Y1
 	VADDPS  64(DI), Y2, Y2
 	VADDPS  96(DI), Y3, Y3
 	ADDQ    BX, DI
 	DECQ    SI
-	JNZ     pixel198
+	JNZ     pixel204
 	VMOVUPS (CX), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS Y0, (CX)
@@ -3845,32 +3982,32 @@ pixel198:
 	ADDQ    $0x00000080, CX
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000020, AX
-	JMP     block196
+	JMP     block202
 
-next197:
-block199:
+next203:
+block205:
 	CMPQ   AX, $0x00000008
-	JL     next200
+	JL     next206
 	VXORPS Y0, Y0, Y0
 	MOVQ   pixels+48(FP), SI
 	MOVQ   DX, DI
 
-pixel201:
+pixel207:
 	VADDPS  (DI), Y0, Y0
 	ADDQ    BX, DI
 	DECQ    SI
-	JNZ     pixel201
+	JNZ     pixel207
 	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000008, AX
-	JMP     block199
+	JMP     block205
 
-next200:
+next206:
 	TESTQ   AX, AX
-	JZ      end202
+	JZ      end208
 	LEAQ    avx2_mask<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    AX, DI
@@ -3879,19 +4016,19 @@ next200:
 	MOVQ    pixels+48(FP), AX
 	MOVQ    DX, SI
 
-pixel203:
+pixel209:
 	VMASKMOVPS (SI), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 	ADDQ       BX, SI
 	DECQ       AX
-	JNZ        pixel203
+	JNZ        pixel209
 	VMASKMOVPS (CX), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, DX
 
-end202:
+end208:
 	VZEROUPPER
 	RET
 
@@ -3905,9 +4042,9 @@ TEXT ·avx2Products(SB), NOSPLIT, $0-80
 	MOVQ AX, SI
 	SHLQ $0x02, SI
 
-block204:
+block210:
 	CMPQ   AX, $0x00000020
-	JL     next205
+	JL     next211
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3916,7 +4053,7 @@ block204:
 	MOVQ   DX, R8
 	MOVQ   BX, R9
 
-pixel206:
+pixel212:
 	VMOVUPS     (R9), Y4
 	VFMADD231PS (R8), Y4, Y0
 	VMOVUPS     32(R9), Y4
@@ -3928,7 +4065,7 @@ pixel206:
 	ADDQ        SI, R8
 	ADDQ        SI, R9
 	DECQ        DI
-	JNZ         pixel206
+	JNZ         pixel212
 	VMOVUPS     (CX), Y4
 	VADDPS      Y4, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -3945,24 +4082,24 @@ pixel206:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000020, AX
-	JMP         block204
+	JMP         block210
 
-next205:
-block207:
+next211:
+block213:
 	CMPQ   AX, $0x00000008
-	JL     next208
+	JL     next214
 	VXORPS Y0, Y0, Y0
 	MOVQ   pixels+72(FP), DI
 	MOVQ   DX, R8
 	MOVQ   BX, R9
 
-pixel209:
+pixel215:
 	VMOVUPS     (R9), Y1
 	VFMADD231PS (R8), Y1, Y0
 	ADDQ        SI, R8
 	ADDQ        SI, R9
 	DECQ        DI
-	JNZ         pixel209
+	JNZ         pixel215
 	VMOVUPS     (CX), Y1
 	VADDPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -3970,11 +4107,11 @@ pixel209:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000008, AX
-	JMP         block207
+	JMP         block213
 
-next208:
+next214:
 	TESTQ   AX, AX
-	JZ      end210
+	JZ      end216
 	LEAQ    avx2_mask<>+0(SB), DI
 	MOVQ    $0x00000008, R8
 	SUBQ    AX, R8
@@ -3984,7 +4121,7 @@ next208:
 	MOVQ    DX, DI
 	MOVQ    BX, R8
 
-pixel211:
+pixel217:
 	VMASKMOVPS  (DI), Y0, Y2
 	VMASKMOVPS  (R8), Y0, Y3
 	VMOVUPS     Y3, Y3
@@ -3992,7 +4129,7 @@ pixel211:
 	ADDQ        SI, DI
 	ADDQ        SI, R8
 	DECQ        AX
-	JNZ         pixel211
+	JNZ         pixel217
 	VMASKMOVPS  (CX), Y0, Y2
 	VADDPS      Y2, Y1, Y1
 	VMASKMOVPS  Y1, Y0, (CX)
@@ -4000,7 +4137,7 @@ pixel211:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 
-end210:
+end216:
 	VZEROUPPER
 	RET
 
@@ -4014,9 +4151,9 @@ TEXT ·avx2Squares(SB), NOSPLIT, $0-80
 	MOVQ AX, SI
 	SHLQ $0x02, SI
 
-block212:
+block218:
 	CMPQ    AX, $0x00000020
-	JL      next213
+	JL      next219
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS (BX), Y4
 	VXORPS  Y1, Y1, Y1
@@ -4028,7 +4165,7 @@ block212:
 	MOVQ    pixels+72(FP), DI
 	MOVQ    DX, R8
 
-pixel214:
+pixel220:
 	VSUBPS      (R8), Y4, Y8
 	VFMADD231PS Y8, Y8, Y0
 	VSUBPS      32(R8), Y5, Y8
@@ -4039,7 +4176,7 @@ pixel214:
 	VFMADD231PS Y8, Y8, Y3
 	ADDQ        SI, R8
 	DECQ        DI
-	JNZ         pixel214
+	JNZ         pixel220
 	VMOVUPS     (CX), Y4
 	VADDPS      Y4, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -4056,23 +4193,23 @@ pixel214:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000020, AX
-	JMP         block212
+	JMP         block218
 
-next213:
-block215:
+next219:
+block221:
 	CMPQ    AX, $0x00000008
-	JL      next216
+	JL      next222
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS (BX), Y1
 	MOVQ    pixels+72(FP), DI
 	MOVQ    DX, R8
 
-pixel217:
+pixel223:
 	VSUBPS      (R8), Y1, Y2
 	VFMADD231PS Y2, Y2, Y0
 	ADDQ        SI, R8
 	DECQ        DI
-	JNZ         pixel217
+	JNZ         pixel223
 	VMOVUPS     (CX), Y1
 	VADDPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -4080,11 +4217,11 @@ pixel217:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000008, AX
-	JMP         block215
+	JMP         block221
 
-next216:
+next222:
 	TESTQ      AX, AX
-	JZ         end218
+	JZ         end224
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -4094,13 +4231,13 @@ next216:
 	MOVQ       pixels+72(FP), AX
 	MOVQ       DX, DI
 
-pixel219:
+pixel225:
 	VMASKMOVPS  (DI), Y0, Y3
 	VSUBPS      Y3, Y2, Y3
 	VFMADD231PS Y3, Y3, Y1
 	ADDQ        SI, DI
 	DECQ        AX
-	JNZ         pixel219
+	JNZ         pixel225
 	VMASKMOVPS  (CX), Y0, Y2
 	VADDPS      Y2, Y1, Y1
 	VMASKMOVPS  Y1, Y0, (CX)
@@ -4108,7 +4245,114 @@ pixel219:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 
-end218:
+end224:
+	VZEROUPPER
+	RET
+
+// func avx2NormSums(dst []float32, a []float32, b []float32, x []float32, scale []float32, shift []float32, sum []float32, dot []float32, pixels int)
+// Requires: AVX, FMA3
+TEXT ·avx2NormSums(SB), NOSPLIT, $0-200
+	MOVQ sum_len+152(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ a_base+24(FP), DX
+	MOVQ b_base+48(FP), BX
+	MOVQ x_base+72(FP), SI
+	MOVQ scale_base+96(FP), DI
+	MOVQ shift_base+120(FP), R8
+	MOVQ sum_base+144(FP), R9
+	MOVQ dot_base+168(FP), R10
+	MOVQ AX, R11
+	SHLQ $0x02, R11
+
+block226:
+	CMPQ    AX, $0x00000010
+	JL      next227
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y2
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y6, Y6, Y6
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 32(R8), Y3
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y7, Y7, Y7
+	MOVQ    pixels+192(FP), R12
+	XORQ    R13, R13
+
+pixel228:
+	VMOVUPS     (DX)(R13*1), Y8
+	VMOVUPS     (SI)(R13*1), Y9
+	VMULPS      (BX)(R13*1), Y8, Y8
+	VMOVUPS     Y8, (CX)(R13*1)
+	VFMADD213PS Y2, Y0, Y9
+	VADDPS      Y8, Y4, Y4
+	VFMADD231PS Y8, Y9, Y6
+	VMOVUPS     32(DX)(R13*1), Y8
+	VMOVUPS     32(SI)(R13*1), Y9
+	VMULPS      32(BX)(R13*1), Y8, Y8
+	VMOVUPS     Y8, 32(CX)(R13*1)
+	VFMADD213PS Y3, Y1, Y9
+	VADDPS      Y8, Y5, Y5
+	VFMADD231PS Y8, Y9, Y7
+	ADDQ        R11, R13
+	DECQ        R12
+	JNZ         pixel228
+	VADDPS      (R9), Y4, Y4
+	VMOVUPS     Y4, (R9)
+	VADDPS      (R10), Y6, Y6
+	VMOVUPS     Y6, (R10)
+	VADDPS      32(R9), Y5, Y5
+	VMOVUPS     Y5, 32(R9)
+	VADDPS      32(R10), Y7, Y7
+	VMOVUPS     Y7, 32(R10)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, AX
+	JMP         block226
+
+next227:
+block229:
+	CMPQ    AX, $0x00000008
+	JL      next230
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    pixels+192(FP), R12
+	XORQ    R13, R13
+
+pixel231:
+	VMOVUPS     (DX)(R13*1), Y4
+	VMOVUPS     (SI)(R13*1), Y5
+	VMULPS      (BX)(R13*1), Y4, Y4
+	VMOVUPS     Y4, (CX)(R13*1)
+	VFMADD213PS Y1, Y0, Y5
+	VADDPS      Y4, Y2, Y2
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        R11, R13
+	DECQ        R12
+	JNZ         pixel231
+	VADDPS      (R9), Y2, Y2
+	VMOVUPS     Y2, (R9)
+	VADDPS      (R10), Y3, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000008, AX
+	JMP         block229
+
+next230:
 	VZEROUPPER
 	RET
 
@@ -4123,22 +4367,22 @@ TEXT ·avx2GatherSum(SB), NOSPLIT, $0-92
 	MOVQ         taps+72(FP), SI
 	VBROADCASTSS scale+88(FP), Y0
 
-pixel220:
+pixel232:
 	CMPQ AX, CX
-	JGE  finished221
+	JGE  finished233
 	MOVQ channels+80(FP), DI
 	MOVQ DX, R8
 
-block222:
+block234:
 	CMPQ   DI, $0x00000020
-	JL     next223
+	JL     next235
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	XORQ   R9, R9
 
-tap224:
+tap236:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Y1, Y1
 	VADDPS  32(R8)(R10*4), Y2, Y2
@@ -4146,7 +4390,7 @@ tap224:
 	VADDPS  96(R8)(R10*4), Y4, Y4
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap224
+	JL      tap236
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)
 	VMULPS  Y0, Y2, Y2
@@ -4158,31 +4402,31 @@ tap224:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, R8
 	SUBQ    $0x00000020, DI
-	JMP     block222
+	JMP     block234
 
-next223:
-block225:
+next235:
+block237:
 	CMPQ   DI, $0x00000008
-	JL     next226
+	JL     next238
 	VXORPS Y1, Y1, Y1
 	XORQ   R9, R9
 
-tap227:
+tap239:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Y1, Y1
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap227
+	JL      tap239
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R8
 	SUBQ    $0x00000008, DI
-	JMP     block225
+	JMP     block237
 
-next226:
+next238:
 	TESTQ   DI, DI
-	JZ      last228
+	JZ      last240
 	LEAQ    avx2_mask<>+0(SB), R9
 	MOVQ    $0x00000008, R10
 	SUBQ    DI, R10
@@ -4190,22 +4434,22 @@ next226:
 	VXORPS  Y2, Y2, Y2
 	XORQ    R9, R9
 
-tap229:
+tap241:
 	MOVLQSX    (BX)(R9*4), R10
 	VMASKMOVPS (R8)(R10*4), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 	INCQ       R9
 	CMPQ       R9, SI
-	JL         tap229
+	JL         tap241
 	VMULPS     Y0, Y2, Y2
 	VMASKMOVPS Y2, Y1, (AX)
 	LEAQ       (AX)(DI*4), AX
 
-last228:
+last240:
 	LEAQ (BX)(SI*4), BX
-	JMP  pixel220
+	JMP  pixel232
 
-finished221:
+finished233:
 	VZEROUPPER
 	RET
 
@@ -4228,7 +4472,7 @@ TEXT ·avx2MultiplyAdds(SB), NOSPLIT, $0-8
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 
-loop230:
+loop242:
 	VFMADD213PS Y1, Y0, Y2
 	VFMADD213PS Y1, Y0, Y3
 	VFMADD213PS Y1, Y0, Y4
@@ -4242,7 +4486,7 @@ loop230:
 	VFMADD213PS Y1, Y0, Y12
 	VFMADD213PS Y1, Y0, Y13
 	DECQ        AX
-	JNZ         loop230
+	JNZ         loop242
 	VZEROUPPER
 	RET
 
@@ -4266,13 +4510,13 @@ TEXT ·avx512Conv12x32(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block231:
+block243:
 	CMPQ    (SP), $0x00
-	JLE     finished232
+	JLE     finished244
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero233
+	JZ      zero245
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4297,9 +4541,9 @@ block231:
 	VMOVAPS Z1, Z19
 	VMOVAPS Z1, Z21
 	VMOVAPS Z1, Z23
-	JMP     begin234
+	JMP     begin246
 
-zero233:
+zero245:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4325,17 +4569,17 @@ zero233:
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
 
-begin234:
+begin246:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end235
+	JZ    end247
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end235
+	JZ    end247
 	MOVQ  w_base+104(FP), CX
 
-tap236:
+tap248:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4369,7 +4613,7 @@ tap236:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth237:
+depth249:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z24
@@ -4412,11 +4656,11 @@ depth237:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth237
+	JNZ          depth249
 	DECQ         16(SP)
-	JNZ          tap236
+	JNZ          tap248
 
-end235:
+end247:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4456,9 +4700,9 @@ end235:
 	VMOVUPS Z23, 64(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block231
+	JMP     block243
 
-finished232:
+finished244:
 	VZEROUPPER
 	RET
 
@@ -4472,13 +4716,13 @@ TEXT ·avx512Conv8x32(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block238:
+block250:
 	CMPQ    (SP), $0x00
-	JLE     finished239
+	JLE     finished251
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero240
+	JZ      zero252
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4495,9 +4739,9 @@ block238:
 	VMOVAPS Z1, Z11
 	VMOVAPS Z1, Z13
 	VMOVAPS Z1, Z15
-	JMP     begin241
+	JMP     begin253
 
-zero240:
+zero252:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4515,17 +4759,17 @@ zero240:
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
 
-begin241:
+begin253:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end242
+	JZ    end254
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end242
+	JZ    end254
 	MOVQ  w_base+104(FP), CX
 
-tap243:
+tap255:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4551,7 +4795,7 @@ tap243:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth244:
+depth256:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z16
@@ -4582,11 +4826,11 @@ depth244:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth244
+	JNZ          depth256
 	DECQ         16(SP)
-	JNZ          tap243
+	JNZ          tap255
 
-end242:
+end254:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4614,9 +4858,9 @@ end242:
 	VMOVUPS Z15, 64(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block238
+	JMP     block250
 
-finished239:
+finished251:
 	VZEROUPPER
 	RET
 
@@ -4630,13 +4874,13 @@ TEXT ·avx512Conv4x32(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block245:
+block257:
 	CMPQ    (SP), $0x00
-	JLE     finished246
+	JLE     finished258
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero247
+	JZ      zero259
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4645,9 +4889,9 @@ block245:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     begin248
+	JMP     begin260
 
-zero247:
+zero259:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4657,17 +4901,17 @@ zero247:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-begin248:
+begin260:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end249
+	JZ    end261
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end249
+	JZ    end261
 	MOVQ  w_base+104(FP), CX
 
-tap250:
+tap262:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4685,7 +4929,7 @@ tap250:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth251:
+depth263:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z8
@@ -4704,11 +4948,11 @@ depth251:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth251
+	JNZ          depth263
 	DECQ         16(SP)
-	JNZ          tap250
+	JNZ          tap262
 
-end249:
+end261:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4724,9 +4968,9 @@ end249:
 	VMOVUPS Z7, 64(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block245
+	JMP     block257
 
-finished246:
+finished258:
 	VZEROUPPER
 	RET
 
@@ -4740,13 +4984,13 @@ TEXT ·avx512Conv12x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block252:
+block264:
 	CMPQ    (SP), $0x00
-	JLE     finished253
+	JLE     finished265
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero254
+	JZ      zero266
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -4759,9 +5003,9 @@ block252:
 	VMOVAPS Z0, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
-	JMP     begin255
+	JMP     begin267
 
-zero254:
+zero266:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4775,17 +5019,17 @@ zero254:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-begin255:
+begin267:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end256
+	JZ    end268
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end256
+	JZ    end268
 	MOVQ  w_base+104(FP), CX
 
-tap257:
+tap269:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4819,7 +5063,7 @@ tap257:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth258:
+depth270:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (DX)(AX*4), Z12, Z0
@@ -4836,11 +5080,11 @@ depth258:
 	VFMADD231PS.BCST (R15)(AX*4), Z12, Z11
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth258
+	JNZ              depth270
 	DECQ             16(SP)
-	JNZ              tap257
+	JNZ              tap269
 
-end256:
+end268:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4868,9 +5112,9 @@ end256:
 	VMOVUPS Z11, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block252
+	JMP     block264
 
-finished253:
+finished265:
 	VZEROUPPER
 	RET
 
@@ -4884,13 +5128,13 @@ TEXT ·avx512Conv8x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block259:
+block271:
 	CMPQ    (SP), $0x00
-	JLE     finished260
+	JLE     finished272
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero261
+	JZ      zero273
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -4899,9 +5143,9 @@ block259:
 	VMOVAPS Z0, Z5
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z7
-	JMP     begin262
+	JMP     begin274
 
-zero261:
+zero273:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4911,17 +5155,17 @@ zero261:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-begin262:
+begin274:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end263
+	JZ    end275
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end263
+	JZ    end275
 	MOVQ  w_base+104(FP), CX
 
-tap264:
+tap276:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4947,7 +5191,7 @@ tap264:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth265:
+depth277:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (DX)(AX*4), Z8, Z0
@@ -4960,11 +5204,11 @@ depth265:
 	VFMADD231PS.BCST (R11)(AX*4), Z8, Z7
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth265
+	JNZ              depth277
 	DECQ             16(SP)
-	JNZ              tap264
+	JNZ              tap276
 
-end263:
+end275:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4984,9 +5228,9 @@ end263:
 	VMOVUPS Z7, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block259
+	JMP     block271
 
-finished260:
+finished272:
 	VZEROUPPER
 	RET
 
@@ -5000,36 +5244,36 @@ TEXT ·avx512Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block266:
+block278:
 	CMPQ    (SP), $0x00
-	JLE     finished267
+	JLE     finished279
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero268
+	JZ      zero280
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     begin269
+	JMP     begin281
 
-zero268:
+zero280:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-begin269:
+begin281:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end270
+	JZ    end282
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end270
+	JZ    end282
 	MOVQ  w_base+104(FP), CX
 
-tap271:
+tap283:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5047,7 +5291,7 @@ tap271:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth272:
+depth284:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
@@ -5056,11 +5300,11 @@ depth272:
 	VFMADD231PS.BCST (DI)(AX*4), Z4, Z3
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth272
+	JNZ              depth284
 	DECQ             16(SP)
-	JNZ              tap271
+	JNZ              tap283
 
-end270:
+end282:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -5072,9 +5316,9 @@ end270:
 	VMOVUPS Z3, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block266
+	JMP     block278
 
-finished267:
+finished279:
 	VZEROUPPER
 	RET
 
@@ -5088,13 +5332,13 @@ TEXT ·avx2Conv6x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block273:
+block285:
 	CMPQ    (SP), $0x00
-	JLE     finished274
+	JLE     finished286
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero275
+	JZ      zero287
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -5107,9 +5351,9 @@ block273:
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
 	VMOVAPS Y1, Y11
-	JMP     begin276
+	JMP     begin288
 
-zero275:
+zero287:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5123,17 +5367,17 @@ zero275:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-begin276:
+begin288:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end277
+	JZ    end289
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end277
+	JZ    end289
 	MOVQ  w_base+104(FP), CX
 
-tap278:
+tap290:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5155,7 +5399,7 @@ tap278:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth279:
+depth291:
 	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -5179,11 +5423,11 @@ depth279:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth279
+	JNZ          depth291
 	DECQ         16(SP)
-	JNZ          tap278
+	JNZ          tap290
 
-end277:
+end289:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5205,9 +5449,9 @@ end277:
 	VMOVUPS Y11, 32(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block273
+	JMP     block285
 
-finished274:
+finished286:
 	VZEROUPPER
 	RET
 
@@ -5221,13 +5465,13 @@ TEXT ·avx2Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block280:
+block292:
 	CMPQ    (SP), $0x00
-	JLE     finished281
+	JLE     finished293
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero282
+	JZ      zero294
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -5236,9 +5480,9 @@ block280:
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     begin283
+	JMP     begin295
 
-zero282:
+zero294:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5248,17 +5492,17 @@ zero282:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-begin283:
+begin295:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end284
+	JZ    end296
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end284
+	JZ    end296
 	MOVQ  w_base+104(FP), CX
 
-tap285:
+tap297:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5276,7 +5520,7 @@ tap285:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth286:
+depth298:
 	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5294,11 +5538,11 @@ depth286:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth286
+	JNZ          depth298
 	DECQ         16(SP)
-	JNZ          tap285
+	JNZ          tap297
 
-end284:
+end296:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5314,9 +5558,9 @@ end284:
 	VMOVUPS Y7, 32(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block280
+	JMP     block292
 
-finished281:
+finished293:
 	VZEROUPPER
 	RET
 
@@ -5346,11 +5590,11 @@ TEXT ·avx512Grad8x32(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end288
+	JZ     end300
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel287:
+pixel299:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
@@ -5380,9 +5624,9 @@ pixel287:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel287
+	JNZ          pixel299
 
-end288:
+end300:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5445,11 +5689,11 @@ TEXT ·avx512Grad8x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end290
+	JZ     end302
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel289:
+pixel301:
 	MOVLQSX          (DX)(BX*4), DI
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (AX)(DI*4), Z8, Z0
@@ -5462,9 +5706,9 @@ pixel289:
 	VFMADD231PS.BCST 28(AX)(DI*4), Z8, Z7
 	ADDQ             SI, CX
 	INCQ             BX
-	JNZ              pixel289
+	JNZ              pixel301
 
-end290:
+end302:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5511,11 +5755,11 @@ TEXT ·avx2Grad4x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end292
+	JZ     end304
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel291:
+pixel303:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5533,9 +5777,9 @@ pixel291:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel291
+	JNZ          pixel303
 
-end292:
+end304:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Y0, Y0
@@ -5573,14 +5817,14 @@ TEXT ·avx512WinogradInput2(SB), $1088-96
 	LEAQ 64(SP), R8
 	ANDQ $-64, R8
 
-tile293:
+tile305:
 	TESTQ DI, DI
-	JZ    end294
+	JZ    end306
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels295:
+channels307:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Z0
@@ -5713,13 +5957,13 @@ channels295:
 	ADDQ    DX, R11
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R10
-	JL      channels295
+	JL      channels307
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile293
+	JMP     tile305
 
-end294:
+end306:
 	VZEROUPPER
 	RET
 
@@ -5737,14 +5981,14 @@ TEXT ·avx512WinogradOutput2(SB), $576-120
 	LEAQ 64(SP), R9
 	ANDQ $-64, R9
 
-tile296:
+tile308:
 	TESTQ DI, DI
-	JZ    end297
+	JZ    end309
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels298:
+channels310:
 	LEAQ    (CX)(R10*1), R12
 	VMOVUPS (R12), Z0
 	ADDQ    DX, R12
@@ -5804,10 +6048,10 @@ channels298:
 	VMOVUPS Z1, 448(R9)
 	VXORPS  Z0, Z0, Z0
 	TESTQ   R8, R8
-	JZ      unbiased299
+	JZ      unbiased311
 	VMOVUPS (R8)(R10*1), Z0
 
-unbiased299:
+unbiased311:
 	LEAQ    (AX)(R10*1), R12
 	VMOVUPS (R9), Z1
 	VMOVUPS 128(R9), Z2
@@ -5839,13 +6083,13 @@ unbiased299:
 	VMOVUPS Z2, (R12)(R13*4)
 	ADDQ    $0x00000040, R10
 	CMPQ    R10, R11
-	JL      channels298
+	JL      channels310
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile296
+	JMP     tile308
 
-end297:
+end309:
 	VZEROUPPER
 	RET
 
@@ -5865,7 +6109,7 @@ TEXT ·avx512WinogradWeights2(SB), $832-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels300:
+channels312:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Z1
 	ADDQ    BX, R9
@@ -5993,7 +6237,7 @@ channels300:
 	ADDQ    DX, R9
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, SI
-	JL      channels300
+	JL      channels312
 	VZEROUPPER
 	RET
 
@@ -6010,14 +6254,14 @@ TEXT ·avx512WinogradOutputGrad2(SB), $576-96
 	LEAQ 64(SP), R8
 	ANDQ $-64, R8
 
-tile301:
+tile313:
 	TESTQ DI, DI
-	JZ    end302
+	JZ    end314
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels303:
+channels315:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Z0
@@ -6102,13 +6346,13 @@ channels303:
 	ADDQ    DX, R11
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R10
-	JL      channels303
+	JL      channels315
 	ADDQ    $0x00000010, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile301
+	JMP     tile313
 
-end302:
+end314:
 	VZEROUPPER
 	RET
 
@@ -6128,7 +6372,7 @@ TEXT ·avx512WinogradWeightsGrad2(SB), $832-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels304:
+channels316:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Z1
 	ADDQ        BX, R9
@@ -6279,7 +6523,7 @@ channels304:
 	VMOVUPS     Z3, (R9)
 	ADDQ        $0x00000040, R8
 	CMPQ        R8, SI
-	JL          channels304
+	JL          channels316
 	VZEROUPPER
 	RET
 
@@ -6302,14 +6546,14 @@ TEXT ·avx512WinogradInput4(SB), $2368-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile305:
+tile317:
 	TESTQ DI, DI
-	JZ    end306
+	JZ    end318
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels307:
+channels319:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Z6
@@ -6818,13 +7062,13 @@ channels307:
 	ADDQ         DX, R11
 	ADDQ         $0x00000040, R9
 	CMPQ         R9, R10
-	JL           channels307
+	JL           channels319
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile305
+	JMP          tile317
 
-end306:
+end318:
 	VZEROUPPER
 	RET
 
@@ -6956,14 +7200,14 @@ TEXT ·avx512WinogradOutput4(SB), $1600-120
 	LEAQ    64(SP), R9
 	ANDQ    $-64, R9
 
-tile308:
+tile320:
 	TESTQ DI, DI
-	JZ    end309
+	JZ    end321
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels310:
+channels322:
 	LEAQ        (CX)(R10*1), R12
 	VMOVUPS     (R12), Z6
 	ADDQ        DX, R12
@@ -7159,10 +7403,10 @@ channels310:
 	VMOVUPS     Z7, 1472(R9)
 	VXORPS      Z6, Z6, Z6
 	TESTQ       R8, R8
-	JZ          unbiased311
+	JZ          unbiased323
 	VMOVUPS     (R8)(R10*1), Z6
 
-unbiased311:
+unbiased323:
 	LEAQ        (AX)(R10*1), R12
 	VMOVUPS     (R9), Z7
 	VMOVUPS     256(R9), Z8
@@ -7302,13 +7546,13 @@ unbiased311:
 	VMOVUPS     Z8, (R12)(R13*4)
 	ADDQ        $0x00000040, R10
 	CMPQ        R10, R11
-	JL          channels310
+	JL          channels322
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile308
+	JMP         tile320
 
-end309:
+end321:
 	VZEROUPPER
 	RET
 
@@ -7370,7 +7614,7 @@ TEXT ·avx512WinogradWeights4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels312:
+channels324:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Z7
 	ADDQ         BX, R9
@@ -7650,7 +7894,7 @@ channels312:
 	ADDQ         DX, R9
 	ADDQ         $0x00000040, R8
 	CMPQ         R8, SI
-	JL           channels312
+	JL           channels324
 	VZEROUPPER
 	RET
 
@@ -7799,14 +8043,14 @@ TEXT ·avx512WinogradOutputGrad4(SB), $1600-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile313:
+tile325:
 	TESTQ DI, DI
-	JZ    end314
+	JZ    end326
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels315:
+channels327:
 	LEAQ        (CX)(R9*1), R11
 	MOVLQSX     (BX), R12
 	VMOVUPS     (R11)(R12*4), Z6
@@ -8103,13 +8347,13 @@ channels315:
 	ADDQ        DX, R11
 	ADDQ        $0x00000040, R9
 	CMPQ        R9, R10
-	JL          channels315
+	JL          channels327
 	ADDQ        $0x00000040, BX
 	LEAQ        (AX)(SI*4), AX
 	DECQ        DI
-	JMP         tile313
+	JMP         tile325
 
-end314:
+end326:
 	VZEROUPPER
 	RET
 
@@ -8135,7 +8379,7 @@ TEXT ·avx512WinogradWeightsGrad4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels316:
+channels328:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Z7
 	ADDQ        BX, R9
@@ -8433,7 +8677,7 @@ channels316:
 	VMOVUPS     Z10, (R9)
 	ADDQ        $0x00000040, R8
 	CMPQ        R8, SI
-	JL          channels316
+	JL          channels328
 	VZEROUPPER
 	RET
 
@@ -8450,14 +8694,14 @@ TEXT ·avx2WinogradInput2(SB), $544-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile317:
+tile329:
 	TESTQ DI, DI
-	JZ    end318
+	JZ    end330
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels319:
+channels331:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -8590,13 +8834,13 @@ channels319:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels319
+	JL      channels331
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile317
+	JMP     tile329
 
-end318:
+end330:
 	VZEROUPPER
 	RET
 
@@ -8614,14 +8858,14 @@ TEXT ·avx2WinogradOutput2(SB), $288-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile320:
+tile332:
 	TESTQ DI, DI
-	JZ    end321
+	JZ    end333
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels322:
+channels334:
 	LEAQ    (CX)(R10*1), R12
 	VMOVUPS (R12), Y0
 	ADDQ    DX, R12
@@ -8681,10 +8925,10 @@ channels322:
 	VMOVUPS Y1, 224(R9)
 	VXORPS  Y0, Y0, Y0
 	TESTQ   R8, R8
-	JZ      unbiased323
+	JZ      unbiased335
 	VMOVUPS (R8)(R10*1), Y0
 
-unbiased323:
+unbiased335:
 	LEAQ    (AX)(R10*1), R12
 	VMOVUPS (R9), Y1
 	VMOVUPS 64(R9), Y2
@@ -8716,13 +8960,13 @@ unbiased323:
 	VMOVUPS Y2, (R12)(R13*4)
 	ADDQ    $0x00000020, R10
 	CMPQ    R10, R11
-	JL      channels322
+	JL      channels334
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile320
+	JMP     tile332
 
-end321:
+end333:
 	VZEROUPPER
 	RET
 
@@ -8741,7 +8985,7 @@ TEXT ·avx2WinogradWeights2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels324:
+channels336:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Y0
 	ADDQ    BX, R9
@@ -8869,7 +9113,7 @@ channels324:
 	ADDQ    DX, R9
 	ADDQ    $0x00000020, R8
 	CMPQ    R8, SI
-	JL      channels324
+	JL      channels336
 	VZEROUPPER
 	RET
 
@@ -8886,14 +9130,14 @@ TEXT ·avx2WinogradOutputGrad2(SB), $288-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile325:
+tile337:
 	TESTQ DI, DI
-	JZ    end326
+	JZ    end338
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels327:
+channels339:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -8978,13 +9222,13 @@ channels327:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels327
+	JL      channels339
 	ADDQ    $0x00000010, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile325
+	JMP     tile337
 
-end326:
+end338:
 	VZEROUPPER
 	RET
 
@@ -9003,7 +9247,7 @@ TEXT ·avx2WinogradWeightsGrad2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels328:
+channels340:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Y0
 	ADDQ        BX, R9
@@ -9154,7 +9398,7 @@ channels328:
 	VMOVUPS     Y2, (R9)
 	ADDQ        $0x00000020, R8
 	CMPQ        R8, SI
-	JL          channels328
+	JL          channels340
 	VZEROUPPER
 	RET
 
@@ -9171,14 +9415,14 @@ TEXT ·avx2WinogradInput4(SB), $1184-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile329:
+tile341:
 	TESTQ DI, DI
-	JZ    end330
+	JZ    end342
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels331:
+channels343:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Y0
@@ -9687,13 +9931,13 @@ channels331:
 	ADDQ         DX, R11
 	ADDQ         $0x00000020, R9
 	CMPQ         R9, R10
-	JL           channels331
+	JL           channels343
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile329
+	JMP          tile341
 
-end330:
+end342:
 	VZEROUPPER
 	RET
 
@@ -9771,14 +10015,14 @@ TEXT ·avx2WinogradOutput4(SB), $800-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile332:
+tile344:
 	TESTQ DI, DI
-	JZ    end333
+	JZ    end345
 	XORQ  R10, R10
 	MOVQ  SI, R11
 	SHLQ  $0x02, R11
 
-channels334:
+channels346:
 	LEAQ        (CX)(R10*1), R12
 	VMOVUPS     (R12), Y0
 	ADDQ        DX, R12
@@ -9974,10 +10218,10 @@ channels334:
 	VMOVUPS     Y1, 736(R9)
 	VXORPS      Y0, Y0, Y0
 	TESTQ       R8, R8
-	JZ          unbiased335
+	JZ          unbiased347
 	VMOVUPS     (R8)(R10*1), Y0
 
-unbiased335:
+unbiased347:
 	LEAQ        (AX)(R10*1), R12
 	VMOVUPS     (R9), Y1
 	VMOVUPS     128(R9), Y2
@@ -10117,13 +10361,13 @@ unbiased335:
 	VMOVUPS     Y2, (R12)(R13*4)
 	ADDQ        $0x00000020, R10
 	CMPQ        R10, R11
-	JL          channels334
+	JL          channels346
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile332
+	JMP         tile344
 
-end333:
+end345:
 	VZEROUPPER
 	RET
 
@@ -10162,7 +10406,7 @@ TEXT ·avx2WinogradWeights4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels336:
+channels348:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Y0
 	ADDQ         BX, R9
@@ -10442,7 +10686,7 @@ channels336:
 	ADDQ         DX, R9
 	ADDQ         $0x00000020, R8
 	CMPQ         R8, SI
-	JL           channels336
+	JL           channels348
 	VZEROUPPER
 	RET
 
@@ -10529,14 +10773,14 @@ TEXT ·avx2WinogradOutputGrad4(SB), $800-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile337:
+tile349:
 	TESTQ DI, DI
-	JZ    end338
+	JZ    end350
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels339:
+channels351:
 	LEAQ        (CX)(R9*1), R11
 	MOVLQSX     (BX), R12
 	VMOVUPS     (R11)(R12*4), Y0
@@ -10833,13 +11077,13 @@ channels339:
 	ADDQ        DX, R11
 	ADDQ        $0x00000020, R9
 	CMPQ        R9, R10
-	JL          channels339
+	JL          channels351
 	ADDQ        $0x00000040, BX
 	LEAQ        (AX)(SI*4), AX
 	DECQ        DI
-	JMP         tile337
+	JMP         tile349
 
-end338:
+end350:
 	VZEROUPPER
 	RET
 
@@ -10858,7 +11102,7 @@ TEXT ·avx2WinogradWeightsGrad4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels340:
+channels352:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Y0
 	ADDQ        BX, R9
@@ -11156,6 +11400,6 @@ channels340:
 	VMOVUPS     Y3, (R9)
 	ADDQ        $0x00000020, R8
 	CMPQ        R8, SI
-	JL          channels340
+	JL          channels352
 	VZEROUPPER
 	RET

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -311,6 +312,40 @@ func TestChannels(t *testing.T) {
 					}
 					same(t, what+"mean", c, mean[c], m, 0, 2e-6)
 					same(t, what+"variance", c, variance[c], square/float64(pixels), 1e-6, 5e-6)
+				}
+			}
+		}
+	})
+}
+
+// TestNormSums holds the kernel to those that it does at once, also where the result takes an operand's place.
+func TestNormSums(t *testing.T) {
+	eachSet(t, func(t *testing.T, s *kernels.Set) {
+		for _, channels := range []int{16, 32, 48, 64, 80, 256} {
+			for _, pixels := range []int{1, 2, 7, 64} {
+				n := channels * pixels
+				r := source(n)
+				a, b, x, scale, shift := random(r, n), random(r, n), random(r, n), random(r, channels), random(r, channels)
+				sum, dot := random(r, channels), random(r, channels)
+				want, other, wantSum, wantDot := make([]float32, n), make([]float32, n), slices.Clone(sum), slices.Clone(dot)
+				s.Mul(want, a, b)
+				s.MulAdd(other, x, slices.Repeat(scale, pixels), slices.Repeat(shift, pixels))
+				s.ChannelSum(wantSum, want)
+				s.ChannelDot(wantDot, want, other)
+				got := make([]float32, n)
+				for _, dst := range [][]float32{got, a} {
+					gotSum, gotDot := slices.Clone(sum), slices.Clone(dot)
+					s.NormSums(dst, a, b, x, scale, shift, gotSum, gotDot, pixels)
+					for i, v := range dst {
+						if v != want[i] {
+							t.Fatalf("%d channels, %d pixels: product %d is %v, want %v", channels, pixels, i, v, want[i])
+						}
+					}
+					for c := range channels {
+						what := fmt.Sprintf("%d channels, %d pixels: ", channels, pixels)
+						same(t, what+"sum", c, gotSum[c], float64(wantSum[c]), float64(pixels), 1e-6)
+						same(t, what+"dot", c, gotDot[c], float64(wantDot[c]), 4*float64(pixels), 1e-6)
+					}
 				}
 			}
 		}

@@ -25,6 +25,7 @@ func Portable() *Set {
 		SwishPair:       portableSwishPair,
 		ChannelSum:      plainGo.channelSum,
 		ChannelDot:      plainGo.channelDot,
+		NormSums:        portableNormSums,
 		Moments:         plainGo.moments,
 		Dot:             portableDot,
 		SquaredDistance: portableSquaredDistance,

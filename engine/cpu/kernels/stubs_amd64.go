@@ -65,6 +65,9 @@ func avx512Products(acc []float32, x []float32, y []float32, pixels int)
 func avx512Squares(acc []float32, x []float32, mean []float32, pixels int)
 
 //go:noescape
+func avx512NormSums(dst []float32, a []float32, b []float32, x []float32, scale []float32, shift []float32, sum []float32, dot []float32, pixels int)
+
+//go:noescape
 func avx512GatherSum(dst []float32, x []float32, offsets []int32, taps int, channels int, scale float32)
 
 //go:noescape
@@ -129,6 +132,9 @@ func avx2Products(acc []float32, x []float32, y []float32, pixels int)
 
 //go:noescape
 func avx2Squares(acc []float32, x []float32, mean []float32, pixels int)
+
+//go:noescape
+func avx2NormSums(dst []float32, a []float32, b []float32, x []float32, scale []float32, shift []float32, sum []float32, dot []float32, pixels int)
 
 //go:noescape
 func avx2GatherSum(dst []float32, x []float32, offsets []int32, taps int, channels int, scale float32)

@@ -109,6 +109,69 @@ func (s simd) columnSum(name, other string, term func(sum VecVirtual, x, other O
 	done()
 }
 
+// normSums writes NormSums: some vectors of channels at a time walk down the pixels, with all their sums and rows in registers.
+func normSums(s simd) {
+	s.text("NormSums", "func(dst, a, b, x, scale, shift, sum, dot []float32, pixels int)")
+	channels := Load(Param("sum").Len(), GP64()).(GPVirtual)
+	var bases []Register
+	for _, name := range []string{"dst", "a", "b", "x", "scale", "shift", "sum", "dot"} {
+		bases = append(bases, Load(Param(name).Base(), GP64()))
+	}
+	dst, a, b, x, scale, shift, sum, dot := bases[0], bases[1], bases[2], bases[3], bases[4], bases[5], bases[6], bases[7]
+	stride := GP64()
+	MOVQ(channels, stride)
+	SHLQ(U8(2), stride)
+	many := 2
+	if s == avx512 {
+		many = 4
+	}
+	for _, vectors := range []int{many, 1} {
+		block, next, again := label("block"), label("next"), label("pixel")
+		Label(block)
+		CMPQ(channels, U32(vectors*s.lanes()))
+		JL(LabelRef(next))
+		scales, shifts, sums, dots := s.vectors(vectors), s.vectors(vectors), s.vectors(vectors), s.vectors(vectors)
+		for v := range vectors {
+			VMOVUPS(Mem{Base: scale, Disp: v * s.bytes()}, scales[v])
+			VMOVUPS(Mem{Base: shift, Disp: v * s.bytes()}, shifts[v])
+			clearVector(sums[v])
+			clearVector(dots[v])
+		}
+		n, at := Load(Param("pixels"), GP64()), GP64()
+		XORQ(at, at)
+		Label(again)
+		for v := range vectors {
+			mem := func(base Register) Mem { return Mem{Base: base, Index: at, Scale: 1, Disp: v * s.bytes()} }
+			product, other := s.load(mem(a)), s.load(mem(x))
+			VMULPS(mem(b), product, product)
+			VMOVUPS(product, mem(dst))
+			VFMADD213PS(shifts[v], scales[v], other)
+			VADDPS(product, sums[v], sums[v])
+			VFMADD231PS(product, other, dots[v])
+		}
+		ADDQ(stride, at)
+		DECQ(n)
+		JNZ(LabelRef(again))
+		for v := range vectors {
+			for _, total := range []struct {
+				to   Register
+				with VecVirtual
+			}{{sum, sums[v]}, {dot, dots[v]}} {
+				to := Mem{Base: total.to, Disp: v * s.bytes()}
+				VADDPS(to, total.with, total.with)
+				VMOVUPS(total.with, to)
+			}
+		}
+		for _, base := range bases {
+			ADDQ(U32(vectors*s.bytes()), base)
+		}
+		SUBQ(U32(vectors*s.lanes()), channels)
+		JMP(LabelRef(block))
+		Label(next)
+	}
+	done()
+}
+
 // gatherSum writes GatherSum: pixel by pixel, four vectors of channels at a time, then one, then the rest under a mask, and
 // for each walks over the taps.
 func gatherSum(s simd) {

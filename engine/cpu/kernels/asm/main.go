@@ -22,6 +22,7 @@ func main() {
 		pointwise(s)
 		reductions(s)
 		columns(s)
+		normSums(s)
 		gatherSum(s)
 		multiplyAdds(s)
 	}
