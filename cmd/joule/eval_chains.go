@@ -68,7 +68,7 @@ draws and a large R-hat of them. What they say is how far a sampler is from one 
 	}
 	f := cmd.Flags()
 	f.UintVarP(&o.n, "number", "n", 64, "samples, and chains to write down")
-	f.UintVar(&o.steps, "steps", 0, "steps of the chains of samples (default 24 rounds of the K of training)")
+	f.UintVar(&o.steps, "steps", 0, "steps of the chains of samples (default all rounds of joule sample)")
 	f.UintVar(&o.draws, "draws", 100, "states of each chain to write down")
 	f.UintVar(&o.every, "every", 0, "steps between them (default half of the K of training; K with a noise schedule)")
 	f.UintVar(&o.images, "images", 1000, "most images of training and held out whose energies are compared")
