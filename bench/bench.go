@@ -187,8 +187,8 @@ func New(w Workload) (*Bench, error) {
 	}
 	specs := params.Specs()
 	b := &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set}, model: model, specs: specs}
-	b.values, b.params = b.vector()
-	b.slope, b.gradient = b.vector()
+	b.values, b.slope = make([]float32, energy.Numbers(specs)), make([]float32, energy.Numbers(specs))
+	b.params, b.gradient = energy.Named(specs, b.values), energy.Named(specs, b.slope)
 	for name, values := range energy.InitialValues(specs, 1) {
 		copy(b.params[name], values)
 	}
@@ -252,21 +252,6 @@ func (b *Bench) images(n int, seed uint64) []float32 {
 	s := rng.New(seed)
 	s.FillUniform(x)
 	return x
-}
-
-// vector has a number for each of all parameters, and names them.
-func (b *Bench) vector() (all []float32, named map[string][]float32) {
-	size := 0
-	for _, s := range b.specs {
-		size += s.Shape.Size()
-	}
-	all, named = make([]float32, size), map[string][]float32{}
-	rest := all
-	for _, s := range b.specs {
-		n := s.Shape.Size()
-		named[s.Name], rest = rest[:n:n], rest[n:]
-	}
-	return all, named
 }
 
 // median runs do twice to warm up, then as often as the workload says, and gives the median of its times in seconds.
@@ -356,11 +341,11 @@ func (b *Bench) langevin(ctx context.Context) error {
 }
 
 func (b *Bench) energies(ctx context.Context) error {
-	params, err := b.model.Params()
+	of, err := b.model.Function()
 	if err != nil {
 		return err
 	}
-	program, err := b.engine.Compile(energy.Sum(b.model.Build(params, expr.Input("x", b.model.Image), nil)))
+	program, err := b.engine.Compile(of(expr.Input("x", b.model.Image)))
 	if err != nil {
 		return err
 	}

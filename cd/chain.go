@@ -3,18 +3,16 @@ package cd
 import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
 )
 
 // NewChain compiles the Markov chain of a model. A conditional model's chain reads one-hot labels from the input "label".
 func NewChain(e engine.Engine, model *energy.Energy, s mcmc.Sampler) (*mcmc.Chain, error) {
-	params, err := model.Params()
+	of, err := model.Function()
 	if err != nil {
 		return nil, err
 	}
-	label := model.Label()
-	return mcmc.NewChain(e, s, func(x *expr.Value) *expr.Value { return energy.Sum(model.Build(params, x, label)) }, model.Image)
+	return mcmc.NewChain(e, s, of, model.Image)
 }
 
 // OneHot encodes labels as N×classes; nil for an unconditional model. A label out of range has no 1.

@@ -78,10 +78,7 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 	}
 	t := &Trainer{model: model, specs: params.Specs(), settings: s, engine: e, RateScale: 1, objectives: map[objectiveKey]*Objective{}}
 	t.Adam = Adam{Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon}
-	size := 0
-	for _, spec := range t.specs {
-		size += spec.Shape.Size()
-	}
+	size := energy.Numbers(t.specs)
 	t.Parameters, t.Averaged, t.gradient = make([]float32, size), make([]float32, size), make([]float32, size)
 	t.Adam.Mean, t.Adam.Square = make([]float32, size), make([]float32, size)
 	initial, views := energy.InitialValues(t.specs, s.Seed), t.Named(t.Parameters)
@@ -105,14 +102,7 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 func (t *Trainer) Specs() []energy.Spec { return t.specs }
 
 // Named gives names to the parts of a flat vector of parameters. The slices share its memory.
-func (t *Trainer) Named(flat []float32) map[string][]float32 {
-	views := make(map[string][]float32, len(t.specs))
-	for _, spec := range t.specs {
-		n := spec.Shape.Size()
-		views[spec.Name], flat = flat[:n:n], flat[n:]
-	}
-	return views
-}
+func (t *Trainer) Named(flat []float32) map[string][]float32 { return energy.Named(t.specs, flat) }
 
 // Metrics is what one iteration measured. Energies are means over the scales.
 type Metrics struct {

@@ -140,7 +140,7 @@ func (c *Case) gradients(ctx context.Context, e engine.Engine, computed map[stri
 	groups := []string{"grad_cd", "grad_opt", "grad_ent"}
 	gradients := make([]map[string][]float32, len(groups))
 	for g := range gradients {
-		gradients[g] = c.named(make([]float32, c.parameters()))
+		gradients[g] = energy.Named(c.specs, make([]float32, energy.Numbers(c.specs)))
 	}
 	evaluation, err := objective.Evaluate(ctx, c.params, c.examples(), gradients...)
 	if err != nil {
@@ -159,12 +159,12 @@ func (c *Case) update(ctx context.Context, e engine.Engine, computed map[string]
 	if err != nil {
 		return err
 	}
-	gradient, params := make([]float32, c.parameters()), make([]float32, c.parameters())
-	named := c.named(params)
+	gradient, params := make([]float32, energy.Numbers(c.specs)), make([]float32, energy.Numbers(c.specs))
+	named := energy.Named(c.specs, params)
 	for name, values := range c.params {
 		copy(named[name], values)
 	}
-	if _, err := objective.Evaluate(ctx, c.params, c.examples(), c.named(gradient)); err != nil {
+	if _, err := objective.Evaluate(ctx, c.params, c.examples(), energy.Named(c.specs, gradient)); err != nil {
 		return err
 	}
 	cd.ClipNorm(gradient, clipNorm, 0)
@@ -172,25 +172,6 @@ func (c *Case) update(ctx context.Context, e engine.Engine, computed map[string]
 	optimiser.Update(params, gradient, learningRate, 0)
 	c.store(computed, "param_after_adam", named)
 	return nil
-}
-
-// parameters is how many numbers the parameters are.
-func (c *Case) parameters() int {
-	n := 0
-	for _, s := range c.specs {
-		n += s.Shape.Size()
-	}
-	return n
-}
-
-// named gives names to the parts of a flat vector of parameters.
-func (c *Case) named(flat []float32) map[string][]float32 {
-	views := map[string][]float32{}
-	for _, s := range c.specs {
-		n := s.Shape.Size()
-		views[s.Name], flat = flat[:n:n], flat[n:]
-	}
-	return views
 }
 
 // store keeps a number per parameter under quantity/NAME.

@@ -69,6 +69,16 @@ func (e *Energy) Params() (*Params, error) {
 	return p, nil
 }
 
+// Function is x ↦ E(x), the sum over the scales, with parameters to bind and, of a conditional energy, the input "label".
+func (e *Energy) Function() (func(x *expr.Value) *expr.Value, error) {
+	params, err := e.Params()
+	if err != nil {
+		return nil, err
+	}
+	label := e.Label()
+	return func(x *expr.Value) *expr.Value { return Sum(e.Build(params, x, label)) }, nil
+}
+
 // Sum is the energy of an image, E(x) = Σ over the scales: what samplers descend.
 func Sum(scales []*expr.Value) *expr.Value {
 	if len(scales) == 0 {

@@ -33,6 +33,25 @@ type Spec struct {
 	Layout Layout
 }
 
+// Numbers is how many numbers parameters have in all.
+func Numbers(specs []Spec) int {
+	n := 0
+	for _, s := range specs {
+		n += s.Shape.Size()
+	}
+	return n
+}
+
+// Named gives names to the parts of a flat vector of so many numbers. The slices share its memory.
+func Named(specs []Spec, flat []float32) map[string][]float32 {
+	views := make(map[string][]float32, len(specs))
+	for _, s := range specs {
+		n := s.Shape.Size()
+		views[s.Name], flat = flat[:n:n], flat[n:]
+	}
+	return views
+}
+
 // NewParams returns an empty set.
 func NewParams() *Params { return &Params{known: &registry{index: map[string]int{}}} }
 

@@ -30,12 +30,11 @@ type Scorer struct {
 
 // NewScorer compiles a model and gives its parameters their values.
 func NewScorer(e engine.Engine, model *energy.Energy, params map[string][]float32) (*Scorer, error) {
-	p, err := model.Params()
+	of, err := model.Function()
 	if err != nil {
 		return nil, err
 	}
-	label := model.Label()
-	program, err := e.Compile(energy.Sum(model.Build(p, expr.Input("x", model.Image), label)))
+	program, err := e.Compile(of(expr.Input("x", model.Image)))
 	if err != nil {
 		return nil, fmt.Errorf("eval: %w", err)
 	}

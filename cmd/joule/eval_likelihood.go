@@ -14,11 +14,9 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/likelihood"
-	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/run"
 	"github.com/joule-ebm/joule/run/durable"
 )
@@ -179,15 +177,10 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 
 // newAnnealer compiles what the measurement runs; label is nil for an unconditional model.
 func newAnnealer(model *run.Model, label []int32, o likelihoodOptions) (*likelihood.Annealer, error) {
-	params, err := model.Energy.Params()
+	of, err := model.Energy.Function()
 	if err != nil {
 		return nil, err
 	}
-	var y *expr.Value
-	if label != nil {
-		y = expr.Input("label", expr.Shape{1, 1, model.Energy.Classes})
-	}
-	of := func(x *expr.Value) *expr.Value { return energy.Sum(model.Energy.Build(params, x, y)) }
 	a, err := likelihood.NewAnnealer(&cpu.Engine{Threads: int(o.threads)}, of, model.Energy.Image, int(o.leapfrogs))
 	if err != nil {
 		return nil, err

@@ -23,12 +23,11 @@ type Walker struct {
 
 // NewWalker compiles the energy that is written down. A conditional model's label is the input "label", as for its chain.
 func NewWalker(e engine.Engine, chain *mcmc.Chain, model *energy.Energy, params map[string][]float32) (*Walker, error) {
-	p, err := model.Params()
+	of, err := model.Function()
 	if err != nil {
 		return nil, err
 	}
-	label := model.Label()
-	program, err := e.Compile(energy.Sum(model.Build(p, expr.Input("x", model.Image), label)))
+	program, err := e.Compile(of(expr.Input("x", model.Image)))
 	if err != nil {
 		return nil, fmt.Errorf("chains: %w", err)
 	}
