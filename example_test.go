@@ -7,6 +7,7 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
@@ -42,7 +43,7 @@ func Example() {
 		check(err)
 		return energies
 	}
-	d, err := eval.Detect(score(digits), score(clothes))
+	d, err := benchmark.Detect(score(digits), score(clothes))
 	check(err)
 	fmt.Println("clothes have the higher energies:", d.AUROC > 0.6)
 	// Output: clothes have the higher energies: true

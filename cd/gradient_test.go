@@ -14,9 +14,9 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/reference"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // graph is an engine that keeps the graph it is given. It computes nothing.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // Settings are the hyperparameters of training.

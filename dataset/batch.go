@@ -1,6 +1,6 @@
 package dataset
 
-import "github.com/joule-ebm/joule/rng"
+import "github.com/joule-ebm/joule/engine/rng"
 
 // streamDequantise keeps the random numbers of batches apart from every other use of the same seed.
 const streamDequantise = 100

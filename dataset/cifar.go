@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/joule-ebm/joule/pickle"
+	"github.com/joule-ebm/joule/internal/pickle"
 )
 
 const (

@@ -4,7 +4,7 @@ package dataset
 // Source: Uria, Murray, Larochelle, "RNADE", NIPS 2013; Theis, van den Oord, Bethge, "A note on the evaluation of
 // generative models", ICLR 2016.
 
-import "github.com/joule-ebm/joule/rng"
+import "github.com/joule-ebm/joule/engine/rng"
 
 // Dequantise writes (u + U(0,1))/256 for every pixel u, drawing from s in order. dst and pixels have equal lengths.
 //

@@ -6,7 +6,7 @@ import (
 	"log"
 
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 func ExampleOpen() {

@@ -11,7 +11,7 @@ package dataset
 import (
 	"math/bits"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // feistelRounds is even, so that unequal halves end where they began, and well past the four that make a Feistel

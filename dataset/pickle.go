@@ -6,7 +6,7 @@ import (
 	"errors"
 	"unicode/utf8"
 
-	"github.com/joule-ebm/joule/pickle"
+	"github.com/joule-ebm/joule/internal/pickle"
 )
 
 type (

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // numbered is a set of n one-pixel images, image i of value and label i mod 256.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/reference"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // initial gives the parameters first values, for the reference engine.

@@ -10,7 +10,7 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/reference"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 // TestRecordedCases compares energies and scores (∇x of the sum over the scales) with those that the authors' networks gave in

@@ -12,7 +12,7 @@ import (
 	"hash/fnv"
 	"math"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // Init says how a parameter starts, and how files lay it out. The zero value is zeros in three axes.

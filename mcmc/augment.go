@@ -15,7 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // Augmentation says which random transforms an image goes through. The zero

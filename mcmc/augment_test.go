@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // The results of torchvision for fixed parameters; see testdata/reference.py.

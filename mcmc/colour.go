@@ -13,7 +13,7 @@ package mcmc
 import (
 	"math"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // jitter is one change of colours.

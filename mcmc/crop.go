@@ -14,7 +14,7 @@ package mcmc
 import (
 	"math"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // box is a part of an image, in pixels.

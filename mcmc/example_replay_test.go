@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 func ExampleBuffer() {

@@ -14,7 +14,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // Generation says how images are generated.

@@ -23,7 +23,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/internal/plot"
 )
 
 // A chart is one drawing. Its coordinates are those of the data.
@@ -157,7 +157,7 @@ type mark struct {
 // marks are those of an axis; of a logarithmic one, at powers of ten or, where these are too few, at 1, 2 and 5 times them.
 func marks(r [2]float64, logarithmic bool) (list []mark) {
 	if !logarithmic {
-		for _, t := range (eval.Ticks{}).Ticks(r[0], r[1]) {
+		for _, t := range (plot.Ticks{}).Ticks(r[0], r[1]) {
 			list = append(list, mark{t.Value, t.Label})
 		}
 		return list

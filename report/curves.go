@@ -8,7 +8,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/joule-ebm/joule/run/metrics"
+	"github.com/joule-ebm/joule/internal/metrics"
 )
 
 // column is one quantity by iteration; those where it was not measured are left out.

@@ -14,9 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/metrics"
 )
 
 // Report is what a page shows. What is empty or nil is left out.
@@ -57,15 +57,15 @@ type Chains struct {
 
 // Detection is how well energies tell unusual images from usual ones.
 type Detection struct {
-	In  eval.Energies
+	In  benchmark.Energies
 	Out []Outliers
 }
 
 // Outliers are images of one unusual kind.
 type Outliers struct {
-	eval.Energies
-	eval.Detection
-	Intervals *eval.Intervals // nil: none
+	benchmark.Energies
+	benchmark.Detection
+	Intervals *benchmark.Intervals // nil: none
 }
 
 // Calibration says whether p-values of usual images are what they should be, uniform: then a threshold at p flags a share p of them.

@@ -16,12 +16,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/picture"
+	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/internal/metrics"
+	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/report"
-	"github.com/joule-ebm/joule/rng"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/metrics"
 )
 
 // newRun writes a run directory as training leaves it, with so many iterations.
@@ -121,11 +121,11 @@ func whole(t *testing.T) *report.Report {
 		}
 		return v
 	}
-	d := &report.Detection{In: eval.Energies{Name: "mnist:test", Values: normals(300, 0)}}
+	d := &report.Detection{In: benchmark.Energies{Name: "mnist:test", Values: normals(300, 0)}}
 	for i, name := range []string{"noise", "<img src=x>", "c", "d", "e", "f", "g", strings.Repeat("long-name", 20)} {
-		out := report.Outliers{Energies: eval.Energies{Name: name, Values: normals(200, float64(i))}, Intervals: &eval.Intervals{Level: 0.95}}
+		out := report.Outliers{Energies: benchmark.Energies{Name: name, Values: normals(200, float64(i))}, Intervals: &benchmark.Intervals{Level: 0.95}}
 		var err error
-		if out.Detection, err = eval.Detect(d.In.Values, out.Values); err != nil {
+		if out.Detection, err = benchmark.Detect(d.In.Values, out.Values); err != nil {
 			t.Fatal(err)
 		}
 		d.Out = append(d.Out, out)

@@ -9,7 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
-	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/detect/benchmark"
 )
 
 // detectionTable has the figures of each kind of outliers.
@@ -17,7 +17,7 @@ func (d *Detection) table() *table {
 	t := &table{Caption: "How well energies tell unusual images from " + d.In.Name,
 		Head: []string{"unusual", "AUROC", "AUPR", "FPR95", "mean energy", "images"}}
 	for _, o := range d.Out {
-		figure := func(value float64, interval func(*eval.Intervals) eval.Interval) string {
+		figure := func(value float64, interval func(*benchmark.Intervals) benchmark.Interval) string {
 			if o.Intervals == nil {
 				return fmt.Sprintf("%.4f", value)
 			}
@@ -25,9 +25,9 @@ func (d *Detection) table() *table {
 			return fmt.Sprintf("%.4f (%.4f–%.4f)", value, i[0], i[1])
 		}
 		t.Rows = append(t.Rows, []string{o.Name,
-			figure(o.AUROC, func(i *eval.Intervals) eval.Interval { return i.AUROC }),
-			figure(o.AUPR, func(i *eval.Intervals) eval.Interval { return i.AUPR }),
-			figure(o.FPR95, func(i *eval.Intervals) eval.Interval { return i.FPR95 }),
+			figure(o.AUROC, func(i *benchmark.Intervals) benchmark.Interval { return i.AUROC }),
+			figure(o.AUPR, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPR }),
+			figure(o.FPR95, func(i *benchmark.Intervals) benchmark.Interval { return i.FPR95 }),
 			fmt.Sprintf("%.3g", o.MeanOut), fmt.Sprint(o.NumOut)})
 	}
 	return t
@@ -40,7 +40,7 @@ func (d *Detection) roc() (*chart, error) {
 		About: "For every threshold on the energy: what it flags of each. The dotted line is chance.",
 		X:     unit, Y: &[2]float64{0, 1.01}, Diagonal: true, Square: true}
 	for _, o := range d.Out {
-		points, err := eval.ROC(d.In.Values, o.Values)
+		points, err := benchmark.ROC(d.In.Values, o.Values)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func (d *Detection) histograms() ([]*chart, error) {
 	for _, o := range d.Out {
 		c := &chart{Title: "Energies: " + o.Name, XLabel: "energy", YLabel: "share of images", Zero: true,
 			About: fmt.Sprintf("AUROC %.4f. Bars are shares of a kind's own images.", o.AUROC)}
-		bins, err := eval.Bin(d.In, o.Energies)
+		bins, err := benchmark.Bin(d.In, o.Energies)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func (d *Detection) histograms() ([]*chart, error) {
 			c.About += fmt.Sprintf(" Images beyond the range, counted in the end bars: %d.", bins.Beyond)
 		}
 		peak := 0.0
-		for k, kind := range []eval.Energies{d.In, o.Energies} {
+		for k, kind := range []benchmark.Energies{d.In, o.Energies} {
 			s := series{Name: kind.Name, Area: true}
 			width := (bins.High - bins.Low) / float64(len(bins.Counts[k]))
 			for bar, count := range bins.Counts[k] {

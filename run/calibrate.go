@@ -16,17 +16,17 @@ import (
 	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/eval/detector"
-	"github.com/joule-ebm/joule/run/durable"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 // calibrate calibrates the model of a finished run with the images held out, which training has used for nothing.
 func (r *runner) calibrate(ctx context.Context) error {
-	if n := r.heldOut.Len(); n < detector.Fewest {
-		r.options.Log.Info("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detector.Fewest)
+	if n := r.heldOut.Len(); n < detect.Fewest {
+		r.options.Log.Info("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detect.Fewest)
 		return nil
 	}
 	m := r.trained()
@@ -42,12 +42,12 @@ func HeldOutName(data string) string { return data + ", held out of training" }
 
 // Calibrate makes a calibration of the model with images (N,H,W,C) that data describes. The model stays as it is. Progress, if not
 // nil, is called with the number of images measured since it was last called.
-func (m *Model) Calibrate(ctx context.Context, e engine.Engine, data string, pixels []uint8, progress func(int)) (*detector.Calibration, error) {
-	meter, err := detector.NewMeter(e, m.Energy, m.Params, true)
+func (m *Model) Calibrate(ctx context.Context, e engine.Engine, data string, pixels []uint8, progress func(int)) (*detect.Calibration, error) {
+	meter, err := detect.NewMeter(e, m.Energy, m.Params, true)
 	if err != nil {
 		return nil, err
 	}
-	var images []detector.Measurement
+	var images []detect.Measurement
 	for size := m.Energy.Image.Size(); len(pixels) > 0; {
 		part := pixels[:min(len(pixels), meter.Batch()*size)]
 		pixels = pixels[len(part):]
@@ -59,7 +59,7 @@ func (m *Model) Calibrate(ctx context.Context, e engine.Engine, data string, pix
 			progress(len(measured))
 		}
 	}
-	return detector.Calibrate(data, images)
+	return detect.Calibrate(data, images)
 }
 
 // HeldOut are the images that the run of a model has held out of training.
@@ -79,7 +79,7 @@ func (m *Model) Data(ctx context.Context) (training, heldOut *dataset.Set, err e
 
 // SetCalibration puts a calibration into the file the model was read from. All else in the file stays as it is, bit for bit. It is an
 // error if the file is a run's that is being trained, or is another model by now.
-func (m *Model) SetCalibration(c *detector.Calibration) error {
+func (m *Model) SetCalibration(c *detect.Calibration) error {
 	dir := filepath.Dir(m.Path)
 	_, err := os.Stat(filepath.Join(dir, configFile))
 	switch {

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/internal/durable"
 )
 
 // directory is a run directory that this process alone may write in.

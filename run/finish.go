@@ -9,9 +9,10 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 func samplesName(iteration int64) string { return fmt.Sprintf("%s/%06d.png", samplesDir, iteration) }
@@ -49,7 +50,7 @@ func (r *runner) compare(ctx context.Context, result *Result) error {
 		return err
 	}
 	result.Outliers = name
-	result.Detection, err = eval.Detect(in, out)
+	result.Detection, err = benchmark.Detect(in, out)
 	return err
 }
 
@@ -58,7 +59,7 @@ func (r *runner) compare(ctx context.Context, result *Result) error {
 func (r *runner) outliers(ctx context.Context) (name string, pixels []uint8, err error) {
 	size, n := r.config.ImageSize(), r.heldOut.Len()
 	if size.Channels != 1 {
-		noise, err := eval.OutlierNamed("noise")
+		noise, err := benchmark.OutlierNamed("noise")
 		if err != nil {
 			return "", nil, err
 		}

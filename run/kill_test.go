@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/run"
 )
 

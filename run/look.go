@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/joule-ebm/joule/run/metrics"
-	"github.com/joule-ebm/joule/run/settings"
+	"github.com/joule-ebm/joule/internal/metrics"
+	"github.com/joule-ebm/joule/internal/settings"
 )
 
 // ReadConfig reads the configuration of the run in dir.

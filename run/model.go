@@ -16,11 +16,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/energy"
-	"github.com/joule-ebm/joule/eval/detector"
-	"github.com/joule-ebm/joule/run/durable"
-	"github.com/joule-ebm/joule/run/settings"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/safetensors"
+	"github.com/joule-ebm/joule/internal/settings"
 )
 
 // Model is a trained energy.
@@ -32,8 +32,8 @@ type Model struct {
 	Energy     *energy.Energy
 	Params     map[string][]float32 // by the names of the energy's parameters, in the layout of package expr
 
-	Calibration   *detector.Calibration // of the detectors; nil if there is none
-	NotCalibrated error                 // why there is none
+	Calibration   *detect.Calibration // of the detectors; nil if there is none
+	NotCalibrated error               // why there is none
 }
 
 // The keys of a model file's metadata.
@@ -42,7 +42,7 @@ const (
 	metaConfig     = "config"      // YAML
 	metaClasses    = "classes"     // JSON list of the names of a conditional model's classes
 	metaIterations = "iterations"  // decimal
-	metaCalibrated = "calibration" // JSON of a detector.Calibration; absent from models that are not calibrated
+	metaCalibrated = "calibration" // JSON of a detect.Calibration; absent from models that are not calibrated
 	metaData       = "data"        // what it was trained on, for people
 	metaProgram    = "program"     // what trained it, for people
 	metaMethod     = "method"      // for people
@@ -123,7 +123,7 @@ func (m *Model) readCalibration(text string) {
 	if text == "" {
 		return
 	}
-	c := new(detector.Calibration)
+	c := new(detect.Calibration)
 	if err := json.Unmarshal([]byte(text), c); err != nil {
 		m.NotCalibrated = fmt.Errorf("the model's calibration cannot be read: %w", err)
 		return

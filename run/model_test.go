@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/safetensors"
 )
 
 // trained is the model file of a short run.

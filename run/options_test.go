@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/internal/metrics"
+	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/metrics"
-	"github.com/joule-ebm/joule/run/settings"
 )
 
 const hmc = "sampler.kind=hmc sampler.step_size=0.01"

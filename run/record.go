@@ -15,10 +15,10 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/picture"
-	"github.com/joule-ebm/joule/run/durable"
-	"github.com/joule-ebm/joule/run/metrics"
-	"github.com/joule-ebm/joule/run/tensorboard"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/metrics"
+	"github.com/joule-ebm/joule/internal/picture"
+	"github.com/joule-ebm/joule/internal/tensorboard"
 )
 
 // quantities are the numbers of an iteration under their TensorBoard names; in JSON lines an underscore takes the slash's place.

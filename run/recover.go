@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/joule-ebm/joule/run/checkpoint"
+	"github.com/joule-ebm/joule/internal/checkpoint"
 )
 
 // recovery is what a run remembers about having diverged.

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/metrics"
 )
 
 // diverging is far too high a learning rate, which falls slowly: the run goes back several times, once or twice from a checkpoint

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/run"
 )
 

@@ -23,12 +23,12 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/run/durable"
-	"github.com/joule-ebm/joule/run/settings"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/settings"
 )
 
 // The files of a run directory.
@@ -70,14 +70,14 @@ type Progress struct {
 
 // Result is what a run came to.
 type Result struct {
-	Dir         string         `json:"dir"`
-	Iteration   int64          `json:"iteration"`
-	Interrupted bool           `json:"interrupted"` // by its context; the rest is then empty
-	Model       string         `json:"model"`       // path of the model
-	Samples     string         `json:"samples"`     // path of the last picture of samples
-	Data        string         `json:"data"`        // the data set
-	Outliers    string         `json:"outliers"`    // what the images held out were compared with
-	Detection   eval.Detection `json:"detection"`   // how well their energies tell them apart
+	Dir         string              `json:"dir"`
+	Iteration   int64               `json:"iteration"`
+	Interrupted bool                `json:"interrupted"` // by its context; the rest is then empty
+	Model       string              `json:"model"`       // path of the model
+	Samples     string              `json:"samples"`     // path of the last picture of samples
+	Data        string              `json:"data"`        // the data set
+	Outliers    string              `json:"outliers"`    // what the images held out were compared with
+	Detection   benchmark.Detection `json:"detection"`   // how well their energies tell them apart
 }
 
 // runner is a run while it trains.

@@ -16,9 +16,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/settings"
 )
 
 const dataFile = "tiny-images-idx3-ubyte"

@@ -16,8 +16,8 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/run/checkpoint"
-	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/internal/checkpoint"
+	"github.com/joule-ebm/joule/internal/durable"
 )
 
 // counters are the part of the state that is a few numbers.

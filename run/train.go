@@ -11,9 +11,9 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
-	"github.com/joule-ebm/joule/run/metrics"
 )
 
 // The purposes of random streams, beside those of the training step.

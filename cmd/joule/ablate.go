@@ -16,11 +16,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/ablate"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/eval/ablation"
 	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 type ablateOptions struct {
@@ -61,11 +61,11 @@ build of joule: the table says so where it is not.`,
   joule ablate --loss cd,full --kernel standardised --attention off --for 10m
   joule ablate --preset cifar10-small --data cifar-10-binary.tar.gz --out-of mnist:test`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return ablation(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return studyAblation(cmd, o) },
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.losses, "loss", []string{"cd", "opt", "ent", "full"}, "variants of the loss")
-	f.StringSliceVar(&o.kernels, "kernel", ablate.Kernels(), "normalisations of the kernels")
+	f.StringSliceVar(&o.kernels, "kernel", ablation.Kernels(), "normalisations of the kernels")
 	f.StringVar(&o.attention, "attention", "both", "on, off or both")
 	f.UintVar(&o.seeds, "seeds", 1, "trainings of each combination")
 	f.StringVar(&o.preset, "preset", run.DefaultPreset, "`name` of the configuration to start from")
@@ -86,19 +86,19 @@ build of joule: the table says so where it is not.`,
 
 // ablationReport is what ablation.json holds and --json prints.
 type ablationReport struct {
-	Preset     string       `json:"preset"`
-	Data       string       `json:"data"`
-	Iterations int64        `json:"iterations,omitempty"` // the budget of each
-	For        string       `json:"for,omitempty"`        // likewise
-	Changes    []string     `json:"changes,omitempty"`    // of settings
-	In         string       `json:"in"`
-	Images     int          `json:"images"`
-	Samples    int          `json:"samples"`
-	Cells      int          `json:"cells"` // in all, finished or not
-	Rows       []ablate.Row `json:"rows"`
+	Preset     string         `json:"preset"`
+	Data       string         `json:"data"`
+	Iterations int64          `json:"iterations,omitempty"` // the budget of each
+	For        string         `json:"for,omitempty"`        // likewise
+	Changes    []string       `json:"changes,omitempty"`    // of settings
+	In         string         `json:"in"`
+	Images     int            `json:"images"`
+	Samples    int            `json:"samples"`
+	Cells      int            `json:"cells"` // in all, finished or not
+	Rows       []ablation.Row `json:"rows"`
 }
 
-func ablation(cmd *cobra.Command, o ablateOptions) error {
+func studyAblation(cmd *cobra.Command, o ablateOptions) error {
 	grid, err := o.grid()
 	if err != nil {
 		return usageError{err}
@@ -115,7 +115,7 @@ func ablation(cmd *cobra.Command, o ablateOptions) error {
 	if limits == (run.Limits{}) {
 		return usageErrorf("--iterations is 0 and there is no --for: want a limit to each training")
 	}
-	study := &ablate.Study{Dir: o.out, Base: base, Cells: grid.Cells(), Samples: int(o.samples), Steps: int(o.steps),
+	study := &ablation.Study{Dir: o.out, Base: base, Cells: grid.Cells(), Samples: int(o.samples), Steps: int(o.steps),
 		Build: version(), Threads: int(o.threads)}
 	for _, c := range study.Cells { // what cannot work is better said before the first hour than after it
 		if _, err := c.Config(base); err != nil {
@@ -130,7 +130,7 @@ func ablation(cmd *cobra.Command, o ablateOptions) error {
 	}
 	screen := newTrainScreen(cmd.ErrOrStderr())
 	study.Log = screen.log
-	study.Progress = func(p ablate.Progress) {
+	study.Progress = func(p ablation.Progress) {
 		p.Run.Left = p.Left // of the study: what one waits for
 		screen.show(p.Run)
 	}
@@ -139,7 +139,7 @@ func ablation(cmd *cobra.Command, o ablateOptions) error {
 	if limits.For > 0 {
 		report.For = limits.For.String()
 	}
-	report.Rows, err = study.Run(cmd.Context(), func(rows []ablate.Row) error {
+	report.Rows, err = study.Run(cmd.Context(), func(rows []ablation.Row) error {
 		report.Rows = rows
 		return report.save(o.out)
 	})
@@ -159,10 +159,10 @@ func ablation(cmd *cobra.Command, o ablateOptions) error {
 }
 
 // grid is what is compared.
-func (o *ablateOptions) grid() (ablate.Grid, error) {
-	var g ablate.Grid
+func (o *ablateOptions) grid() (ablation.Grid, error) {
+	var g ablation.Grid
 	for _, name := range o.losses {
-		loss, err := ablate.LossNamed(name)
+		loss, err := ablation.LossNamed(name)
 		if err != nil {
 			return g, fmt.Errorf("--loss: %w", err)
 		}
@@ -192,7 +192,7 @@ func repeats(list []string) bool {
 }
 
 // openImages reads what models are judged by.
-func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablate.Study) error {
+func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablation.Study) error {
 	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), model: &run.Model{Config: study.Base},
 		options: oodOptions{in: o.in, limit: o.images, seed: 1}}
 	if study.Base.Data == "" {
@@ -261,10 +261,10 @@ func (r *ablationReport) markdown(w io.Writer) error {
 		fmt.Fprintf(&text, "Made by %d builds of joule: differences may be between these.\n", len(builds))
 	}
 	text.WriteString("\n")
-	if err := ablate.Markdown(&text, r.Rows); err != nil {
+	if err := ablation.Markdown(&text, r.Rows); err != nil {
 		return err
 	}
-	text.WriteString("\n" + ablate.Legend)
+	text.WriteString("\n" + ablation.Legend)
 	_, err := text.WriteTo(w)
 	return err
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/bench"
 	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/internal/bench"
 )
 
 func newBenchCommand() *cobra.Command {

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval/conformal"
-	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -127,10 +127,10 @@ func calibrationImages(cmd *cobra.Command, model *run.Model, o calibrateOptions)
 	return set, name, nil
 }
 
-func describe(model *run.Model, c *detector.Calibration) (calibrated, error) {
+func describe(model *run.Model, c *detect.Calibration) (calibrated, error) {
 	result := calibrated{Model: model.Path, Data: c.Data, Images: c.Images}
-	for _, kind := range detector.Kinds(c.Scales()) {
-		d, err := detector.Named(kind.Name, c.Scales(), c)
+	for _, kind := range detect.Kinds(c.Scales()) {
+		d, err := detect.Named(kind.Name, c.Scales(), c)
 		if err != nil {
 			return result, err
 		}

@@ -15,8 +15,8 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/safetensors"
 )
 
 // usualPictures makes a folder of n pictures.

@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/conform"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/internal/conform"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 func newConformCommand() *cobra.Command {

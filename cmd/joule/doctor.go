@@ -15,13 +15,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/conform"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
-	"github.com/joule-ebm/joule/machine"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/conform"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
+	"github.com/joule-ebm/joule/internal/machine"
+	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/testdata/golden"
 )
 

@@ -23,10 +23,11 @@ import (
 	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/picture"
+	"github.com/joule-ebm/joule/internal/plot"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/picture"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 type chainsOptions struct {
@@ -342,15 +343,15 @@ func writePNG(path string, img image.Image) error {
 
 // curves draws autocorrelations, of which those at great lags rest on few pairs and are left out.
 func (r *chainsReport) curves(w io.Writer) error {
-	var all []eval.Series
+	var all []plot.Series
 	for _, t := range r.Traces {
-		s := eval.Series{Name: t.Name}
+		s := plot.Series{Name: t.Name}
 		for lag, rho := range t.Autocorrelation[:max(1, len(t.Autocorrelation)/2)] {
 			s.X, s.Y = append(s.X, float64(lag*r.Every)), append(s.Y, rho)
 		}
 		all = append(all, s)
 	}
-	return eval.Curves(w, "Autocorrelation of the chains", "steps", "correlation", all...)
+	return plot.Curves(w, "Autocorrelation of the chains", "steps", "correlation", all...)
 }
 
 func (r *chainsReport) print(w io.Writer) error {

@@ -15,10 +15,10 @@ import (
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/likelihood"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/plot"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 type likelihoodOptions struct {
@@ -217,12 +217,12 @@ func ofClass(set *dataset.Set, label int32, name string) (*dataset.Set, error) {
 }
 
 func (r *likelihoodReport) curve(w io.Writer) error {
-	bits := eval.Series{Name: r.In}
+	bits := plot.Series{Name: r.In}
 	for _, p := range slices.Backward(r.Path) {
 		bits.X = append(bits.X, math.Log10(p.Temperature))
 		bits.Y = append(bits.Y, p.Bits)
 	}
-	return eval.Curves(w, "Likelihood at the temperatures of the way up", "log10 of the temperature", "bits per dimension (uniform: 8)", bits)
+	return plot.Curves(w, "Likelihood at the temperatures of the way up", "log10 of the temperature", "bits per dimension (uniform: 8)", bits)
 }
 
 func (r *likelihoodReport) print(w io.Writer) error {

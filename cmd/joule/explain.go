@@ -12,11 +12,11 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/explain"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/eval/explain"
-	"github.com/joule-ebm/joule/picture"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 // explaining draws an explanation of each image into a folder.

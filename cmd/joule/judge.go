@@ -8,16 +8,16 @@ import (
 	"io"
 	"math"
 
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/eval/conformal"
-	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/run"
 )
 
 // judge scores images by one detector and decides.
 type judge struct {
-	meter    *detector.Meter
-	detector *detector.Detector
+	meter    *detect.Meter
+	detector *detect.Detector
 	label    int
 	rate     float64 // of false alarms; 0: no decision
 	fdr      float64 // of false discoveries; 0: no decision
@@ -35,7 +35,7 @@ type judgement struct {
 
 // newJudge compiles what a detector needs. Given a label there are no p-values: calibrations know the mixture of the classes alone.
 func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*judge, error) {
-	scales, err := detector.Scales(model.Energy)
+	scales, err := detect.Scales(model.Energy)
 	if err != nil {
 		return nil, err
 	}
@@ -43,10 +43,10 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 	if o.label != "" {
 		calibration = nil
 	}
-	d, err := detector.Named(o.detector, scales, calibration)
+	d, err := detect.Named(o.detector, scales, calibration)
 	wanted := o.falseAlarm != 0 || o.fdr != 0 || o.confidence != 0
 	switch {
-	case err != nil && !detector.Known(o.detector, scales):
+	case err != nil && !detect.Known(o.detector, scales):
 		return nil, usageErrorf("--detector: %w", err)
 	case o.label != "" && (err != nil || wanted):
 		return nil, usageErrorf("--label cannot go with --false-alarm, --fdr, --confidence or a detector that needs a calibration: calibrations are of the mixture of the classes")
@@ -55,7 +55,7 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w; calibrate it again: joule calibrate %s --data good/", model.Path, err, shellWord(model.Path))
 	}
-	meter, err := detector.NewMeter(e, model.Energy, model.Params, d.Gradients)
+	meter, err := detect.NewMeter(e, model.Energy, model.Params, d.Gradients)
 	if err != nil {
 		return nil, err
 	}

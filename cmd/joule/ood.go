@@ -15,11 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 type oodOptions struct {
@@ -38,7 +39,7 @@ type oodOptions struct {
 func newOODCommand() *cobra.Command {
 	var o oodOptions
 	var builtIn strings.Builder
-	for _, kind := range eval.Outliers() {
+	for _, kind := range benchmark.Outliers() {
 		fmt.Fprintf(&builtIn, "  %-14s %s\n", kind.Name, kind.About)
 	}
 	cmd := &cobra.Command{
@@ -86,8 +87,8 @@ could differ with other images of the same kinds; not how much with another run 
 type comparison struct {
 	In  string `json:"in"`
 	Out string `json:"out_of"`
-	eval.Detection
-	Intervals *eval.Intervals `json:"intervals,omitempty"`
+	benchmark.Detection
+	Intervals *benchmark.Intervals `json:"intervals,omitempty"`
 }
 
 // level is that of the intervals.
@@ -111,8 +112,8 @@ func ood(cmd *cobra.Command, path string, o oodOptions) error {
 	}
 	for _, picture := range []struct {
 		name string
-		draw func(io.Writer, eval.Energies, ...eval.Energies) error
-	}{{o.histogram, eval.Histogram}, {o.roc, eval.ROCCurves}} {
+		draw func(io.Writer, benchmark.Energies, ...benchmark.Energies) error
+	}{{o.histogram, benchmark.Histogram}, {o.roc, benchmark.ROCCurves}} {
 		if picture.name == "" {
 			continue
 		}
@@ -160,7 +161,7 @@ func newEvaluation(cmd *cobra.Command, model *run.Model, o oodOptions) (*evaluat
 }
 
 // compareAll compares the usual images with every kind of unusual ones.
-func (e *evaluation) compareAll() (in eval.Energies, kinds []eval.Energies, results []comparison, err error) {
+func (e *evaluation) compareAll() (in benchmark.Energies, kinds []benchmark.Energies, results []comparison, err error) {
 	if err := e.openUnseen(); err != nil {
 		return in, nil, nil, err
 	}
@@ -200,7 +201,7 @@ func (e *evaluation) compareAll() (in eval.Energies, kinds []eval.Energies, resu
 func (e *evaluation) openAll(names []string) (opened map[string]*dataset.Set, err error) {
 	opened = map[string]*dataset.Set{}
 	for _, name := range names {
-		if _, err := eval.OutlierNamed(name); err == nil || opened[name] != nil {
+		if _, err := benchmark.OutlierNamed(name); err == nil || opened[name] != nil {
 			continue
 		}
 		if opened[name], err = e.openOutliers(name); err != nil {
@@ -211,14 +212,14 @@ func (e *evaluation) openAll(names []string) (opened map[string]*dataset.Set, er
 }
 
 // compare compares usual images with unusual ones, given as the i-th.
-func (e *evaluation) compare(in, out eval.Energies, i uint64) (comparison, error) {
-	d, err := eval.Detect(in.Values, out.Values)
+func (e *evaluation) compare(in, out benchmark.Energies, i uint64) (comparison, error) {
+	d, err := benchmark.Detect(in.Values, out.Values)
 	result := comparison{In: in.Name, Out: out.Name, Detection: d}
 	if err != nil || e.options.resamples == 0 {
 		return result, err
 	}
 	s := rng.New(e.options.seed, streamBootstrap, i)
-	intervals, err := eval.Bootstrap(e.ctx, in.Values, out.Values, level, int(e.options.resamples), &s)
+	intervals, err := benchmark.Bootstrap(e.ctx, in.Values, out.Values, level, int(e.options.resamples), &s)
 	result.Intervals = &intervals
 	return result, err
 }
@@ -357,7 +358,7 @@ func drawn(set *dataset.Set, n int, seed uint64) *dataset.Set {
 
 // outliers makes or opens the unusual images given as the i-th.
 func (e *evaluation) outliers(name string, i uint64) (*dataset.Set, error) {
-	kind, err := eval.OutlierNamed(name)
+	kind, err := benchmark.OutlierNamed(name)
 	if err != nil {
 		return e.openOutliers(name)
 	}
@@ -393,7 +394,7 @@ func (e *evaluation) patches(name, data string) (*dataset.Set, error) {
 			failed = err
 			continue
 		}
-		patches, err := eval.Patches(img.Pixels, img.Height, img.Width, size.Height, size.Width, size.Channels)
+		patches, err := benchmark.Patches(img.Pixels, img.Height, img.Width, size.Height, size.Width, size.Channels)
 		if err != nil {
 			return nil, err
 		}
@@ -414,10 +415,10 @@ func (e *evaluation) patches(name, data string) (*dataset.Set, error) {
 }
 
 // energies computes those of a set.
-func (e *evaluation) energies(set *dataset.Set) (eval.Energies, error) {
+func (e *evaluation) energies(set *dataset.Set) (benchmark.Energies, error) {
 	bar := newProgress(e.stderr, "scoring "+set.Name, "images", int64(set.Len()))
 	defer bar.Done()
-	result, size := eval.Energies{Name: set.Name}, set.Size().Len()
+	result, size := benchmark.Energies{Name: set.Name}, set.Size().Len()
 	for first := 0; first < set.Len(); first += e.scorer.Batch() {
 		n := min(e.scorer.Batch(), set.Len()-first)
 		energies, err := e.scorer.Score(e.ctx, set.Pixels[first*size:][:n*size], eval.AnyLabel)
@@ -459,7 +460,7 @@ func printComparisons(w io.Writer, results []comparison) error {
 	return t.Flush()
 }
 
-func ends(i eval.Interval) string { return fmt.Sprintf("%.4f–%.4f", i[0], i[1]) }
+func ends(i benchmark.Interval) string { return fmt.Sprintf("%.4f–%.4f", i[0], i[1]) }
 
 // printMarkdown prints a table for people to read elsewhere: it says what it is made of.
 func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []comparison) error {
@@ -468,7 +469,7 @@ func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []compar
 	fmt.Fprintf(&b, "Network %s, %d filters, %d parameters, trained on %s for %d iterations of %d images (seed %d). ", c.Network.Name,
 		c.Network.Filters, parameters(model), markdown(c.Data), model.Iterations, c.Optimiser.Batch, c.Seed)
 	fmt.Fprintf(&b, "Usual: %s, %d images.", markdown(results[0].In), results[0].NumIn)
-	figure := func(value float64, i *eval.Intervals, of func(*eval.Intervals) eval.Interval) string {
+	figure := func(value float64, i *benchmark.Intervals, of func(*benchmark.Intervals) benchmark.Interval) string {
 		if i == nil {
 			return fmt.Sprintf("%.4f", value)
 		}
@@ -480,10 +481,10 @@ func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []compar
 	fmt.Fprint(&b, "\n\n| unusual | images | AUROC | AUPR | AUPR, usual | FPR95 |\n| --- | --: | --: | --: | --: | --: |\n")
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s |\n", markdown(r.Out), r.NumOut,
-			figure(r.AUROC, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.AUROC }),
-			figure(r.AUPR, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.AUPR }),
-			figure(r.AUPRIn, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.AUPRIn }),
-			figure(r.FPR95, r.Intervals, func(i *eval.Intervals) eval.Interval { return i.FPR95 }))
+			figure(r.AUROC, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUROC }),
+			figure(r.AUPR, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPR }),
+			figure(r.AUPRIn, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPRIn }),
+			figure(r.FPR95, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.FPR95 }))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/run"
 )
@@ -65,7 +65,7 @@ func TestOODByDefault(t *testing.T) {
 		}
 		for _, f := range []struct {
 			value    float64
-			interval eval.Interval
+			interval benchmark.Interval
 		}{{r.AUROC, i.AUROC}, {r.AUPR, i.AUPR}, {r.AUPRIn, i.AUPRIn}, {r.FPR95, i.FPR95}} {
 			if !(0 <= f.interval[0] && f.interval[0] <= f.value && f.value <= f.interval[1] && f.interval[1] <= 1) {
 				t.Errorf("%s: %v is not within %v", r.Out, f.value, f.interval)
@@ -165,7 +165,7 @@ func TestOODSeveral(t *testing.T) {
 		writePicture(t, filepath.Join(dir, string(rune('a'+i))+".png"), 40, i, false)
 	}
 	args, want := []string{model, "--out-of", dir}, []string{dir}
-	for _, kind := range eval.Outliers() {
+	for _, kind := range benchmark.Outliers() {
 		args, want = append(args, "--out-of", kind.Name), append(want, kind.Name)
 	}
 	var results []comparison

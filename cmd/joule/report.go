@@ -14,14 +14,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/eval/detector"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/picture"
 	"github.com/joule-ebm/joule/report"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 type reportOptions struct {
@@ -184,24 +185,24 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 }
 
 // calibrationOf takes the p-values of usual images by the model's calibration.
-func calibrationOf(model *run.Model, usual eval.Energies) (*report.Calibration, error) {
+func calibrationOf(model *run.Model, usual benchmark.Energies) (*report.Calibration, error) {
 	if model.Calibration == nil {
 		return nil, fmt.Errorf("%w; joule calibrate makes up for it", model.NotCalibrated)
 	}
 	if usual.Name == shortName(model.Calibration.Data) {
 		return nil, errors.New("the images to check it with are those that the model is calibrated with; name others with --in")
 	}
-	scales, err := detector.Scales(model.Energy)
+	scales, err := detect.Scales(model.Energy)
 	if err != nil {
 		return nil, err
 	}
-	energy, err := detector.Named(detector.Default, scales, model.Calibration)
+	energy, err := detect.Named(detect.Default, scales, model.Calibration)
 	if err != nil {
 		return nil, err
 	}
 	c := &report.Calibration{Data: shortName(model.Calibration.Data), Images: model.Calibration.Images, Usual: usual.Name}
 	for _, e := range usual.Values {
-		c.PValues = append(c.PValues, energy.Distribution.P(energy.Score(detector.Measurement{Energy: e})))
+		c.PValues = append(c.PValues, energy.Distribution.P(energy.Score(detect.Measurement{Energy: e})))
 	}
 	return c, nil
 }

@@ -22,10 +22,10 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/picture"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 type sampleOptions struct {

@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/eval/detector"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -34,7 +34,7 @@ type scoreOptions struct {
 }
 
 func newScoreCommand() *cobra.Command {
-	o := scoreOptions{detector: detector.Default}
+	o := scoreOptions{detector: detect.Default}
 	cmd := &cobra.Command{
 		Use:   "score RUN PATH...",
 		Short: "Tell how unusual images are: their energies, with p-values and decisions",
@@ -57,7 +57,7 @@ hold on average over sets of calibration images; --confidence 90% makes p-values
 of the cases they hold for the set at hand.
 
 Detectors make the score that is judged:
-` + detector.Usage() + `
+` + detect.Usage() + `
 --explain draws for each image, side by side: the image; where a small change would lower the energy
 most (black: nowhere, white: six times the usual gradient and more); the same for each scale, coarsest
 first, of a multi-scale model; what the energy would rather see, after a short noise-free descent; and
@@ -76,7 +76,7 @@ of one class; p-values are of the mixture alone.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return score(cmd, args[0], args[1:], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", detector.Default, "`name` of the detector that scores, from above")
+	f.StringVar(&o.detector, "detector", detect.Default, "`name` of the detector that scores, from above")
 	f.Var(&o.falseAlarm, "false-alarm", "call unusual at most this fraction of usual images, such as 1%")
 	f.Var(&o.fdr, "fdr", "let at most this fraction of the images called unusual be usual ones, such as 10%")
 	f.Var(&o.confidence, "confidence", "have the rates hold with this probability for the calibration at hand, such as 90%")

@@ -21,8 +21,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/eval/drift"
-	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/detect/drift"
+	"github.com/joule-ebm/joule/internal/durable"
 )
 
 // watchState is how far a watch is, and all it needs to go on.

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/settings"
 )
 
 type trainOptions struct {

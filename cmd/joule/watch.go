@@ -16,12 +16,12 @@ import (
 	"golang.org/x/term"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/drift"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/eval/detector"
-	"github.com/joule-ebm/joule/eval/drift"
+	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/run"
-	"github.com/joule-ebm/joule/run/durable"
 )
 
 // exitDrift is the exit code that says that the stream has drifted.
@@ -87,7 +87,7 @@ The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", detector.Default, "`name` of the detector that scores, see joule score")
+	f.StringVar(&o.detector, "detector", detect.Default, "`name` of the detector that scores, see joule score")
 	f.Var(&o.falseAlarm, "false-alarm", "call unusual at most this fraction of usual images, such as 1%")
 	f.Float64Var(&o.every, "alarm-every", 1e6, "without drift, raise an alarm once in so many `images` at most, on average")
 	f.BoolVar(&o.stop, "stop", false, "stop at an alarm")

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
-	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/internal/durable"
 )
 
 // watchedLine is any line of joule watch.

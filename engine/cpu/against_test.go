@@ -11,10 +11,10 @@ import (
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/engine/reference"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 type shape = expr.Shape

@@ -10,10 +10,10 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // workloads are the networks, filters and batch sizes at which speed is watched.

@@ -1,8 +1,8 @@
 package cpu
 
 import (
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // This file runs convolutions in place on channels-last images, without copying patches: the matrix kernel takes one pointer per

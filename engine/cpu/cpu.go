@@ -16,9 +16,9 @@ import (
 	"runtime"
 
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
 // Engine compiles programs for this machine's cores. The zero value uses all of them with the best kernels they can run.

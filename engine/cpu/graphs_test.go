@@ -9,8 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // grower grows an expression. Its values stay of order 1, so that rounding stays what it is.

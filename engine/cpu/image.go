@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // This file holds the instructions that are neither loops nor matrix kernels. Most take little time.

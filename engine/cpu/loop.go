@@ -4,8 +4,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
 // This file runs fused pointwise operations: a small program of vector instructions, executed for one chunk of pixels at a time

@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
 // This file turns an expression into engine-level nodes: equal computations become one node, normalisation becomes statistics

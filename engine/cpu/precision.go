@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
 // This file runs convolutions on the matrix unit, where the precision of a program allows it: package matrix does the work, here are

@@ -7,8 +7,8 @@ import (
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/cpu/kernels/matrix"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
 // errors that factors of so many bits may leave, of the largest number of an output.

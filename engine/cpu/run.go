@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // This file runs a program: tiles of images over workers.

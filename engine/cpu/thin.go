@@ -1,8 +1,8 @@
 package cpu
 
 import (
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // This file has the convolutions at the image end of a network, where one side has a channel or three: the first layer, whose inner

@@ -3,8 +3,8 @@ package cpu
 import (
 	"sync"
 
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // This file runs 3×3 convolutions by Winograd's algorithm (see kernels/winograd.go): the image is cut into tiles of m×m pixels, and

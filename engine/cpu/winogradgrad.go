@@ -1,8 +1,8 @@
 package cpu
 
 import (
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // This file runs the gradients of 3×3 kernels by Winograd's algorithm: for each of the (m+2)² places in a transformed tile one matrix

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // Eval computes the outputs for a batch of images. values holds the numbers of every leaf by name, noise included: for a sample

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // The figures of ArviZ and SciPy; see testdata/make_reference.py.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
 
-	"github.com/joule-ebm/joule/picture"
+	"github.com/joule-ebm/joule/internal/picture"
 )
 
 // Column is a kind of images with their neighbours, under a title.

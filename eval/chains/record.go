@@ -9,9 +9,9 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // Walker runs the chains of a model.

@@ -10,8 +10,8 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // Run is what a run of chains through a ladder has found.

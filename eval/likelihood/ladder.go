@@ -19,8 +19,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // Ladder is the way from the uniform distribution to a model: rung k is exp(-Beta[k] E), with leapfrogs of size Step[k], in units of

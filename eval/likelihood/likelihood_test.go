@@ -11,8 +11,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // gaussian is the energy Σ (x - μ)²/2s², whose integral over the box is known:

@@ -18,7 +18,7 @@ import (
 	"math"
 	"math/bits"
 
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // KID is the kernel distance of samples from data: 0 is alike.

@@ -10,8 +10,8 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/eval/features"
-	"github.com/joule-ebm/joule/rng"
 )
 
 // recorded are the figures that testdata/make_quality.py had from Python packages.

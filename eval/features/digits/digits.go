@@ -21,7 +21,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/digits"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 func testImages(t *testing.T) *dataset.Set {

@@ -14,7 +14,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/joule-ebm/joule/run/durable"
+	"github.com/joule-ebm/joule/internal/durable"
 )
 
 // A Source is a file somewhere else, and how to know that it is the right one.

@@ -18,11 +18,11 @@ import (
 	"sync/atomic"
 
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/inception/forward"
-	"github.com/joule-ebm/joule/safetensors"
-	"github.com/joule-ebm/joule/torchfile"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/safetensors"
+	"github.com/joule-ebm/joule/internal/torchfile"
 )
 
 const (

@@ -13,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/dataset"
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
 	"github.com/joule-ebm/joule/eval/features/inception/forward"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 // bits is the i-th number of a stream as testdata/make_inception.py makes it: splitmix64 of a counter.

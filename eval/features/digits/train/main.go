@@ -17,8 +17,8 @@ import (
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/features/digits"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/run/durable"
-	"github.com/joule-ebm/joule/safetensors"
+	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 func main() {

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // An Image is a value between layers: H·W pixels of C channels, and behind them one pixel of zeros.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/engine/cpu/kernels"
-	"github.com/joule-ebm/joule/rng"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 func random(n int, path ...uint64) []float32 {

@@ -1,0 +1,202 @@
+package detect
+
+// This file calibrates detectors with usual images that the model was not trained on.
+//
+// Some detectors need figures of usual images: a median, a spread. To take them from the images whose scores become the calibration
+// scores would break what the p-values rest on, that a usual image is exchangeable with the calibration images: those would have had
+// a say in how they are scored, it not. So a fifth of the images, chosen at random, are reference images: the figures come from them
+// alone, and the calibration scores of such detectors from the others alone. Detectors that need no figures are calibrated with all.
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/joule-ebm/joule/detect/conformal"
+	"github.com/joule-ebm/joule/engine/rng"
+)
+
+const (
+	// Fewest is the least number of images to calibrate with.
+	Fewest = 20
+	// Most bounds the size of a calibration.
+	Most = 1_000_000
+	// referenceShare is how many images there are to one reference image.
+	referenceShare = 5
+)
+
+// Calibration is what calibration images made of the detectors.
+type Calibration struct {
+	Data   string // the calibration images, for people
+	Images int    // how many there were, reference images included
+
+	scales        int // of the energy
+	reference     reference
+	distributions map[string]*conformal.Distribution // by the names of detectors
+}
+
+// Scales is the number of scales of the energy.
+func (c *Calibration) Scales() int { return c.scales }
+
+// UsualNorm is the median ‖∂E/∂x‖₂ of the calibration images.
+func (c *Calibration) UsualNorm() float64 {
+	if d, ok := c.distributions["score-norm"]; ok {
+		return median(d.Scores())
+	}
+	return 0
+}
+
+// reference are the figures of the reference images.
+type reference struct {
+	Energy  spread `json:"energy"`
+	LogNorm spread `json:"log_norm"`
+}
+
+// spread is where values lie, by figures that a few outliers among them do not move.
+type spread struct {
+	Centre float64 `json:"centre"` // median
+	Width  float64 `json:"width"`  // 1.4826 × the median distance from it: the standard deviation where values are normal
+}
+
+func spreadOf(values []float64) spread {
+	centre := median(values)
+	var distances []float64
+	for _, v := range values {
+		distances = append(distances, math.Abs(v-centre))
+	}
+	return spread{centre, 1.4826 * median(distances)}
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return sorted[(n-1)/2]/2 + sorted[n/2]/2
+}
+
+// standardise is v in units of the width from the centre. Where more than half of the values are alike there is no width: the unit
+// is then 1.
+func (s spread) standardise(v float64) float64 {
+	if s.Width == 0 {
+		return v - s.Centre
+	}
+	return (v - s.Centre) / s.Width
+}
+
+// Calibrate calibrates all detectors with images measured by a meter with gradients.
+func Calibrate(data string, images []Measurement) (*Calibration, error) {
+	if len(images) < Fewest || len(images) > Most {
+		return nil, fmt.Errorf("%d images to calibrate with: want %d to %d", len(images), Fewest, Most)
+	}
+	var energies, norms []float64
+	isReference := chooseReference(len(images))
+	for i, m := range images {
+		for _, v := range append([]float64{m.Energy, m.Norm}, m.Scales...) {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return nil, fmt.Errorf("image %d to calibrate with has energy %v, gradient %v: the model is of no use, train it again", i, m.Energy, m.Norm)
+			}
+		}
+		if isReference[i] {
+			energies, norms = append(energies, m.Energy), append(norms, logNorm(m))
+		}
+	}
+	c := &Calibration{Data: data, Images: len(images), scales: len(images[0].Scales), reference: reference{spreadOf(energies), spreadOf(norms)},
+		distributions: map[string]*conformal.Distribution{}}
+	for _, k := range Kinds(c.scales) {
+		var scores []float64
+		for i, m := range images {
+			if !k.Reference || !isReference[i] {
+				scores = append(scores, k.score32(m, c.reference))
+			}
+		}
+		var err error
+		if c.distributions[k.Name], err = conformal.New(scores); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// chooseReference marks the reference images among n: the same ones each time, in no order.
+func chooseReference(n int) []bool {
+	chosen, s := make([]bool, n), rng.New(0, streamReference)
+	// Each image is taken with the chance that leaves the wanted number in all (Knuth, The Art of Computer Programming, 3.4.2 S).
+	for i, wanted := 0, n/referenceShare; wanted > 0; i++ {
+		if s.IntN(n-i) < wanted {
+			chosen[i] = true
+			wanted--
+		}
+	}
+	return chosen
+}
+
+// streamReference names the random stream of the choice.
+const streamReference = 0x63616c // "cal"
+
+// stored is the form of a calibration in a model file. Scores are float32, ascending, little-endian, in base64.
+type stored struct {
+	Version   int            `json:"version"`
+	Data      string         `json:"data"`
+	Images    int            `json:"images"`
+	Scales    int            `json:"scales"`
+	Reference reference      `json:"reference"`
+	Scores    []storedScores `json:"scores"`
+}
+
+type storedScores struct {
+	Detector string `json:"detector"`
+	Scores   string `json:"scores"`
+}
+
+// version is that of the stored form, and of the detectors: a change of either makes another.
+const version = 1
+
+// MarshalJSON writes the calibration down. Equal ones give equal bytes.
+func (c *Calibration) MarshalJSON() ([]byte, error) {
+	s := stored{Version: version, Data: c.Data, Images: c.Images, Scales: c.scales, Reference: c.reference}
+	for name, d := range c.distributions {
+		var data []byte
+		for _, v := range d.Scores() {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(v)))
+		}
+		s.Scores = append(s.Scores, storedScores{name, base64.StdEncoding.EncodeToString(data)})
+	}
+	slices.SortFunc(s.Scores, func(a, b storedScores) int {
+		if a.Detector < b.Detector {
+			return -1
+		}
+		return 1
+	})
+	return json.Marshal(s)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (c *Calibration) UnmarshalJSON(text []byte) error {
+	var s stored
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	if s.Version != version {
+		return fmt.Errorf("of version %d, this program knows %d: calibrate again", s.Version, version)
+	}
+	*c = Calibration{Data: s.Data, Images: s.Images, scales: s.Scales, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
+	for _, stored := range s.Scores {
+		data, err := base64.StdEncoding.DecodeString(stored.Scores)
+		if err != nil {
+			return err
+		}
+		if len(data)%4 != 0 {
+			return fmt.Errorf("the scores of %.40q are cut short", stored.Detector)
+		}
+		scores := make([]float64, 0, len(data)/4)
+		for ; len(data) > 0; data = data[4:] {
+			scores = append(scores, float64(math.Float32frombits(binary.LittleEndian.Uint32(data))))
+		}
+		if c.distributions[stored.Detector], err = conformal.New(scores); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package detect
+
+// This file lists the detectors: ways to make one score, high where unusual, of what an energy says of an image.
+//
+// Sources: the norm of the gradient as the lack of "approximate mass", Grathwohl et al., "Your Classifier Is Secretly an Energy Based
+// Model and You Should Treat It Like One", ICLR 2020; typicality, Nalisnick et al., "Detecting Out-of-Distribution Inputs to Deep
+// Generative Models Using Typicality", 2019. Their combination is plain standardisation.
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/joule-ebm/joule/detect/conformal"
+)
+
+// Default is the detector to use where none is named.
+const Default = "energy"
+
+// A Kind is one way to score images.
+type Kind struct {
+	Name, About string
+	Gradients   bool // it needs a meter with gradients
+	Reference   bool // it needs figures of usual images, and so a calibration
+
+	score func(m Measurement, r reference) float64
+}
+
+// kinds are all but those of single scales.
+var kinds = []Kind{
+	{Name: "energy", About: "E(x): images unlike any seen in training; the first to try",
+		score: func(m Measurement, _ reference) float64 { return m.Energy }},
+	{Name: "typicality", About: "|E(x) - median|: also images that are too likely: empty, blurred, simpler than all usual ones",
+		Reference: true,
+		score:     func(m Measurement, r reference) float64 { return math.Abs(m.Energy - r.Energy.Centre) }},
+	{Name: "score-norm", About: "the length of dE/dx: images just beside the usual ones: blurred, mixed, retouched; blind to what is far away, where energies are flat",
+		Gradients: true,
+		score:     func(m Measurement, _ reference) float64 { return m.Norm }},
+	{Name: "combined", About: "energy and log score-norm, each in units of its spread over usual images, added: far and near together",
+		Gradients: true, Reference: true,
+		score: func(m Measurement, r reference) float64 {
+			return r.Energy.standardise(m.Energy) + r.LogNorm.standardise(logNorm(m))
+		}},
+}
+
+// logNorm is log ‖∂E/∂x‖; a flat energy counts as the smallest gradient that a float32 can hold.
+func logNorm(m Measurement) float64 { return math.Log(max(m.Norm, math.SmallestNonzeroFloat32)) }
+
+// Kinds lists the detectors for an energy of so many scales.
+func Kinds(scales int) []Kind {
+	list := kinds[:len(kinds):len(kinds)]
+	for s := range scales {
+		if scales > 1 {
+			list = append(list, Kind{Name: fmt.Sprintf("scale:%d", s+1), About: "the energy of this scale alone",
+				score: func(m Measurement, _ reference) float64 { return m.Scales[s] }})
+		}
+	}
+	return list
+}
+
+// Usage explains the detectors, for a program's help.
+func Usage() string {
+	var list strings.Builder
+	for _, k := range kinds {
+		fmt.Fprintf(&list, "  %-12s %s\n", k.Name, strings.ReplaceAll(wrap(k.About, 80), "\n", "\n               "))
+	}
+	fmt.Fprintf(&list, "  %-12s the energy of one scale of a multi-scale model, 1 the coarsest: what is wrong as a\n"+
+		"               whole (1) or in its details (the last)\n", "scale:N")
+	return list.String()
+}
+
+// wrap breaks a text into lines of at most width characters.
+func wrap(text string, width int) string {
+	var lines strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > width:
+			lines.WriteByte('\n')
+			column = 0
+		default:
+			lines.WriteByte(' ')
+			column++
+		}
+		lines.WriteString(word)
+		column += len(word)
+	}
+	return lines.String()
+}
+
+// A Detector scores images.
+type Detector struct {
+	Kind
+	Distribution *conformal.Distribution // of the calibration images' scores; nil without a calibration
+	reference    reference
+}
+
+// Score is high for unusual images. It is a float32's value, as calibration scores are stored as such.
+func (d *Detector) Score(m Measurement) float64 { return d.score32(m, d.reference) }
+
+func (k Kind) score32(m Measurement, r reference) float64 { return float64(float32(k.score(m, r))) }
+
+// Named is the detector of that name for an energy of so many scales, calibrated by c; c may be nil.
+func Named(name string, scales int, c *Calibration) (*Detector, error) {
+	var names []string
+	for _, k := range Kinds(scales) {
+		if k.Name != name {
+			names = append(names, k.Name)
+			continue
+		}
+		if c == nil {
+			if k.Reference {
+				return nil, fmt.Errorf("detector %s needs a calibrated model", name)
+			}
+			return &Detector{Kind: k}, nil
+		}
+		d, ok := c.distributions[name]
+		if !ok {
+			return nil, fmt.Errorf("detector %s is not in the model's calibration", name)
+		}
+		return &Detector{k, d, c.reference}, nil
+	}
+	if scales == 1 && strings.HasPrefix(name, "scale:") {
+		return nil, fmt.Errorf("no detector %.40q: the model has one scale, whose energy is detector energy", name)
+	}
+	return nil, fmt.Errorf("no detector %.40q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// Known says whether there is a detector of that name for an energy of so many scales.
+func Known(name string, scales int) bool {
+	return slices.ContainsFunc(Kinds(scales), func(k Kind) bool { return k.Name == name })
+}

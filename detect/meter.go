@@ -1,0 +1,224 @@
+// Package detector turns what an energy says of an image into a score of how unusual the image is, in several ways, and calibrates
+// each of them with usual images (package conformal), so that scores become p-values.
+package detect
+
+// This file measures images: energies and their derivatives with respect to the image,
+//
+//	E(x) = Σ E_s(x) over the scales s,     g_s = ∂E_s/∂x,     ‖∂E/∂x‖ = ‖Σ g_s‖₂,     x = (u + ½)/256.
+//
+// Under a conditional energy an image without a label is measured by the mixture of the classes, all equally likely, up to a constant:
+//
+//	E(x) = -log Σ exp(-E(x, y)) over the classes y,     E_s(x) likewise,     g_s = Σ w_y ∂E_s(x, y)/∂x,     w_y = exp(E(x) - E(x, y)).
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/expr"
+)
+
+// Measurement is what an energy says of an image.
+type Measurement struct {
+	Energy float64   // the sum over the scales, as package eval's Scorer has it
+	Scales []float64 // of each scale
+	Norm   float64   // ‖∂E/∂x‖₂, for intensities in [0, 1]; 0 from a meter without gradients
+}
+
+// A Meter measures images. It is for one goroutine at a time; the engine uses its threads.
+type Meter struct {
+	program   engine.Program
+	model     *energy.Energy
+	scales    int
+	gradients bool
+}
+
+// NewMeter compiles a model and gives its parameters their values. A meter with gradients takes about three times as long.
+func NewMeter(e engine.Engine, model *energy.Energy, params map[string][]float32, gradients bool) (*Meter, error) {
+	p, err := model.Params()
+	if err != nil {
+		return nil, err
+	}
+	x := expr.Input("x", model.Image)
+	scales := model.Build(p, x, model.Label())
+	outputs := append([]*expr.Value{energy.Sum(scales)}, scales...)
+	if gradients {
+		for _, s := range scales {
+			outputs = append(outputs, expr.Grad(s, x)[0])
+		}
+	}
+	program, err := e.Compile(outputs...)
+	if err != nil {
+		return nil, fmt.Errorf("detector: %w", err)
+	}
+	if err := program.Bind(params); err != nil {
+		return nil, fmt.Errorf("detector: %w", err)
+	}
+	return &Meter{program, model, len(scales), gradients}, nil
+}
+
+// Scales is the number of scales of the energy.
+func (m *Meter) Scales() int { return m.scales }
+
+// batchValues bounds the float32 values of each output of a batch, and so the memory that measuring takes.
+const batchValues = 1 << 21
+
+// Batch is the number of images to measure at a time.
+func (m *Meter) Batch() int { return min(max(batchValues/m.model.Image.Size(), 1), 256) }
+
+// Measure measures each image in pixels (N,H,W,C), given the label: a class, or [eval.AnyLabel]. An unconditional model has AnyLabel
+// only.
+func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measurement, error) {
+	var all []Measurement
+	err := m.batches(ctx, pixels, label, func(r reading) {
+		for i, e := range r.energies[0] {
+			one := Measurement{Energy: e}
+			for _, scale := range r.energies[1:] {
+				one.Scales = append(one.Scales, scale[i])
+			}
+			size, squares := m.model.Image.Size(), 0.0
+			for p := i * size; m.gradients && p < (i+1)*size; p++ {
+				var g float64
+				for _, scale := range r.gradients {
+					g += float64(scale[p])
+				}
+				squares += g * g
+			}
+			one.Norm = math.Sqrt(squares)
+			all = append(all, one)
+		}
+	})
+	return all, err
+}
+
+// Gradients are those of each scale's energy, [scale][N,H,W,C]. The meter must have been made with gradients.
+func (m *Meter) Gradients(ctx context.Context, pixels []uint8, label int) ([][]float32, error) {
+	all := make([][]float32, m.scales)
+	err := m.batches(ctx, pixels, label, func(r reading) {
+		for s, g := range r.gradients {
+			all[s] = append(all[s], g...)
+		}
+	})
+	return all, err
+}
+
+// reading is what the program computes for a batch.
+type reading struct {
+	energies  [][]float64 // the sum, then each scale's; an image each
+	gradients [][]float32 // each scale's, N,H,W,C; nil without gradients
+}
+
+func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func(reading)) error {
+	size := m.model.Image.Size()
+	if len(pixels)%size != 0 {
+		return fmt.Errorf("detector: %d bytes are not whole images of shape %v", len(pixels), m.model.Image)
+	}
+	if label != eval.AnyLabel && (label < 0 || label >= m.model.Classes) {
+		return fmt.Errorf("detector: no label %d in a model of %d classes", label, m.model.Classes)
+	}
+	for len(pixels) > 0 {
+		part := pixels[:min(len(pixels), m.Batch()*size)]
+		pixels = pixels[len(part):]
+		r, err := m.batch(ctx, part, label)
+		if err != nil {
+			return err
+		}
+		use(r)
+	}
+	return nil
+}
+
+func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, error) {
+	x := make([]float32, len(pixels))
+	for i, u := range pixels {
+		x[i] = (float32(u) + 0.5) / 256
+	}
+	n, classes := len(pixels)/m.model.Image.Size(), m.model.Classes
+	if classes == 0 {
+		return m.run(ctx, n, map[string][]float32{"x": x})
+	}
+	labels := make([]float32, n*classes)
+	given := func(y int) (reading, error) {
+		clear(labels)
+		for i := range n {
+			labels[i*classes+y] = 1
+		}
+		return m.run(ctx, n, map[string][]float32{"x": x, "label": labels})
+	}
+	if label != eval.AnyLabel {
+		return given(label)
+	}
+	mixture, err := given(0)
+	for y := 1; y < classes && err == nil; y++ {
+		var r reading
+		if r, err = given(y); err == nil {
+			mixture.join(r)
+		}
+	}
+	return mixture, err
+}
+
+// join makes a mixture one class larger.
+func (mixture reading) join(r reading) {
+	n := len(r.energies[0])
+	before := make([]float64, n)
+	copy(before, mixture.energies[0])
+	for k, energies := range mixture.energies {
+		for i, e := range energies {
+			energies[i] = -logAddExp(-e, -r.energies[k][i])
+		}
+	}
+	for s, g := range mixture.gradients {
+		size := len(g) / n
+		for i, e := range mixture.energies[0] {
+			old, joining := float32(math.Exp(e-before[i])), float32(math.Exp(e-r.energies[0][i]))
+			for p := i * size; p < (i+1)*size; p++ {
+				g[p] = old*g[p] + joining*r.gradients[s][p]
+			}
+		}
+	}
+}
+
+func (m *Meter) run(ctx context.Context, n int, inputs map[string][]float32) (reading, error) {
+	var r reading
+	var outputs [][]float32
+	for range 1 + m.scales {
+		outputs = append(outputs, make([]float32, n))
+	}
+	if m.gradients {
+		for range m.scales {
+			r.gradients = append(r.gradients, make([]float32, n*m.model.Image.Size()))
+		}
+		outputs = append(outputs, r.gradients...)
+	}
+	if err := m.program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs}); err != nil {
+		return reading{}, err
+	}
+	for _, out := range outputs[:1+m.scales] {
+		energies := make([]float64, n)
+		for i, e := range out {
+			energies[i] = float64(e)
+		}
+		r.energies = append(r.energies, energies)
+	}
+	return r, nil
+}
+
+// logAddExp is log(exp(a) + exp(b)).
+func logAddExp(a, b float64) float64 {
+	if a < b {
+		a, b = b, a
+	}
+	return a + math.Log1p(math.Exp(b-a))
+}
+
+// Scales is the number of scales of an energy.
+func Scales(e *energy.Energy) (int, error) {
+	if _, err := e.Params(); err != nil {
+		return 0, err
+	}
+	return len(e.Build(energy.NewParams(), expr.Input("x", e.Image), e.Label())), nil
+}

@@ -1,0 +1,249 @@
+package ablation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/run"
+)
+
+// pictures writes a folder of small pictures: bright bars on black.
+func pictures(t *testing.T, n int) string {
+	t.Helper()
+	dir, s := t.TempDir(), rng.New(1)
+	for i := range n {
+		img := image.NewGray(image.Rect(0, 0, 12, 12))
+		bar := s.IntN(10)
+		for y := range 12 {
+			for x := range 12 {
+				if x == bar || x == bar+1 {
+					img.SetGray(x, y, color.Gray{Y: uint8(150 + s.IntN(100))})
+				}
+			}
+		}
+		file, err := os.Create(filepath.Join(dir, fmt.Sprintf("%03d.png", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(file, img); err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// newStudy compares two losses, with and without attention, in trainings of a moment.
+func newStudy(t *testing.T, data string) *Study {
+	t.Helper()
+	c, err := run.PresetConfig(run.DefaultPreset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Data, c.Network.Image, c.Network.Filters = data, []int{12, 12, 1}, 4
+	c.Sampler.Steps, c.Optimiser.Batch = 3, 4
+	c.Loss.EntropyAfter, c.Loss.References = 8, 4
+	c.Limits.Iterations, c.Output.Checkpoint, c.Output.Pictures, c.Output.HeldOut = 8, 4, 4, 0
+	in, err := dataset.Open(context.Background(), data, c.ImageSize())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, err := benchmark.OutlierNamed("noise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := rng.New(1)
+	noise, err := kind.Make(in.Len(), 12, 12, 1, nil, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Study{Dir: t.TempDir(), Base: c, Cells: Grid{[]Loss{CD, Full}, []string{"standardised"}, []bool{false, true}, []uint64{1}}.Cells(),
+		In: in, Outliers: []*dataset.Set{{Name: "noise", Height: 12, Width: 12, Channels: 1, Pixels: noise}},
+		Samples: 6, Steps: 6, Build: "test", Threads: 1}
+}
+
+// timeless is rows without what differs between equal trainings.
+func timeless(rows []Row) []Row {
+	var all []Row
+	for _, r := range rows {
+		r.Seconds = 0
+		all = append(all, r)
+	}
+	return all
+}
+
+// A study cut short anywhere and taken up again comes to the same table as one that was not, and finished cells are not touched.
+func TestStudyGoesOn(t *testing.T) {
+	data := pictures(t, 40)
+	whole := newStudy(t, data)
+	want, err := whole.Run(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want) != 4 {
+		t.Fatalf("%d rows", len(want))
+	}
+	seen := map[string]bool{}
+	for _, r := range want {
+		if r.Iterations != 8 || r.Diverged || r.Seconds <= 0 || len(r.AUROC) != 1 || r.AUROC[0].Out != "noise" || r.Build != "test" || r.Gradient <= 0 {
+			t.Errorf("%+v", r)
+		}
+		seen[fmt.Sprint(r.Gap, r.Quality.Likeness, r.AUROC)] = true
+	}
+	if len(seen) != 4 {
+		t.Errorf("the cells came to %d different results, want 4", len(seen))
+	}
+
+	short := newStudy(t, data)
+	short.Threads = 2
+	var got []Row
+	for stop := 3; ; stop += 4 {
+		ctx, cancel := context.WithCancel(context.Background())
+		made := 0
+		short.Progress = func(p Progress) {
+			if made++; made == stop {
+				cancel()
+			}
+		}
+		got, err = short.Run(ctx, nil)
+		cancel()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) || stop > 40 {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(timeless(got), timeless(want)) {
+		t.Errorf("after interruptions %+v\nwant %+v", got, want)
+	}
+	short.Progress = func(Progress) { t.Error("a finished cell is trained again") }
+	again, err := short.Run(context.Background(), nil)
+	if err != nil || !reflect.DeepEqual(again, got) {
+		t.Errorf("read again: %+v, %v", again, err)
+	}
+}
+
+// A training that fails is a result.
+func TestDivergence(t *testing.T) {
+	s := newStudy(t, pictures(t, 20))
+	s.Base.Optimiser.LearningRate = 100
+	s.Cells = s.Cells[:1]
+	rows, err := s.Run(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rows[0]
+	if !r.Diverged || r.DivergedAt < 2 || r.DivergedAt > 8 || r.Iterations >= r.DivergedAt ||
+		!strings.HasPrefix(r.Reason, "training diverged: ") || strings.Contains(r.Reason, "resume") {
+		t.Errorf("%+v", r)
+	}
+	var table strings.Builder
+	if err := Markdown(&table, rows); err != nil || !strings.Contains(table.String(), fmt.Sprintf("| 1 of 1, at %d |", r.DivergedAt)) {
+		t.Errorf("%v\n%s", err, table.String())
+	}
+}
+
+func TestStudyRefuses(t *testing.T) {
+	s := newStudy(t, pictures(t, 20))
+	s.Cells = s.Cells[:1]
+	if _, err := s.Run(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.Dir, s.Cells[0].Name())
+
+	s.Base.Limits.Iterations = 9
+	if _, err := s.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "other settings") {
+		t.Errorf("other settings: %v", err)
+	}
+	s.Base.Limits.Iterations = 8
+	if err := os.WriteFile(filepath.Join(dir, resultFile), []byte("{"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), resultFile) {
+		t.Errorf("a damaged result: %v", err)
+	}
+	s.Samples = 21
+	if _, err := s.Run(context.Background(), nil); err == nil {
+		t.Error("more samples than images to compare them with")
+	}
+	s.Samples, s.Base.Sampler.Steps = 6, 0
+	if _, err := s.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "sampler.steps") {
+		t.Errorf("settings that cannot work: %v", err)
+	}
+}
+
+func TestCells(t *testing.T) {
+	base, err := run.PresetConfig(run.DefaultPreset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := Grid{Losses(), Kernels(), []bool{false, true}, []uint64{1, 2}}.Cells()
+	names, configs := map[string]bool{}, map[string]bool{}
+	for _, c := range cells {
+		config, err := c.Config(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.Recovery.Failures != 1 || config.Seed != c.Seed || config.Network.Kernel != c.Kernel || config.Network.Attention != c.Attention ||
+			(config.Loss.Optimisation == 1) != (c.Loss == Opt || c.Loss == Full) || (config.Loss.Entropy == 0.3) != (c.Loss == Ent || c.Loss == Full) {
+			t.Errorf("%s: %+v", c.Name(), config)
+		}
+		names[c.Name()], configs[fmt.Sprintf("%+v", config)] = true, true
+	}
+	if len(names) != 32 || len(configs) != 32 {
+		t.Errorf("%d names and %d configurations of 32 cells", len(names), len(configs))
+	}
+	// A base without the terms is no reason to go without them; other coefficients stay.
+	base.Loss.Optimisation, base.Loss.Entropy = 0, 0.7
+	if c, err := (Cell{Full, "spectral", false, 1}).Config(base); err != nil || c.Loss.Optimisation != 1 || c.Loss.Entropy != 0.7 {
+		t.Errorf("%+v, %v", c.Loss, err)
+	}
+	if _, err := LossNamed("kl"); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("an unknown loss: %v", err)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	row := func(loss Loss, seed uint64, auroc, gap float64) Row {
+		r := Row{Cell: Cell{loss, "spectral", true, seed}, Iterations: 20, Gap: gap, Gradient: 0.5, AUROC: []AUROC{{"noise", auroc}}}
+		r.Quality.Spectrum, r.Quality.Diversity = 0.25, 1
+		return r
+	}
+	failed := row(CD, 2, 0.4, 0.2)
+	failed.Diverged, failed.DivergedAt, failed.Iterations = true, 13, 10
+	var table strings.Builder
+	if err := Markdown(&table, []Row{row(CD, 1, 0.5, 0.1), row(Full, 1, 0.9, 0.1), failed, row(Full, 2, 1, 0.1)}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `| loss | kernels | attention | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
+|---|---|---|--:|--:|--:|--:|--:|--:|--:|
+| CD | spectral norm | yes | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.15 (0.1 to 0.2) | 0.5 |
+| CD + L_opt + L_ent | spectral norm | yes | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.1 | 0.5 |
+
+| loss | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
+|---|--:|--:|--:|--:|--:|--:|--:|
+| CD | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.15 (0.1 to 0.2) | 0.5 |
+| CD + L_opt + L_ent | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.1 | 0.5 |
+`
+	if table.String() != want {
+		t.Errorf("got\n%swant\n%s", table.String(), want)
+	}
+	if err := Markdown(&table, []Row{failed, {Cell: Cell{Loss: CD}}}); err == nil {
+		t.Error("rows judged by different images are one table")
+	}
+}

@@ -1,4 +1,0 @@
-package eval
-
-// BootstrapFrom is Bootstrap with the random numbers given.
-var BootstrapFrom = bootstrap

@@ -1,0 +1,424 @@
+// Package bench measures how fast this machine trains: the parts of one training iteration, each on its own, with random weights
+// and images. The names and the meaning of the numbers are those of a benchmark of the same networks in PyTorch, so that the two
+// can be put side by side:
+//
+//	langevin_step  one of the steps of a chain: noise, energy, its gradient with respect to the image, clamp
+//	energy         energies of a batch, no gradient
+//	kl             parameter gradient of L_opt + 0.3·L_ent, through the last Langevin step
+//	cd             parameter gradient of L_cd + L_reg
+//	update         gradient clip and Adam
+//	iteration      what one training iteration takes
+//
+// Training computes all terms of the loss in one program, which is cheaper than two, and takes up new parameters (standardises
+// and packs kernels) once per chain, not once per step. These two have numbers of their own, and with them
+//
+//	iteration = bind + steps·langevin_step + loss + update
+package bench
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/kernels"
+	"github.com/joule-ebm/joule/internal/kernels/matrix"
+	"github.com/joule-ebm/joule/internal/machine"
+	"github.com/joule-ebm/joule/mcmc"
+)
+
+// Workload is what is measured.
+type Workload struct {
+	Preset    string           `json:"preset"`  // mnist, cifar10, celeba, or another network that energy.New knows
+	Filters   int              `json:"filters"` // 1 or more
+	Batch     int              `json:"batch"`
+	Steps     int              `json:"steps"`     // of a chain
+	Threads   int              `json:"threads"`   // 0: all cores
+	Kernels   string           `json:"kernels"`   // empty: the best
+	Precision engine.Precision `json:"precision"` // of the chain; empty: float32
+	Repeats   int              `json:"repeats"`   // of each measurement, after two to warm up; the median counts
+}
+
+// Report is what was measured. Times are medians, in seconds.
+type Report struct {
+	Workload
+	LangevinStep float64 `json:"langevin_step"`
+	Energy       float64 `json:"energy"`
+	KL           float64 `json:"kl"`
+	CD           float64 `json:"cd"`
+	Update       float64 `json:"update"`
+	Bind         float64 `json:"bind"`       // what the first step with new parameters takes more
+	FirstStep    float64 `json:"first_step"` // from an energy not yet compiled to the end of a first step
+	Loss         float64 `json:"loss"`       // parameter gradient of the whole loss, as training computes it
+	Iteration    float64 `json:"iteration"`
+	PeakRSS      float64 `json:"peak_rss_mb,omitempty"` // MiB; absent where the system does not tell
+	// GFLOPS is the rate of the chain in GFLOP/s, its convolutions and matrix products counted as direct ones; PeakGFLOPS that of
+	// fused multiply-adds alone, measured on the same threads before and after.
+	GFLOPS       float64 `json:"gflops"`
+	PeakGFLOPS   float64 `json:"peak_gflops"`
+	PeakFraction float64 `json:"peak_fraction"`
+	// Unit is the machine's matrix unit, UnitPeak its rate of bf16 products alone in GFLOP/s, and UnitFraction the share of it that
+	// the chain's products come to, if they run there: three for each of float32 if they are split. Absent where there is none.
+	Unit         string  `json:"unit,omitempty"`
+	UnitPeak     float64 `json:"unit_peak_gflops,omitempty"`
+	UnitFraction float64 `json:"unit_fraction,omitempty"`
+}
+
+// The settings of the measured training iteration, as the PyTorch benchmark has them.
+const (
+	stepSize      = 100.0
+	sigma         = 0.001
+	entropyWeight = 0.3
+	references    = 100
+)
+
+// Presets lists the names that a workload may have.
+func Presets() []string {
+	var names []string
+	for _, n := range energy.Networks() {
+		names = append(names, presetOf(n.Name))
+	}
+	return names
+}
+
+// presetOf is what the PyTorch benchmark calls a network.
+func presetOf(network string) string {
+	if network == "celeba128" {
+		return "celeba"
+	}
+	return network
+}
+
+// Parts is the number of parts that a measurement has.
+const Parts = 8
+
+// Measure takes a few to a few hundred seconds. It calls done, if not nil, after each of its parts.
+func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, error) {
+	r := &b.report
+	for _, part := range [Parts]struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"peak", b.peak},
+		{"langevin_step", b.langevin},
+		{"update", b.update}, // before the engine has taken the memory that the loss needs
+		{"energy", b.energies},
+		{"kl", b.kl},
+		{"cd", func(ctx context.Context) error { return b.objective(ctx, cd.Weights{Magnitude: 1}, &r.CD) }},
+		{"loss", func(ctx context.Context) error {
+			return b.objective(ctx, cd.Weights{Magnitude: 1, Optimisation: 1, Entropy: entropyWeight}, &r.Loss)
+		}},
+		{"peak", b.peak},
+	} {
+		if err := part.measure(ctx); err != nil {
+			return Report{}, fmt.Errorf("bench: %s: %w", part.name, err)
+		}
+		if done != nil {
+			done(part.name)
+		}
+	}
+	r.Iteration = r.Bind + float64(r.Steps)*r.LangevinStep + r.Loss + r.Update
+	r.PeakFraction = r.GFLOPS / r.PeakGFLOPS
+	if products := map[engine.Precision]float64{engine.Split: 3, engine.BF16: 1}[r.Precision]; r.UnitPeak > 0 {
+		r.UnitFraction = products * r.GFLOPS / r.UnitPeak
+	}
+	r.PeakRSS = float64(machine.PeakResident()) / (1 << 20)
+	return *r, nil
+}
+
+// Bench is a workload ready to be measured.
+type Bench struct {
+	report Report
+	engine *cpu.Engine
+	chain  *cpu.Engine
+	model  *energy.Energy
+	specs  []energy.Spec
+	// All parameters and room for the derivative with respect to each, and the same by name.
+	values, slope    []float32
+	params, gradient map[string][]float32
+}
+
+// New prepares a workload, or says what is wrong with it.
+func New(w Workload) (*Bench, error) {
+	for _, limit := range []struct {
+		name           string
+		value, lo, top int
+	}{{"filters", w.Filters, 1, 1 << 12}, {"batch", w.Batch, 1, 1 << 16}, {"steps", w.Steps, 1, 1 << 20}, {"threads", w.Threads, 0, 1 << 10}, {"repeats", w.Repeats, 1, 1 << 20}} {
+		if limit.value < limit.lo || limit.value > limit.top {
+			return nil, fmt.Errorf("bench: %s %d: want %d to %d", limit.name, limit.value, limit.lo, limit.top)
+		}
+	}
+	if w.Threads == 0 {
+		w.Threads = runtime.GOMAXPROCS(0)
+	}
+	if w.Kernels == "" {
+		w.Kernels = kernels.Best().Name
+	}
+	set, err := kernels.ByName(w.Kernels)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Precision.Check(); err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	w.Precision = cpu.Resolve(w.Precision)
+	options := energy.Options{Filters: w.Filters}
+	name := w.Preset
+	for _, n := range energy.Networks() {
+		if w.Preset == presetOf(n.Name) || w.Preset == n.Name {
+			name, options.MultiScale, options.Attention = n.Name, n.MultiScale, n.Attention
+		}
+	}
+	model, err := energy.New(name, options)
+	if err != nil {
+		return nil, err
+	}
+	params, err := model.Params()
+	if err != nil {
+		return nil, err
+	}
+	specs := params.Specs()
+	b := &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set}, model: model, specs: specs}
+	b.values, b.slope = make([]float32, energy.Numbers(specs)), make([]float32, energy.Numbers(specs))
+	b.params, b.gradient = energy.Named(specs, b.values), energy.Named(specs, b.slope)
+	for name, values := range energy.InitialValues(specs, 1) {
+		copy(b.params[name], values)
+	}
+	if b.chain = b.engine; w.Precision != engine.Float32 {
+		b.chain = &cpu.Engine{Threads: w.Threads, Kernels: set, Precision: w.Precision}
+	}
+	return b, nil
+}
+
+// Layer is a kind of work in a step of the chain, on one thread.
+type Layer struct {
+	Kind    string  `json:"kind"`
+	Share   float64 `json:"share"`   // of the step's time
+	Seconds float64 `json:"seconds"` // of a step
+	GFLOPS  float64 `json:"gflops"`  // rate, convolutions counted as direct ones
+	GBps    float64 `json:"gb_per_s"`
+	// Intensity is the direct floating-point operations for each byte of values that go in or out.
+	Intensity float64 `json:"flops_per_byte"`
+}
+
+// Layers tells where the time of the chain's steps goes, most time first.
+func (b *Bench) Layers(ctx context.Context) ([]Layer, error) {
+	sums := map[string]*cpu.Work{}
+	e := &cpu.Engine{Threads: 1, Kernels: b.chain.Kernels, Precision: b.chain.Precision, Profile: func(w cpu.Work) {
+		if sums[w.Kind] == nil {
+			sums[w.Kind] = &cpu.Work{}
+		}
+		s := sums[w.Kind]
+		s.Seconds, s.Flops, s.Bytes = s.Seconds+w.Seconds, s.Flops+w.Flops, s.Bytes+w.Bytes
+	}}
+	chain, err := cd.NewChain(e, b.model, b.sampler())
+	if err != nil {
+		return nil, err
+	}
+	if err := chain.Bind(b.params); err != nil {
+		return nil, err
+	}
+	x := b.images(b.report.Batch, 1)
+	for _, steps := range []int{2, b.report.Repeats} { // the first to warm up
+		clear(sums)
+		if _, err := chain.Run(ctx, x, mcmc.Walk{Steps: steps}); err != nil {
+			return nil, fmt.Errorf("bench: layers: %w", err)
+		}
+	}
+	var layers []Layer
+	total := 0.0
+	for kind, w := range sums {
+		total += w.Seconds
+		layers = append(layers, Layer{kind, w.Seconds, w.Seconds / float64(b.report.Repeats), w.Flops / w.Seconds / 1e9, w.Bytes / w.Seconds / 1e9, w.Flops / w.Bytes})
+	}
+	for i := range layers {
+		layers[i].Share /= total
+	}
+	slices.SortFunc(layers, func(a, b Layer) int { return cmp.Compare(b.Share, a.Share) })
+	return layers, nil
+}
+
+// images are n random ones.
+func (b *Bench) images(n int, seed uint64) []float32 {
+	x := make([]float32, n*b.model.Image.Size())
+	s := rng.New(seed)
+	s.FillUniform(x)
+	return x
+}
+
+// median runs do twice to warm up, then as often as the workload says, and gives the median of its times in seconds.
+func (b *Bench) median(do func() error) (float64, error) {
+	return b.medianOf(func() (float64, error) {
+		start := time.Now()
+		err := do()
+		return time.Since(start).Seconds(), err
+	})
+}
+
+func (b *Bench) medianOf(sample func() (float64, error)) (float64, error) {
+	var times []float64
+	for i := range 2 + b.report.Repeats {
+		t, err := sample()
+		if err != nil {
+			return 0, err
+		}
+		if i >= 2 {
+			times = append(times, t)
+		}
+	}
+	return medianOf(times), nil
+}
+
+func medianOf(v []float64) float64 {
+	slices.Sort(v)
+	n := len(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}
+
+// peak keeps the better of the two measurements: what the machine can do if left alone.
+func (b *Bench) peak(ctx context.Context) error {
+	r := &b.report
+	r.PeakGFLOPS = max(r.PeakGFLOPS, kernels.PeakFMA(r.Threads, 300*time.Millisecond))
+	if unit := matrix.Native(); unit != nil {
+		r.Unit, r.UnitPeak = unit.Name, max(r.UnitPeak, unit.Peak(r.Threads, 300*time.Millisecond))
+	}
+	return ctx.Err()
+}
+
+func (b *Bench) sampler() mcmc.Langevin { return mcmc.Langevin{StepSize: stepSize, Sigma: sigma} }
+
+// langevin measures chains of the workload's length, and, to see what taking up parameters costs, pairs of single steps of which the first
+// does that.
+func (b *Bench) langevin(ctx context.Context) error {
+	r := &b.report
+	begun := time.Now()
+	chain, err := cd.NewChain(b.chain, b.model, b.sampler())
+	if err != nil {
+		return err
+	}
+	x, before := b.images(r.Batch, 1), b.images(r.Batch, 1)
+	walk := func(steps int) error {
+		_, err := chain.Run(ctx, x, mcmc.Walk{Steps: steps, Before: before})
+		return err
+	}
+	if err := chain.Bind(b.params); err != nil {
+		return err
+	}
+	if err := walk(1); err != nil {
+		return err
+	}
+	r.FirstStep = time.Since(begun).Seconds()
+	r.Bind, err = b.medianOf(func() (float64, error) {
+		start := time.Now()
+		if err := chain.Bind(b.params); err != nil {
+			return 0, err
+		}
+		if err := walk(1); err != nil {
+			return 0, err
+		}
+		middle := time.Now()
+		err := walk(1)
+		return (middle.Sub(start) - time.Since(middle)).Seconds(), err
+	})
+	if err != nil {
+		return err
+	}
+	r.Bind = max(0, r.Bind)
+	if r.LangevinStep, err = b.median(func() error { return walk(r.Steps) }); err != nil {
+		return err
+	}
+	r.LangevinStep /= float64(r.Steps)
+	r.GFLOPS = chain.Flops() * float64(r.Batch) / r.LangevinStep / 1e9
+	return nil
+}
+
+func (b *Bench) energies(ctx context.Context) error {
+	of, err := b.model.Function()
+	if err != nil {
+		return err
+	}
+	program, err := b.engine.Compile(of(expr.Input("x", b.model.Image)))
+	if err != nil {
+		return err
+	}
+	if err := program.Bind(b.params); err != nil {
+		return err
+	}
+	n := b.report.Batch
+	call := engine.Call{Batch: n, Inputs: map[string][]float32{"x": b.images(n, 1)}, Outputs: [][]float32{make([]float32, n)}}
+	b.report.Energy, err = b.median(func() error { return program.Run(ctx, call) })
+	return err
+}
+
+// kl measures the KL terms alone, which training does not compute alone.
+func (b *Bench) kl(ctx context.Context) error {
+	params, err := b.model.Params()
+	if err != nil {
+		return err
+	}
+	image := b.model.Image
+	live := func(x *expr.Value) *expr.Value { return energy.Sum(b.model.Build(params, x, nil)) }
+	xkl := mcmc.GradientStep(live, expr.Input("x_hat", image), stepSize)
+	loss := expr.Add(cd.Optimisation(b.model.Build(params.Frozen(), xkl, nil)), expr.Affine(
+		cd.Entropy(xkl, expr.Param("references", expr.Shape{references, image[0] * image[1], image[2]}), 1), entropyWeight, 0))
+	var leaves []*expr.Value
+	var outputs [][]float32
+	for _, s := range b.specs {
+		leaves = append(leaves, params.Get(s.Name, s.Shape, s.Init))
+		outputs = append(outputs, b.gradient[s.Name])
+	}
+	program, err := b.engine.Compile(expr.Grad(loss, leaves...)...)
+	if err != nil {
+		return err
+	}
+	bound := map[string][]float32{"references": b.images(references, 2)}
+	for name, v := range b.params {
+		bound[name] = v
+	}
+	n := b.report.Batch
+	call := engine.Call{Batch: n, Inputs: map[string][]float32{"x_hat": b.images(n, 1)}, Outputs: outputs}
+	b.report.KL, err = b.median(func() error {
+		if err := program.Bind(bound); err != nil {
+			return err
+		}
+		return program.Run(ctx, call)
+	})
+	return err
+}
+
+// objective measures the gradient of the loss with these terms.
+func (b *Bench) objective(ctx context.Context, terms cd.Weights, seconds *float64) error {
+	o, err := cd.NewObjective(b.engine, b.model, cd.ObjectiveOptions{Weights: terms, References: references, Sampler: b.sampler()})
+	if err != nil {
+		return err
+	}
+	n := b.report.Batch
+	x := cd.Examples{Positive: b.images(n, 1), Negative: b.images(n, 2), Before: b.images(n, 3), References: b.images(references, 4)}
+	*seconds, err = b.median(func() error {
+		_, err := o.Evaluate(ctx, b.params, x, b.gradient)
+		return err
+	})
+	return err
+}
+
+func (b *Bench) update(ctx context.Context) error {
+	adam := cd.Adam{Beta1: 0, Beta2: 0.9, Epsilon: 1e-8}
+	var err error
+	b.report.Update, err = b.median(func() error {
+		for i := range b.slope {
+			b.slope[i] = 1e-3
+		}
+		cd.ClipNorm(b.slope, 0.5, b.report.Threads)
+		adam.Update(b.values, b.slope, 0, b.report.Threads) // at this rate the weights stay as they are
+		return ctx.Err()
+	})
+	return err
+}

@@ -1,0 +1,98 @@
+package bench_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/internal/bench"
+)
+
+func TestMeasure(t *testing.T) {
+	w := bench.Workload{Preset: "mnist", Filters: 2, Batch: 3, Steps: 7, Threads: 1, Repeats: 1}
+	var told []string
+	b, err := bench.New(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Measure(t.Context(), func(part string) { told = append(told, part) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]any
+	if err := json.Unmarshal(text, &values); err != nil {
+		t.Fatal(err)
+	}
+	// The keys that the PyTorch benchmark prints, and those of the machine.
+	for _, key := range []string{"langevin_step", "energy", "kl", "cd", "update", "iteration", "gflops", "peak_gflops", "peak_fraction"} {
+		if v, ok := values[key].(float64); !ok || !(v > 0) {
+			t.Errorf("%s is %v", key, values[key])
+		}
+	}
+	if want := r.Bind + 7*r.LangevinStep + r.Loss + r.Update; math.Abs(r.Iteration-want) > 1e-12 {
+		t.Errorf("an iteration takes %v, its parts %v", r.Iteration, want)
+	}
+	if len(told) != bench.Parts || !slices.Contains(told, "langevin_step") {
+		t.Errorf("told of %v", told)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for want, change := range map[string]func(*bench.Workload){
+		"no network":   func(w *bench.Workload) { w.Preset = "imagenet" },
+		"filters":      func(w *bench.Workload) { w.Filters = -1 },
+		"batch 0":      func(w *bench.Workload) { w.Batch = 0 },
+		"steps -1":     func(w *bench.Workload) { w.Steps = -1 },
+		"threads -1":   func(w *bench.Workload) { w.Threads = -1 },
+		"repeats 0":    func(w *bench.Workload) { w.Repeats = 0 },
+		`no set "sse"`: func(w *bench.Workload) { w.Kernels = "sse" },
+	} {
+		w := bench.Workload{Preset: "mnist", Filters: 2, Batch: 1, Steps: 1, Repeats: 1}
+		change(&w)
+		if _, err := bench.New(w); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error %v, want %q", w, err, want)
+		}
+	}
+}
+
+func TestMeasureStops(t *testing.T) {
+	for _, preset := range bench.Presets() {
+		b, err := bench.New(bench.Workload{Preset: preset, Filters: 8, Batch: 1, Steps: 1, Repeats: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if _, err := b.Measure(ctx, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: stopped, but %v", preset, err)
+		}
+	}
+}
+
+func TestLayers(t *testing.T) {
+	b, err := bench.New(bench.Workload{Preset: "mnist", Filters: 16, Batch: 3, Steps: 1, Repeats: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := b.Layers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	share, kinds := 0.0, map[string]bool{}
+	for i, l := range layers {
+		if share += l.Share; kinds[l.Kind] || i > 0 && l.Share > layers[i-1].Share {
+			t.Errorf("%s twice or out of order", l.Kind)
+		}
+		kinds[l.Kind] = true
+	}
+	if math.Abs(share-1) > 1e-9 || !kinds["pointwise"] || !kinds["convolution at the image"] || !kinds["noise"] {
+		t.Errorf("%v in all, of %v", share, kinds)
+	}
+}

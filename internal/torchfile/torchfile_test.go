@@ -1,0 +1,140 @@
+package torchfile_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/internal/safetensors"
+	"github.com/joule-ebm/joule/internal/torchfile"
+)
+
+// Both formats, with every kind of tensor that testdata/make_files.py saved.
+func TestReadsWhatTorchSaved(t *testing.T) {
+	for _, name := range []string{"testdata/zip.pth", "testdata/legacy.pth"} {
+		file, err := torchfile.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []string
+		for _, tensor := range file.Tensors {
+			order = append(order, tensor.Name)
+		}
+		if want := []string{"0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked",
+			"shared.tail", "half", "parameter"}; !slices.Equal(order, want) {
+			t.Errorf("%s: tensors %q, want %q", name, order, want)
+		}
+		check := func(tensor string, shape []int, want ...float32) {
+			t.Helper()
+			got, ok := file.Lookup(tensor)
+			if !ok {
+				t.Fatalf("%s: no %s", name, tensor)
+			}
+			values, err := got.Float32s()
+			if err != nil || !slices.Equal(got.Shape, shape) || !slices.Equal(values, want) {
+				t.Errorf("%s: %s is %v of shape %v, %v; want %v of %v", name, tensor, values, got.Shape, err, want, shape)
+			}
+		}
+		check("0.weight", []int{3, 2, 1, 2}, 0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1, 1.125, 1.25, 1.375)
+		check("1.running_var", []int{3}, 62.5, 62.625, 62.75)
+		check("shared.tail", []int{2, 3}, 4, 5, 6, 7, 8, 9)
+		check("half", []int{2}, 1, -2.5)
+		check("parameter", []int{1}, 0.25)
+		tracked, _ := file.Lookup("1.num_batches_tracked")
+		if n, err := tracked.Int64s(); err != nil || len(tracked.Shape) != 0 || !slices.Equal(n, []int64{600}) {
+			t.Errorf("%s: an integer is %v, %v", name, n, err)
+		}
+		// What was read can be written as safetensors.
+		if err := safetensors.Write(new(bytes.Buffer), file.Tensors, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	file, err := torchfile.ReadFile("testdata/checkpoint.pth")
+	if err != nil || len(file.Tensors) != 1 || file.Tensors[0].Name != "w" {
+		t.Errorf("the state_dict in a checkpoint: %v, %v", file, err)
+	}
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestRefuses(t *testing.T) {
+	for name, words := range map[string]string{
+		"transposed.pth": "row-major",
+		"module.pth":     `"torch.nn.modules.linear.Linear", which no data need`,
+		"list.pth":       "no dictionary of tensors",
+		"missing.pth":    "no such file",
+	} {
+		_, err := torchfile.ReadFile("testdata/" + name)
+		if err == nil || !strings.Contains(err.Error(), words) || !strings.HasPrefix(err.Error(), "testdata/"+name+": ") ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v, want one line with %q", name, err, words)
+		}
+	}
+	legacy := read(t, "legacy.pth")
+	for what, c := range map[string]struct {
+		data  []byte
+		words string
+	}{
+		"nothing":        {nil, "no file of torch.save"},
+		"text":           {[]byte("hello"), "no file of torch.save"},
+		"cut short":      {legacy[:len(legacy)-1], "cut short"},
+		"cut shorter":    {legacy[:300], "cut short"},
+		"a zip, cut":     {read(t, "zip.pth")[:700], "damaged zip"},
+		"a zip of other": {zipped(t, zip.Store, "a/b.txt", "c"), "lacks data.pkl"},
+		"compressed":     {zipped(t, zip.Deflate, "a/data.pkl", strings.Repeat("c", 99)), "compressed"},
+		"big-endian":     {bytes.Replace(legacy, []byte("little_endianq\x02\x88"), []byte("little_endianq\x02\x89"), 1), "byte order"},
+	} {
+		if _, err := torchfile.Read(c.data); err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: error %v, want one with %q", what, err, c.words)
+		}
+	}
+}
+
+func zipped(t *testing.T, method uint16, name, content string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+	if err == nil {
+		_, err = f.Write([]byte(content))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// Nothing that Read accepts is larger than it is.
+func FuzzRead(f *testing.F) {
+	for _, name := range []string{"zip.pth", "legacy.pth", "checkpoint.pth"} {
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := torchfile.Read(data)
+		if err != nil {
+			return
+		}
+		for _, tensor := range file.Tensors {
+			if len(tensor.Data) > len(data) {
+				t.Errorf("%d bytes of %s in a file of %d", len(tensor.Data), tensor.Name, len(data))
+			}
+		}
+	})
+}
