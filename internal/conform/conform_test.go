@@ -14,7 +14,7 @@ import (
 
 // TestRecordedCases holds every set of kernels to every recorded case.
 func TestRecordedCases(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "testdata", "golden", "*.safetensors"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "golden", "*.safetensors"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recorded cases: %v", err)
 	}

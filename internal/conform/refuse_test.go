@@ -15,7 +15,7 @@ import (
 
 func read(t testing.TB, name string) *safetensors.File {
 	t.Helper()
-	f, err := safetensors.ReadFile(filepath.Join("..", "testdata", "golden", name+".safetensors"))
+	f, err := safetensors.ReadFile(filepath.Join("..", "..", "testdata", "golden", name+".safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
