@@ -3,31 +3,65 @@ package dataset
 // The data sets that come with the program, so that a first run needs no download: MNIST, and a sample of
 // Fashion-MNIST to test detection against. Provenance and licences: embedded/NOTICE.
 
-import "embed"
+import (
+	"embed"
+	"slices"
+	"strings"
+)
 
 //go:embed embedded/mnist embedded/fashion-mnist-10k
 var embedded embed.FS
 
-// embeddedSets says which files hold which split; only the split asked for is ever decompressed.
-var embeddedSets = map[string]struct {
+// Digits is the [Set.Subject] of handwritten digits, 0 to 9.
+const Digits = "digits"
+
+// builtInSet says which files hold which split; only the split asked for is ever decompressed.
+type builtInSet struct {
+	name    string
+	subject string
 	splits  map[string][2]string // split: images file, labels file; "" is a set without splits
-	classes []string             // nil: the digits
-}{
-	"mnist": {splits: map[string][2]string{
-		"train": {"mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"},
-		"test":  {"mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz"},
-	}},
-	"fashion-mnist": {
+	classes []string             // nil: numbers
+	unseen  string               // the reference to images that nothing was trained on by default
+}
+
+// builtIn are the sets, those that make the better contrast to others first.
+var builtIn = []builtInSet{
+	{
+		name: "fashion-mnist", subject: "clothes", unseen: "fashion-mnist",
 		splits: map[string][2]string{
 			"": {"fashion-mnist-10k/images-idx3-ubyte.gz", "fashion-mnist-10k/labels-idx1-ubyte.gz"},
 		},
 		classes: []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"},
 	},
+	{
+		name: "mnist", subject: Digits, unseen: "mnist:test",
+		splits: map[string][2]string{
+			Train: {"mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"},
+			Test:  {"mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz"},
+		},
+	},
 }
 
-func openEmbedded(name, split string) (*Set, error) {
-	e := embeddedSets[name]
-	files, err := pickSplit(name, e.splits, split)
+// builtInNamed is the built-in set of that name, nil if there is none.
+func builtInNamed(name string) *builtInSet {
+	if i := slices.IndexFunc(builtIn, func(b builtInSet) bool { return b.name == name }); i >= 0 {
+		return &builtIn[i]
+	}
+	return nil
+}
+
+func builtInNames() string {
+	var names []string
+	for _, b := range builtIn {
+		names = append(names, b.name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// open reads a split.
+func (b *builtInSet) open(split string) (*Set, error) {
+	files, err := pickSplit(b.name, b.splits, split)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +79,9 @@ func openEmbedded(name, split string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.classes != nil {
-		set.Classes = e.classes
+	set.Subject = b.subject
+	if b.classes != nil {
+		set.Classes = b.classes
 	}
 	return set, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -30,20 +29,6 @@ or a path to
 PATH:train, PATH:test and PATH:val select a split where the source has them; train is the default.
 Pictures are scaled to the size asked for, shorter side first, and cropped at the centre;
 transparent parts become white. Write ./mnist for a folder named mnist.`
-
-func isSplit(name string) bool { return name == "train" || name == "test" || name == "val" }
-
-// parse takes a reference apart. A file that has the whole reference for its name is meant literally.
-func parse(ref string) (name, split string) {
-	i := strings.LastIndexByte(ref, ':')
-	if i < 0 || !isSplit(ref[i+1:]) {
-		return ref, ""
-	}
-	if _, err := os.Lstat(ref); err == nil {
-		return ref, ""
-	}
-	return ref[:i], ref[i+1:]
-}
 
 // pickSplit chooses the split asked for; by default train, or the only one there is.
 func pickSplit[T any](name string, splits map[string]T, asked string) (T, error) {
@@ -91,7 +76,8 @@ func Open(ctx context.Context, ref string, want Size, opts ...Option) (*Set, err
 	if err := want.check(); err != nil {
 		return nil, err
 	}
-	name, split := parse(ref)
+	r := ParseReference(ref)
+	name, split := r.Name, r.Split
 	src, err := locate(ctx, name)
 	if err != nil {
 		return nil, err
@@ -126,7 +112,8 @@ func Images(ctx context.Context, ref string, want Size) iter.Seq2[Image, error] 
 			yield(Image{}, err)
 			return
 		}
-		name, split := parse(ref)
+		r := ParseReference(ref)
+		name, split := r.Name, r.Split
 		src, err := locate(ctx, name)
 		if err != nil {
 			yield(Image{}, err)

@@ -57,6 +57,7 @@ type Set struct {
 	Pixels                  []uint8  // N,H,W,C: Len()*Height*Width*Channels values
 	Labels                  []int32  // one an image, an index into Classes; nil if the source has none
 	Classes                 []string // class names; nil if the source has no labels
+	Subject                 string   // what the images show, where that is known, such as [Digits]
 	Resized                 bool     // whether any image was scaled or cropped to this size
 	Skipped                 []Skipped
 }

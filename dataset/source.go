@@ -63,15 +63,14 @@ func (src *source) use(name string, l layout) {
 // locate finds out what a name stands for. The caller closes the source.
 func locate(ctx context.Context, name string) (*source, error) {
 	src := &source{close: func() error { return nil }}
-	if _, ok := embeddedSets[name]; ok {
-		src.load = func(_ context.Context, split string) (*Set, error) { return openEmbedded(name, split) }
+	if b := builtInNamed(name); b != nil {
+		src.load = func(_ context.Context, split string) (*Set, error) { return b.open(split) }
 		return src, nil
 	}
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: no such file or folder, nor a built-in data set (%s)", name,
-			strings.Join(slices.Sorted(maps.Keys(embeddedSets)), ", "))
+		return nil, fmt.Errorf("%s: no such file or folder, nor a built-in data set (%s)", name, builtInNames())
 	case err != nil:
 		return nil, err
 	case info.IsDir():

@@ -5,7 +5,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
@@ -54,8 +53,8 @@ func (r *runner) compare(ctx context.Context, result *Result) error {
 	return err
 }
 
-// outliers are images to tell the data from, as many as are held out at most: clothes, or digits where clothes are the data, or
-// noise where the data have colours.
+// outliers are images to tell the data from, as many as are held out at most: those of a built-in set unlike the data, or noise where
+// the data have colours.
 func (r *runner) outliers(ctx context.Context) (name string, pixels []uint8, err error) {
 	size, n := r.config.ImageSize(), r.heldOut.Len()
 	if size.Channels != 1 {
@@ -67,10 +66,7 @@ func (r *runner) outliers(ctx context.Context) (name string, pixels []uint8, err
 		pixels, err = noise.Make(n, size.Height, size.Width, size.Channels, nil, &s)
 		return noise.Name, pixels, err
 	}
-	name = "fashion-mnist"
-	if strings.HasPrefix(r.config.Data, name) {
-		name = "mnist:test"
-	}
+	name = dataset.Contrast(r.config.Data, size)
 	set, err := dataset.Open(ctx, name, size)
 	if err != nil {
 		return "", nil, err

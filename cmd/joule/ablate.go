@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/ablation"
 	"github.com/joule-ebm/joule/eval/features/digits"
@@ -202,7 +203,7 @@ func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablation.Study) er
 		return err
 	}
 	study.In = e.in
-	if strings.HasPrefix(study.Base.Data, "mnist") {
+	if study.In.Subject == dataset.Digits {
 		classifier, err := digits.New(&cpu.Engine{Threads: study.Threads})
 		if err != nil {
 			return err

@@ -294,7 +294,7 @@ func (x *examination) memory() error {
 
 // classes asks the classifier of digits, where the model is of digits.
 func (x *examination) classes() error {
-	if !strings.HasPrefix(x.model.Config.Data, "mnist") {
+	if x.training.Subject != dataset.Digits {
 		return nil
 	}
 	classifier, err := digits.New(x.engine())

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -224,7 +223,7 @@ func (q *qualityRun) openData() (*dataset.Set, error) {
 		return q.open(q.options.data, size, q.options.dataN)
 	}
 	name := q.model.Config.Data
-	set, err := q.open(testSplit(strings.TrimSuffix(name, ":train")), size, q.options.dataN)
+	set, err := q.open(dataset.ParseReference(name).Unseen().String(), size, q.options.dataN)
 	if err != nil {
 		return nil, fmt.Errorf("the model was trained on %s, which has no test split; name images to compare with by --data: %w", name, err)
 	}
@@ -233,11 +232,11 @@ func (q *qualityRun) openData() (*dataset.Set, error) {
 
 // openReal opens images of the training split of the data, if they are wanted and the data have one and are not it.
 func (q *qualityRun) openReal(data *dataset.Set) *dataset.Set {
-	base, ok := strings.CutSuffix(data.Name, ":test")
-	if !q.options.real || !ok {
+	ref := dataset.ParseReference(data.Name)
+	if !q.options.real || ref.Split != dataset.Test {
 		return nil
 	}
-	set, err := q.open(base+":train", data.Size(), q.options.n)
+	set, err := q.open(ref.WithSplit(dataset.Train).String(), data.Size(), q.options.n)
 	if err != nil {
 		return nil
 	}

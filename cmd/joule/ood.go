@@ -3,12 +3,12 @@ package main
 // joule eval ood: how well a trained model tells unusual images from usual ones.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -167,7 +167,7 @@ func (e *evaluation) compareAll() (in benchmark.Energies, kinds []benchmark.Ener
 	}
 	names := e.options.out
 	if len(names) == 0 {
-		names = defaultOutliers(e.model.Config.Data, e.in.Size())
+		names = defaultOutliers(cmp.Or(e.options.in, e.model.Config.Data), e.in.Size())
 	}
 	names = splitNames(names)
 	opened, err := e.openAll(names) // before the work: a name may be mistyped
@@ -233,11 +233,7 @@ const (
 // defaultOutliers are what a model is compared with where nothing is named: another data set, which needs no download, and what
 // can be made of images of this size. Mirrored images are not among them: to a model of photographs they are usual.
 func defaultOutliers(data string, size dataset.Size) []string {
-	other := "fashion-mnist"
-	if strings.HasPrefix(data, other) || size.Channels > 1 {
-		other = "mnist"
-	}
-	names := []string{other, "noise", "constant", "inverted"}
+	names := []string{dataset.Contrast(data, size), "noise", "constant", "inverted"}
 	if size.Height == size.Width {
 		names = append(names, "rotated")
 	}
@@ -278,25 +274,16 @@ func (e *evaluation) openIn() (err error) {
 		return err
 	}
 	data := e.model.Config.Data
-	if e.in, err = e.read(testSplit(strings.TrimSuffix(data, ":train"))); err != nil {
+	if e.in, err = e.read(dataset.ParseReference(data).Unseen().String()); err != nil {
 		return fmt.Errorf("the model was trained on %s, and there are no others to test it with; name usual images with --in: %w", data, err)
 	}
 	return nil
 }
 
-// testSplit is the reference to the test split, unless a split is named already.
-func testSplit(name string) string {
-	for _, split := range []string{":train", ":test", ":val"} {
-		if strings.HasSuffix(name, split) {
-			return name
-		}
-	}
-	return name + ":test"
-}
-
 // open reads some of the images of a data set: of its test split, if it has one and no other is named.
 func (e *evaluation) open(name string) (*dataset.Set, error) {
-	if set, err := e.read(testSplit(name)); err == nil || testSplit(name) == name || e.ctx.Err() != nil {
+	test := dataset.ParseReference(name).OrSplit(dataset.Test).String()
+	if set, err := e.read(test); err == nil || test == name || e.ctx.Err() != nil {
 		return set, err
 	}
 	return e.read(name)
@@ -490,18 +477,12 @@ func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []compar
 	return err
 }
 
-// shortName leaves out the folders that a data set is in, but for that of a folder named after a split.
+// shortName leaves out the folders that a data set is in.
 func shortName(name string) string {
-	kind := ""
 	if data, ok := strings.CutPrefix(name, "textures:"); ok {
-		kind, name = "textures:", data
+		return "textures:" + dataset.ShortName(data)
 	}
-	dir, base := filepath.Split(filepath.Clean(name))
-	split, _, _ := strings.Cut(base, ",") // see run.HeldOutName
-	if (split == "train" || split == "test" || split == "val") && len(dir) > 1 {
-		base = filepath.Join(filepath.Base(dir), base)
-	}
-	return kind + base
+	return dataset.ShortName(name)
 }
 
 // markdown makes a name fit for a cell of a table.

@@ -1,0 +1,83 @@
+package dataset
+
+// References: what a user writes to name a data set, such as "mnist:test" or "photos.zip".
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The splits that a reference may name.
+const (
+	Train      = "train"
+	Test       = "test"
+	Validation = "val"
+)
+
+func isSplit(name string) bool { return name == Train || name == Test || name == Validation }
+
+// Reference is a reference to a data set, taken apart.
+type Reference struct {
+	Name  string // of a built-in set, or a path
+	Split string // Train, Test or Validation; empty where none is named
+}
+
+// ParseReference takes a reference apart. A file that has the whole reference for its name is meant literally.
+func ParseReference(ref string) Reference {
+	i := strings.LastIndexByte(ref, ':')
+	if i < 0 || !isSplit(ref[i+1:]) {
+		return Reference{Name: ref}
+	}
+	if _, err := os.Lstat(ref); err == nil {
+		return Reference{Name: ref}
+	}
+	return Reference{ref[:i], ref[i+1:]}
+}
+
+func (r Reference) String() string {
+	if r.Split == "" {
+		return r.Name
+	}
+	return r.Name + ":" + r.Split
+}
+
+// WithSplit is a reference to a split of the same source; "" leaves the choice to [Open].
+func (r Reference) WithSplit(split string) Reference { return Reference{r.Name, split} }
+
+// OrSplit is the reference itself if it names a split, or else one to the given split.
+func (r Reference) OrSplit(split string) Reference {
+	if r.Split != "" {
+		return r
+	}
+	return r.WithSplit(split)
+}
+
+// Unseen is where to look for images of the same source that training on r has not seen: in its test split, unless r itself names
+// one that is not for training. Whether the source has that split, only opening it tells.
+func (r Reference) Unseen() Reference {
+	if r.Split == "" || r.Split == Train {
+		return r.WithSplit(Test)
+	}
+	return r
+}
+
+// Contrast is a reference to images of a built-in set that are nothing like those of ref, where anything built in will do: clothes for
+// digits and for gray images of which nothing is known, digits for clothes and for images in colour.
+func Contrast(ref string, size Size) string {
+	name := ParseReference(ref).Name
+	others := slices.DeleteFunc(slices.Clone(builtIn), func(b builtInSet) bool { return b.name == name })
+	i := slices.IndexFunc(others, func(b builtInSet) bool { return size.Channels == 1 || b.subject == Digits })
+	return others[max(0, i)].unseen
+}
+
+// ShortName is a reference without the folders that lead to it, but for the one around a folder named after a split: "parts/train" of
+// "/data/parts/train". What follows a comma, such as ", held out of training", stays.
+func ShortName(ref string) string {
+	dir, base := filepath.Split(filepath.Clean(ref))
+	if split, _, _ := strings.Cut(base, ","); isSplit(split) && len(dir) > 1 {
+		return filepath.Join(filepath.Base(dir), base)
+	}
+	return base
+}
