@@ -3,7 +3,7 @@ package cd
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
@@ -94,10 +94,8 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 	case !o.Weights.kl():
 	case o.Unrolled > 0:
 		obj.unrolled = o.Unrolled
-		for k := range o.Unrolled {
-			step := o.Sampler.Step(live, xkl, o.Sampler.Noise(noiseOf(k), image))
-			xkl, accepted = step.Next, step.Accepted
-		}
+		last := mcmc.Unroll(o.Sampler, live, xkl, o.Unrolled)
+		xkl, accepted = last.Next, last.Accepted
 		xneg = expr.Stop(xkl)
 	default:
 		xkl = mcmc.GradientStep(live, xkl, o.Sampler.Drift())
@@ -204,10 +202,8 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 		outputs = append(outputs, losses[i])
 	}
 	inputs := map[string][]float32{"x_pos": x.Positive, "x_neg": x.Negative, "x_hat": x.Before, "label_pos": x.LabelPos, "label_neg": x.LabelNeg}
-	for k := range o.unrolled {
-		for name, values := range o.sampler.Schedule(noiseOf(k), o.unrolled) {
-			inputs[name] = slices.Repeat(values[k:k+1], n)
-		}
+	if o.unrolled > 0 {
+		maps.Copy(inputs, mcmc.UnrolledInputs(o.sampler, o.unrolled, n))
 	}
 	for i, program := range o.programs {
 		for _, s := range o.specs {
@@ -231,6 +227,3 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 	}
 	return ev, nil
 }
-
-// noiseOf names the noise of a step of an unrolled chain.
-func noiseOf(step int) string { return fmt.Sprintf("noise_%d", step) }

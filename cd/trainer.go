@@ -207,7 +207,7 @@ func (t *Trainer) walk(ctx context.Context, x *Examples, start []float32) (accep
 		return 0, err
 	}
 	x.Negative, x.Before = slices.Clone(start), make([]float32, len(start))
-	return t.chain.Run(ctx, x.Negative, mcmc.Walk{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg}, Before: x.Before,
+	return t.chain.Run(ctx, x.Negative, mcmc.RunOptions{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg}, GradientAt: x.Before,
 		Seed: x.Seed, FirstChain: x.FirstChain})
 }
 

@@ -61,39 +61,47 @@ func FillNoise(x []float32, size int, seed, firstChain uint64) {
 
 // Generate takes the chains x (N,H,W,C, in place), which start from noise for instance, through a generation. It calls look (if
 // not nil) with the number of steps done, at first 0 and at last all of them; x then holds the images of that moment. An error
-// of look ends it. The result does not depend on threads, nor on which chains are generated together.
-func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look func(step int) error) error {
+// of look ends it. The result does not depend on threads, nor on which chains are generated together. It returns the share of all
+// proposals that were accepted, as [Chain.Run] does.
+//
+// The sampler's state starts as it initially is and is carried on from round to round: an augmentation moves the image, and leaves
+// the state as it is.
+func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look func(step int) error) (acceptance float64, err error) {
 	if g.Steps < 0 || g.Round < 1 || g.Plain < 0 || g.Every < 0 {
-		return fmt.Errorf("mcmc: generation of %d steps, rounds of %d, the last %d plain, a look every %d: want 0 or more steps, and rounds of 1 or more",
+		return 0, fmt.Errorf("mcmc: generation of %d steps, rounds of %d, the last %d plain, a look every %d: want 0 or more steps, and rounds of 1 or more",
 			g.Steps, g.Round, g.Plain, g.Every)
 	}
 	every := g.Every
-	if every == 0 || c.of.Schedule(noiseName, g.Round) != nil {
+	if every == 0 || c.sampler.Schedule(noiseName, g.Round) != nil {
 		every = g.Round
 	}
 	if look == nil {
 		look = func(int) error { return nil }
 	}
 	if err := look(0); err != nil {
-		return err
+		return 0, err
 	}
+	state := c.InitialState(len(x) / c.image.Size())
+	acceptance = 1
 	for step := 0; step < g.Steps; {
 		if step > 0 && step%g.Round == 0 && step+g.Round+g.Plain <= g.Steps {
 			if err := c.augment(x, g, step); err != nil {
-				return err
+				return 0, err
 			}
 		}
 		steps := min(every, g.Round-step%g.Round, g.Steps-step)
-		walk := Walk{Steps: steps, Inputs: g.Inputs, Seed: g.Seed, FirstChain: g.FirstChain, FirstStep: uint64(step)}
-		if _, err := c.Run(ctx, x, walk); err != nil {
-			return err
+		share, err := c.Run(ctx, x, RunOptions{Steps: steps, Inputs: g.Inputs, State: state,
+			Seed: g.Seed, FirstChain: g.FirstChain, FirstStep: uint64(step)})
+		if err != nil {
+			return 0, err
 		}
 		step += steps
+		acceptance += (share - acceptance) * float64(steps) / float64(step)
 		if err := look(step); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return acceptance, nil
 }
 
 // augment transforms each image by the numbers of its chain and step.

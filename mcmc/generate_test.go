@@ -37,7 +37,7 @@ func generate(t *testing.T, c *mcmc.Chain, n int, g mcmc.Generation, look func(s
 	t.Helper()
 	x := make([]float32, n*small.Size())
 	mcmc.FillNoise(x, small.Size(), g.Seed, g.FirstChain)
-	err := c.Generate(context.Background(), x, g, func(step int) error {
+	_, err := c.Generate(context.Background(), x, g, func(step int) error {
 		if look != nil {
 			look(step, x)
 		}
@@ -160,17 +160,17 @@ func TestGenerationEnds(t *testing.T) {
 	c, x := newChain(t, 1, mcmc.Langevin{}), make([]float32, small.Size())
 	g := mcmc.Generation{Steps: 10, Round: 4}
 	enough := errors.New("enough")
-	if err := c.Generate(context.Background(), x, g, func(int) error { return enough }); !errors.Is(err, enough) {
+	if _, err := c.Generate(context.Background(), x, g, func(int) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("an error of look: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := c.Generate(ctx, x, g, nil); !errors.Is(err, context.Canceled) {
+	if _, err := c.Generate(ctx, x, g, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	for _, bad := range []mcmc.Generation{{Steps: -1, Round: 4}, {Steps: 10}, {Steps: 10, Round: 4, Plain: -1}, {Steps: 10, Round: 4, Every: -1},
 		{Steps: 10, Round: 4, Augmentation: mcmc.Augmentation{CropScale: 2}}} {
-		if err := c.Generate(context.Background(), x, bad, nil); err == nil {
+		if _, err := c.Generate(context.Background(), x, bad, nil); err == nil {
 			t.Errorf("no error for %+v", bad)
 		}
 	}

@@ -19,13 +19,16 @@ type HMC struct {
 	Temperature float64 // T
 }
 
+// State is empty: each step has a new momentum.
+func (HMC) State(expr.Shape) []Variable { return nil }
+
 // Noise is a momentum per pixel and a uniform number for the decision.
 func (HMC) Noise(name string, image expr.Shape) []*expr.Value {
 	return []*expr.Value{expr.Gaussian(name+"_momentum", image), expr.Uniform(name+"_accept", expr.Scalar)}
 }
 
 // Step is one proposal and its acceptance.
-func (h HMC) Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition {
+func (h HMC) Step(energy Energy, x *expr.Value, _, noise []*expr.Value) Transition {
 	return Hamiltonian(energy, x, noise[0], noise[1], expr.Const(h.StepSize), expr.Const(1/h.Temperature), h.Leapfrogs)
 }
 
@@ -39,13 +42,13 @@ func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, le
 	hamiltonian := func(x, p *expr.Value) *expr.Value {
 		return expr.Add(expr.Mul(beta, energy(x)), expr.Affine(expr.Total(expr.Mul(p, p)), 0.5, 0))
 	}
-	proposal, p, before := x, momentum, x
+	proposal, p, last := x, momentum, x
 	for i := range leapfrogs {
 		part := 1.0
 		if i == 0 {
 			part = 0.5
 		}
-		before = proposal
+		last = proposal
 		p = kick(p, proposal, part)
 		proposal, p = reflect(expr.Add(proposal, expr.Mul(step, p)), p)
 	}
@@ -54,7 +57,7 @@ func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, le
 	excess := expr.Sub(hamiltonian(proposal, p), hamiltonian(x, momentum))
 	outside := expr.Total(expr.Affine(expr.Within(proposal, -1e-6, 1+1e-6), -1, 1))
 	accepted := expr.Negative(expr.Add(expr.Add(expr.Log(uniform), excess), expr.Affine(outside, 1e30, 0)))
-	return Transition{Next: expr.Add(x, expr.Mul(accepted, expr.Sub(proposal, x))), Before: before, Accepted: accepted}
+	return Transition{Next: expr.Add(x, expr.Mul(accepted, expr.Sub(proposal, x))), GradientAt: last, Accepted: accepted}
 }
 
 // reflect folds a position less than one box width outside [0, 1] back into it and turns the momentum there.

@@ -37,7 +37,7 @@ func TestHMCDrawsFromTheBoltzmannDistribution(t *testing.T) {
 		const n = 4000
 		x := make([]float32, n*image.Size())
 		mcmc.FillNoise(x, image.Size(), 1, 0)
-		acceptance, err := c.Run(context.Background(), x, mcmc.Walk{Steps: 50, Seed: 3})
+		acceptance, err := c.Run(context.Background(), x, mcmc.RunOptions{Steps: 50, Seed: 3})
 		if err != nil {
 			t.Fatal(err)
 		}

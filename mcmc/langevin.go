@@ -15,6 +15,9 @@ type Langevin struct {
 	Anneal bool
 }
 
+// State is empty.
+func (Langevin) State(expr.Shape) []Variable { return nil }
+
 // Noise is σ·N(0, I). An annealed σ is an input.
 func (l Langevin) Noise(name string, image expr.Shape) []*expr.Value {
 	n := expr.Gaussian(name, image)
@@ -27,15 +30,15 @@ func (l Langevin) Noise(name string, image expr.Shape) []*expr.Value {
 func sigmaOf(noise string) string { return noise + "_sigma" }
 
 // Step is one transition.
-func (l Langevin) Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition {
+func (l Langevin) Step(energy Energy, x *expr.Value, _, noise []*expr.Value) Transition {
 	noised := expr.Add(x, noise[0])
-	return Transition{Next: GradientStep(energy, noised, l.StepSize), Before: noised}
+	return Transition{Next: GradientStep(energy, noised, l.StepSize), GradientAt: noised}
 }
 
 // GradientStep is clamp(x - λ ∇E(x), 0, 1).
 func GradientStep(energy Energy, x *expr.Value, stepSize float64) *expr.Value {
-	score := expr.Grad(energy(x), x)[0]
-	return expr.Clamp(expr.Sub(x, expr.Affine(score, stepSize, 0)), 0, 1)
+	gradient := expr.Grad(energy(x), x)[0]
+	return expr.Clamp(expr.Sub(x, expr.Affine(gradient, stepSize, 0)), 0, 1)
 }
 
 // Drift is λ.

@@ -26,7 +26,7 @@ func TestLangevinNoise(t *testing.T) {
 		for i := range x {
 			x[i] = 0.5
 		}
-		if _, err := c.Run(t.Context(), x, mcmc.Walk{Steps: steps, Seed: 1}); err != nil {
+		if _, err := c.Run(t.Context(), x, mcmc.RunOptions{Steps: steps, Seed: 1}); err != nil {
 			t.Fatal(err)
 		}
 		want := 0.0
@@ -63,7 +63,7 @@ func TestLangevinStep(t *testing.T) {
 		for i := range x {
 			x[i] = 0.5
 		}
-		acceptance, err := c.Run(t.Context(), x, mcmc.Walk{Steps: 1, Before: before, Seed: 1})
+		acceptance, err := c.Run(t.Context(), x, mcmc.RunOptions{Steps: 1, GradientAt: before, Seed: 1})
 		if err != nil || acceptance != 1 {
 			t.Fatalf("acceptance %v, %v", acceptance, err)
 		}

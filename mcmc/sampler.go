@@ -1,108 +1,67 @@
-// Package mcmc draws samples from an energy: Markov chains (Langevin dynamics, Hamiltonian Monte Carlo), the replay buffer where
-// they start, and the augmentation transitions that let them cross between modes.
+// Package mcmc draws samples from an energy: Markov chains, the replay buffer where they start, and the augmentation transitions
+// that let them cross between modes.
 //
-// Images live in [0, 1]. Step sizes multiply a gradient per unit of intensity.
+// A [Sampler] describes one transition of a chain as an expression. [NewChain] compiles it for an energy, with [Chain.Bind] the chain
+// gets the energy's parameters, and then it runs from wherever the images given to it are:
+//
+//	chain, err := mcmc.NewChain(engine, mcmc.Langevin{StepSize: 100, Sigma: 0.001}, energy, expr.Shape{28, 28, 1})
+//	err = chain.Bind(params)
+//	mcmc.FillNoise(x, 28*28, seed, 0)
+//	acceptance, err := chain.Run(ctx, x, mcmc.RunOptions{Steps: 40, Seed: seed})
+//
+// [Chain.Generate] makes images from noise with many rounds of that, between which images are augmented ([Augmentation]). In
+// training chains are short and start from where others ended, kept in a replay [Buffer]. [Unroll] is a chain as one expression, to
+// differentiate through all of its steps.
+//
+// Images live in [0, 1], N,H,W,C. Step sizes multiply a gradient per unit of intensity. All random numbers are named by a seed, a
+// chain and a step: neither the number of threads nor which chains run together makes a difference.
+//
+// # Samplers
+//
+// [Langevin] is the sampler of Du et al. (2021); [HMC] and [MALA] have an acceptance test, and draw from exp(-E/T) in the limit.
+// [New] makes each of them by its name in the table of [Samplers].
+//
+// A sampler of one's own is a type with the five methods of [Sampler]; nothing else needs to know it. If it is to be chosen by name,
+// it also gets a line in the table in new.go. What it carries from step to step, such as a momentum, is its state: see [Variable].
 package mcmc
 
-import (
-	"context"
-	"fmt"
-
-	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/expr"
-)
+import "github.com/joule-ebm/joule/expr"
 
 // Energy is the energy of an image: H×W×C to 1×1×1.
 type Energy func(x *expr.Value) *expr.Value
 
+// Variable is a part of the state that a sampler carries from step to step beside the image: a momentum, or a step size that adapts
+// itself. Every chain has a value of its own.
+type Variable struct {
+	Name    string
+	Shape   expr.Shape
+	Initial float64 // of each element, where a chain starts
+}
+
 // Transition is one step of a chain.
 type Transition struct {
-	Next     *expr.Value // where the chain goes
-	Before   *expr.Value // the point at which the last gradient was taken
-	Accepted *expr.Value // 1 where a proposal was accepted, 0 where not; nil for samplers without proposals
+	Next  *expr.Value   // where the chain goes
+	State []*expr.Value // the state there: a value for each variable of [Sampler.State]
+	// GradientAt is x̂, the point at which the last gradient was taken that led to Next: in training the last step is differentiated
+	// from there (see [Sampler.Drift]).
+	GradientAt *expr.Value
+	Accepted   *expr.Value // 1 where a proposal was accepted, 0 where not; nil for samplers without proposals
 }
 
-// Sampler describes the transitions of a Markov chain as expressions.
+// Sampler describes the transitions of a Markov chain as expressions. The values it is built of are sample values: one per chain.
 type Sampler interface {
+	// State lists the variables that a step passes on to the next one, for images of the given shape; nil if there are none.
+	State(image expr.Shape) []Variable
 	// Noise makes the random numbers of a step for images of the given shape, and the inputs they take. Their names begin with name.
 	Noise(name string, image expr.Shape) []*expr.Value
-	// Step is one transition from x, given the step's noise.
-	Step(energy Energy, x *expr.Value, noise []*expr.Value) Transition
-	// Drift is the λ of the gradient step x - λ∇E(x) that the sampler's move is, noise aside.
+	// Step is one transition from the image x and the state (in the order of State), given the step's noise. What is wrong with the
+	// sampler's own numbers becomes the error of the values it makes ([expr.Invalid]), which [NewChain] reports.
+	Step(energy Energy, x *expr.Value, state, noise []*expr.Value) Transition
+	// Drift is λ in the deterministic part of the sampler's move, x - λ∇E(x), to first order in λ. Where the loss takes the last step
+	// of a chain as a function of the energy's parameters, it takes clamp(x̂ - λ∇E(x̂), 0, 1), with x̂ of [Transition.GradientAt]
+	// held fixed: for [Langevin] the very step, for other samplers its first order.
 	Drift() float64
-	// Schedule gives the inputs of the noise of that name their values in each step of a chain; nil if there are none.
+	// Schedule gives the inputs of the noise of that name their values in each step of a chain; nil if there are none. A schedule is
+	// that of a whole chain, not one to be continued by another.
 	Schedule(name string, steps int) map[string][]float32
-}
-
-// Chain runs a sampler on an engine: one compiled step, repeated.
-type Chain struct {
-	sampler engine.Program
-	of      Sampler
-	image   expr.Shape
-	hmc     bool
-}
-
-// noiseName is that of the noise of a chain's step.
-const noiseName = "noise"
-
-// NewChain compiles a sampler's step for an energy of images of the given shape. The energy may read other inputs (labels).
-func NewChain(e engine.Engine, s Sampler, energy Energy, image expr.Shape) (*Chain, error) {
-	x := expr.Input("x", image)
-	t := s.Step(energy, x, s.Noise(noiseName, image))
-	outputs := []*expr.Value{t.Next, t.Before}
-	if t.Accepted != nil {
-		outputs = append(outputs, t.Accepted)
-	}
-	p, err := e.Compile(outputs...)
-	if err != nil {
-		return nil, fmt.Errorf("mcmc: %w", err)
-	}
-	return &Chain{sampler: p, of: s, image: image, hmc: t.Accepted != nil}, nil
-}
-
-// Bind gives the energy's parameters their values, which must stay as they are while the chain is used.
-func (c *Chain) Bind(params map[string][]float32) error { return c.sampler.Bind(params) }
-
-// Flops counts the convolution work of one step of one chain.
-func (c *Chain) Flops() float64 { return c.sampler.Flops() }
-
-// Walk is one use of a chain.
-type Walk struct {
-	Steps int
-	// Inputs of the energy beside the image, such as labels.
-	Inputs map[string][]float32
-	// Before, if not nil, receives the points at which the last gradients were taken, N,H,W,C.
-	Before []float32
-	// Seed, FirstChain and FirstStep name the noise: image i of the batch draws that of chain FirstChain + i.
-	Seed, FirstChain, FirstStep uint64
-}
-
-// Run moves the images x (N,H,W,C, in place) by Steps transitions and returns the mean acceptance of the last one (1 for samplers
-// without proposals).
-func (c *Chain) Run(ctx context.Context, x []float32, w Walk) (acceptance float64, err error) {
-	n := len(x) / c.image.Size()
-	inputs := map[string][]float32{"x": x}
-	for name, values := range w.Inputs {
-		inputs[name] = values
-	}
-	outputs := [][]float32{x, w.Before}
-	var accepted []float32
-	if c.hmc {
-		accepted = make([]float32, n)
-		outputs = append(outputs, accepted)
-	}
-	err = c.sampler.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{
-		Steps: w.Steps, Feedback: map[string]int{"x": 0}, PerStep: c.of.Schedule(noiseName, w.Steps),
-		Seed: w.Seed, FirstImage: w.FirstChain, FirstStep: w.FirstStep,
-	}})
-	if err != nil {
-		return 0, err
-	}
-	if !c.hmc {
-		return 1, nil
-	}
-	for _, a := range accepted {
-		acceptance += float64(a) / float64(n)
-	}
-	return acceptance, nil
 }

@@ -104,8 +104,9 @@ func (r *runner) generate(ctx context.Context) ([]float32, error) {
 	g := r.config.NewGeneration()
 	g.Seed, g.Threads = r.config.Seed, r.options.Threads
 	g.Inputs = map[string][]float32{"label": cd.OneHot(labels, r.model.Classes)}
-	return images, chain.Generate(ctx, images, g, func(step int) error {
+	_, err = chain.Generate(ctx, images, g, func(step int) error {
 		r.options.work("drawing samples", "steps", step, g.Steps)
 		return nil
 	})
+	return images, err
 }

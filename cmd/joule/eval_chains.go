@@ -229,12 +229,12 @@ func (x *examination) record() error {
 			labels = append(labels, label[at])
 		}
 	}
-	walk := mcmc.Walk{Inputs: map[string][]float32{"label": cd.OneHot(labels, x.model.Energy.Classes)}, Seed: x.options.seed,
+	o := mcmc.RunOptions{Inputs: map[string][]float32{"label": cd.OneHot(labels, x.model.Energy.Classes)}, Seed: x.options.seed,
 		FirstStep: uint64(x.report.Steps)} // noise that the samples have not had
 	bar := newProgress(x.cmd.ErrOrStderr(), "recording", "steps", int64(n)*int64(x.options.draws)*int64(every))
 	defer bar.Done()
 	x.report.Draws, x.report.Every = int(x.options.draws), every
-	x.report.Recording, err = walker.Record(x.cmd.Context(), digits.Intensities(pixels), x.report.Draws, every, walk, bar.Add)
+	x.report.Recording, err = walker.Record(x.cmd.Context(), digits.Intensities(pixels), x.report.Draws, every, o, bar.Add)
 	x.report.Apart = chains.Apart(x.heldOut.Pixels, size)
 	return err
 }

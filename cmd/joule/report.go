@@ -243,7 +243,7 @@ func drawChains(e *evaluation, o reportOptions) (*report.Chains, error) {
 	bar := newProgress(e.stderr, "drawing chains", "steps", int64(g.Steps))
 	defer bar.Done()
 	c, looks, next := &report.Chains{}, [][]uint8{}, 0
-	err = chain.Generate(e.ctx, x, g, func(step int) error {
+	_, err = chain.Generate(e.ctx, x, g, func(step int) error {
 		if step < next && step != g.Steps {
 			return nil
 		}

@@ -203,7 +203,7 @@ func (s *samples) generate(cmd *cobra.Command, model *run.Model, g mcmc.Generati
 			}
 			g.Inputs = map[string][]float32{"label": cd.OneHot(labels, model.Energy.Classes)}
 		}
-		err := chain.Generate(cmd.Context(), x, g, func(step int) error {
+		_, err := chain.Generate(cmd.Context(), x, g, func(step int) error {
 			bar.Add(int64(n * (step - last)))
 			last = step
 			if s.options.gif == "" || s.n > 0 {

@@ -105,8 +105,8 @@ func (x *Explainer) descend(ctx context.Context, pixels []uint8, label int) ([]u
 	if err != nil {
 		return nil, err
 	}
-	walk := mcmc.Walk{Steps: x.descent.Steps, Inputs: map[string][]float32{"label": cd.OneHot(labels, x.model.Classes)}}
-	if _, err := x.chain.Run(ctx, images, walk); err != nil {
+	o := mcmc.RunOptions{Steps: x.descent.Steps, Inputs: map[string][]float32{"label": cd.OneHot(labels, x.model.Classes)}}
+	if _, err := x.chain.Run(ctx, images, o); err != nil {
 		return nil, err
 	}
 	return picture.Quantise(images), nil

@@ -63,7 +63,7 @@ func BenchmarkLangevinStep(b *testing.B) {
 			}
 			x := images(model, w.batch, 1)
 			steps := func(n int) {
-				if _, err := chain.Run(b.Context(), x, mcmc.Walk{Steps: n}); err != nil {
+				if _, err := chain.Run(b.Context(), x, mcmc.RunOptions{Steps: n}); err != nil {
 					b.Fatal(err)
 				}
 			}

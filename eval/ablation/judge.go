@@ -131,6 +131,6 @@ func (s *Study) generate(ctx context.Context, model *run.Model) ([]uint8, error)
 	size := model.Energy.Image.Size()
 	x := make([]float32, s.Samples*size)
 	mcmc.FillNoise(x, size, g.Seed, 0)
-	err = chain.Generate(ctx, x, g, nil)
+	_, err = chain.Generate(ctx, x, g, nil)
 	return picture.Quantise(x), err
 }

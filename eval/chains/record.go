@@ -50,7 +50,7 @@ type Recording struct {
 const streamProjection = 1000
 
 // Record moves the chains x (N,H,W,C, in place) by so many times `every` steps, and writes down their states in between.
-func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, walk mcmc.Walk, progress func(steps int64)) (Recording, error) {
+func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, o mcmc.RunOptions, progress func(steps int64)) (Recording, error) {
 	var r Recording
 	size := w.image.Size()
 	n := len(x) / size
@@ -59,7 +59,7 @@ func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, walk
 			len(x), w.image, draws, every, leastDraws)
 	}
 	direction := make([]float32, size)
-	s := rng.New(walk.Seed, streamProjection)
+	s := rng.New(o.Seed, streamProjection)
 	s.FillNormal(direction)
 
 	numbers := [3][][]float64{} // by kind, chain and draw
@@ -67,18 +67,21 @@ func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, walk
 		numbers[kind] = make([][]float64, n)
 	}
 	start, before := append([]float32(nil), x...), append([]float32(nil), x...)
-	first := walk.FirstStep
-	walk.Steps = every
+	first := o.FirstStep
+	o.Steps = every
+	if o.State == nil { // carried on from draw to draw
+		o.State = w.Chain.InitialState(n)
+	}
 	for draw := range draws {
-		walk.FirstStep = first + uint64(draw*every)
-		acceptance, err := w.Chain.Run(ctx, x, walk)
+		o.FirstStep = first + uint64(draw*every)
+		acceptance, err := w.Chain.Run(ctx, x, o)
 		if err != nil {
 			return r, err
 		}
 		r.Acceptance += acceptance / float64(draws)
 		r.Way += rms(x, before, size)
 		copy(before, x)
-		energies, err := w.energies(ctx, x, walk.Inputs)
+		energies, err := w.energies(ctx, x, o.Inputs)
 		if err != nil {
 			return r, err
 		}

@@ -39,11 +39,11 @@ func TestRecord(t *testing.T) {
 		const n = 10
 		x := make([]float32, n*image.Size())
 		mcmc.FillNoise(x, image.Size(), 1, 0)
-		if _, err := chain.Run(context.Background(), x, mcmc.Walk{Steps: 20, Seed: 1}); err != nil {
+		if _, err := chain.Run(context.Background(), x, mcmc.RunOptions{Steps: 20, Seed: 1}); err != nil {
 			t.Fatal(err)
 		}
 		var made int64
-		r, err := w.Record(context.Background(), x, 50, 2, mcmc.Walk{Seed: 1, FirstStep: 20}, func(k int64) { made += k })
+		r, err := w.Record(context.Background(), x, 50, 2, mcmc.RunOptions{Seed: 1, FirstStep: 20}, func(k int64) { made += k })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -229,7 +229,7 @@ func (b *Bench) Layers(ctx context.Context) ([]Layer, error) {
 	x := b.images(b.report.Batch, 1)
 	for _, steps := range []int{2, b.report.Repeats} { // the first to warm up
 		clear(sums)
-		if _, err := chain.Run(ctx, x, mcmc.Walk{Steps: steps}); err != nil {
+		if _, err := chain.Run(ctx, x, mcmc.RunOptions{Steps: steps}); err != nil {
 			return nil, fmt.Errorf("bench: layers: %w", err)
 		}
 	}
@@ -306,7 +306,7 @@ func (b *Bench) langevin(ctx context.Context) error {
 	}
 	x, before := b.images(r.Batch, 1), b.images(r.Batch, 1)
 	walk := func(steps int) error {
-		_, err := chain.Run(ctx, x, mcmc.Walk{Steps: steps, Before: before})
+		_, err := chain.Run(ctx, x, mcmc.RunOptions{Steps: steps, GradientAt: before})
 		return err
 	}
 	if err := chain.Bind(b.params); err != nil {

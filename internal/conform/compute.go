@@ -83,7 +83,7 @@ func (c *Case) chain(ctx context.Context, e engine.Engine, computed map[string][
 	for k := range c.steps {
 		inputs[noiseOf(k)] = noise[k*len(x) : (k+1)*len(x)]
 	}
-	if _, err := chain.Run(ctx, x, mcmc.Walk{Steps: c.steps, Inputs: inputs, Before: before}); err != nil {
+	if _, err := chain.Run(ctx, x, mcmc.RunOptions{Steps: c.steps, Inputs: inputs, GradientAt: before}); err != nil {
 		return err
 	}
 	computed["chain_end"], computed["chain_before_last_step"] = c.channelsFirst(x), c.channelsFirst(before)
