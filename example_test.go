@@ -10,8 +10,8 @@ import (
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 )
 
 func Example() {
@@ -35,11 +35,11 @@ func Example() {
 		_, err = trainer.Step(ctx, images, labels)
 		check(err)
 	}
-	scorer, err := eval.NewScorer(&cpu.Engine{}, mine, trainer.Named(trainer.Averaged)) // the energies of any images
+	meter, err := model.NewMeter(&cpu.Engine{}, mine, trainer.Named(trainer.Averaged), false) // the energies of any images
 	// README ends.
 	check(err)
 	score := func(set *dataset.Set) []float64 {
-		energies, err := scorer.Score(ctx, set.Pixels[:500*set.Size().Len()], eval.AnyLabel)
+		energies, err := meter.Energies(ctx, set.Pixels[:500*set.Size().Len()], model.AnyLabel)
 		check(err)
 		return energies
 	}

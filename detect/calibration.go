@@ -17,6 +17,7 @@ import (
 
 	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/model"
 )
 
 const (
@@ -85,8 +86,8 @@ func (s spread) standardise(v float64) float64 {
 	return (v - s.Centre) / s.Width
 }
 
-// Calibrate calibrates all detectors with images measured by a meter with gradients.
-func Calibrate(data string, images []Measurement) (*Calibration, error) {
+// CalibrateWith calibrates all detectors with images measured by a meter with gradients; data describes them.
+func CalibrateWith(data string, images []model.Measurement) (*Calibration, error) {
 	if len(images) < Fewest || len(images) > Most {
 		return nil, fmt.Errorf("%d images to calibrate with: want %d to %d", len(images), Fewest, Most)
 	}

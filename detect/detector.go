@@ -1,3 +1,6 @@
+// Package detect turns what an energy says of an image into a score of how far out of distribution the image is, in several ways, and
+// calibrates each of them with in-distribution images (package conformal), so that scores become p-values and decisions with a
+// false-alarm rate.
 package detect
 
 // This file lists the detectors: ways to make one score, high where unusual, of what an energy says of an image.
@@ -13,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/detect/conformal"
+	"github.com/joule-ebm/joule/model"
 )
 
 // Default is the detector to use where none is named.
@@ -24,28 +28,28 @@ type Kind struct {
 	Gradients   bool // it needs a meter with gradients
 	Reference   bool // it needs figures of usual images, and so a calibration
 
-	score func(m Measurement, r reference) float64
+	score func(m model.Measurement, r reference) float64
 }
 
 // kinds are all but those of single scales.
 var kinds = []Kind{
 	{Name: "energy", About: "E(x): images unlike any seen in training; the first to try",
-		score: func(m Measurement, _ reference) float64 { return m.Energy }},
+		score: func(m model.Measurement, _ reference) float64 { return m.Energy }},
 	{Name: "typicality", About: "|E(x) - median|: also images that are too likely: empty, blurred, simpler than all usual ones",
 		Reference: true,
-		score:     func(m Measurement, r reference) float64 { return math.Abs(m.Energy - r.Energy.Centre) }},
+		score:     func(m model.Measurement, r reference) float64 { return math.Abs(m.Energy - r.Energy.Centre) }},
 	{Name: "score-norm", About: "the length of dE/dx: images just beside the usual ones: blurred, mixed, retouched; blind to what is far away, where energies are flat",
 		Gradients: true,
-		score:     func(m Measurement, _ reference) float64 { return m.Norm }},
+		score:     func(m model.Measurement, _ reference) float64 { return m.Norm }},
 	{Name: "combined", About: "energy and log score-norm, each in units of its spread over usual images, added: far and near together",
 		Gradients: true, Reference: true,
-		score: func(m Measurement, r reference) float64 {
+		score: func(m model.Measurement, r reference) float64 {
 			return r.Energy.standardise(m.Energy) + r.LogNorm.standardise(logNorm(m))
 		}},
 }
 
 // logNorm is log ‖∂E/∂x‖; a flat energy counts as the smallest gradient that a float32 can hold.
-func logNorm(m Measurement) float64 { return math.Log(max(m.Norm, math.SmallestNonzeroFloat32)) }
+func logNorm(m model.Measurement) float64 { return math.Log(max(m.Norm, math.SmallestNonzeroFloat32)) }
 
 // Kinds lists the detectors for an energy of so many scales.
 func Kinds(scales int) []Kind {
@@ -53,7 +57,7 @@ func Kinds(scales int) []Kind {
 	for s := range scales {
 		if scales > 1 {
 			list = append(list, Kind{Name: fmt.Sprintf("scale:%d", s+1), About: "the energy of this scale alone",
-				score: func(m Measurement, _ reference) float64 { return m.Scales[s] }})
+				score: func(m model.Measurement, _ reference) float64 { return m.Scales[s] }})
 		}
 	}
 	return list
@@ -98,9 +102,11 @@ type Detector struct {
 }
 
 // Score is high for unusual images. It is a float32's value, as calibration scores are stored as such.
-func (d *Detector) Score(m Measurement) float64 { return d.score32(m, d.reference) }
+func (d *Detector) Score(m model.Measurement) float64 { return d.score32(m, d.reference) }
 
-func (k Kind) score32(m Measurement, r reference) float64 { return float64(float32(k.score(m, r))) }
+func (k Kind) score32(m model.Measurement, r reference) float64 {
+	return float64(float32(k.score(m, r)))
+}
 
 // Named is the detector of that name for an energy of so many scales, calibrated by c; c may be nil.
 func Named(name string, scales int, c *Calibration) (*Detector, error) {

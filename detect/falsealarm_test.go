@@ -7,22 +7,22 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/model"
 )
 
 // mnist are measurements of the MNIST test images, made by testdata/make_mnist.py.
-func mnist(t *testing.T) []detect.Measurement {
+func mnist(t *testing.T) []model.Measurement {
 	t.Helper()
 	data, err := os.ReadFile("testdata/mnist-test.f32")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var images []detect.Measurement
+	var images []model.Measurement
 	for ; len(data) > 0; data = data[8:] {
 		number := func(at int) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(data[at:]))) }
-		images = append(images, detect.Measurement{Energy: number(0), Scales: []float64{number(0)}, Norm: number(4)})
+		images = append(images, model.Measurement{Energy: number(0), Scales: []float64{number(0)}, Norm: number(4)})
 	}
 	if len(images) != 10_000 {
 		t.Fatalf("%d images", len(images))
@@ -71,7 +71,7 @@ func TestFalseAlarmRate(t *testing.T) {
 }
 
 // shuffled is a copy of the images in another order.
-func shuffled(images []detect.Measurement, seed uint64) []detect.Measurement {
+func shuffled(images []model.Measurement, seed uint64) []model.Measurement {
 	images, s := slices.Clone(images), rng.New(seed, 99)
 	for i := len(images) - 1; i > 0; i-- {
 		j := s.IntN(i + 1)

@@ -69,6 +69,14 @@ func (e *Energy) Params() (*Params, error) {
 	return p, nil
 }
 
+// Scales is the number of scales at which the energy looks at an image.
+func (e *Energy) Scales() (int, error) {
+	if _, err := e.Params(); err != nil {
+		return 0, err
+	}
+	return len(e.Build(NewParams(), expr.Input("x", e.Image), e.Label())), nil
+}
+
 // Function is x ↦ E(x), the sum over the scales, with parameters to bind and, of a conditional energy, the input "label".
 func (e *Energy) Function() (func(x *expr.Value) *expr.Value, error) {
 	params, err := e.Params()

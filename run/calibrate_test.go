@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -19,33 +21,33 @@ func TestRunCalibrates(t *testing.T) {
 	data, whole, stopped := stripes(t, t.TempDir(), 300, 1), filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
 	c := config(t, data, calibrating)
 	start(t, whole, c)
-	m, err := run.OpenModel(whole)
+	m, err := model.Open(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Calibration == nil || m.Calibration.Images != 25 || m.Calibration.Data != run.HeldOutName(data) {
-		t.Fatalf("calibration %+v, %v", m.Calibration, m.NotCalibrated)
+	if c, err := detect.CalibrationOf(m); err != nil || c.Images != 25 || c.Data != model.HeldOutName(data) {
+		t.Fatalf("calibration %+v, %v", c, err)
 	}
 
 	ctx, options := stopAt(t, 10)
 	if result, err := run.Start(ctx, stopped, c, options); err != nil || !result.Interrupted {
 		t.Fatalf("not interrupted: %+v, %v", result, err)
 	}
-	if part, err := run.OpenModel(stopped); err != nil || part.Calibration != nil || part.NotCalibrated == nil {
-		t.Errorf("the model of a run that was stopped: %v, calibration %+v, %v", err, part.Calibration, part.NotCalibrated)
+	if part, err := model.Open(stopped); err != nil || part.Calibration != nil {
+		t.Errorf("the model of a run that was stopped: %v, calibration %s", err, part.Calibration)
 	}
 	resume(t, stopped, nil)
 	sameRun(t, "stopped and resumed", kept(t, stopped), kept(t, whole))
 
 	// Calibrating again with the images held out changes nothing.
 	before := kept(t, whole)
-	set, err := m.HeldOut(t.Context())
+	_, set, err := m.Config.OpenData(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	calibration, err := m.Calibrate(t.Context(), &cpu.Engine{}, run.HeldOutName(data), set.Pixels, nil)
+	calibration, err := detect.Calibrate(t.Context(), &cpu.Engine{}, m, model.HeldOutName(data), set.Pixels, nil)
 	if err == nil {
-		err = m.SetCalibration(calibration)
+		err = detect.Save(m, calibration)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -55,13 +57,13 @@ func TestRunCalibrates(t *testing.T) {
 	// Not while the run goes on, nor for a model that is no longer the one that was measured.
 	var during error
 	_, err = run.Resume(context.Background(), whole, &run.Limits{Iterations: 31}, run.Options{Threads: 1, Progress: func(run.Progress) {
-		during = m.SetCalibration(calibration)
+		during = detect.Save(m, calibration)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkLine(t, during, "another process is training in it")
-	checkLine(t, m.SetCalibration(calibration), "model.safetensors", "has changed since it was read")
+	checkLine(t, detect.Save(m, calibration), "model.safetensors", "has changed since it was read")
 }
 
 // A calibration of another version costs the p-values, not the model.
@@ -80,26 +82,28 @@ func TestUnknownCalibration(t *testing.T) {
 	if err := os.WriteFile(path, future, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	m, err := run.OpenModel(path)
+	m, err := model.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Calibration != nil {
-		t.Errorf("calibration %+v", m.Calibration)
+	c, err := detect.CalibrationOf(m)
+	if c != nil {
+		t.Errorf("calibration %+v", c)
 	}
-	checkLine(t, m.NotCalibrated, "version 9", "calibrate again")
+	checkLine(t, err, "version 9", "calibrate again")
 }
 
 // Too few images held out are no reason to fail.
 func TestTooFewToCalibrate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	start(t, dir, config(t, stripes(t, t.TempDir(), 60, 1), "limits.iterations=1"))
-	m, err := run.OpenModel(dir)
+	m, err := model.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Calibration != nil {
-		t.Errorf("calibration %+v", m.Calibration)
+	c, err := detect.CalibrationOf(m)
+	if c != nil {
+		t.Errorf("calibration %+v", c)
 	}
-	checkLine(t, m.NotCalibrated, "the model is not calibrated")
+	checkLine(t, err, "the model is not calibrated")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/model"
 )
 
 // directory is a run directory that this process alone may write in.
@@ -27,7 +28,7 @@ func create(path string) (*directory, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(path, 0o777); err != nil {
-		return nil, fmt.Errorf("%s: the run directory cannot be made, choose another with --out: %w", path, plain(err))
+		return nil, fmt.Errorf("%s: the run directory cannot be made, choose another with --out: %w", path, durable.Cause(err))
 	}
 	d, err := enter(path)
 	if err != nil {
@@ -48,13 +49,13 @@ func vacant(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: not a directory to start a run in, choose another with --out: %w", path, plain(err))
+		return fmt.Errorf("%s: not a directory to start a run in, choose another with --out: %w", path, durable.Cause(err))
 	}
 	if _, err := os.Lstat(filepath.Join(path, configFile)); err == nil {
 		return fmt.Errorf("%s: there is a run already; continue it with --resume, or choose another directory with --out", path)
 	}
 	for _, e := range entries {
-		if name := e.Name(); name != lockFile && !strings.HasSuffix(name, ".unfinished") {
+		if name := e.Name(); name != model.LockFile && !strings.HasSuffix(name, ".unfinished") {
 			return fmt.Errorf("%s: the directory is not empty; choose another with --out", path)
 		}
 	}
@@ -63,18 +64,15 @@ func vacant(path string) error {
 
 // enter locks an existing directory and removes what a killed process left half-written.
 func enter(path string) (*directory, error) {
-	lock, err := durable.TakeLock(filepath.Join(path, lockFile))
-	switch {
-	case errors.Is(err, durable.ErrLocked):
-		return nil, fmt.Errorf("%s: another process is training in it; wait for it or stop it", path)
-	case err != nil:
-		return nil, fmt.Errorf("%s: cannot write in the run directory: %w", path, plain(err))
+	lock, err := model.LockRun(path)
+	if err != nil {
+		return nil, err
 	}
 	d := &directory{path, lock}
 	for _, dir := range []string{path, d.file(samplesDir)} {
 		if err := durable.Sweep(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.leave()
-			return nil, fmt.Errorf("%s: clearing what a killed process left: %w", path, plain(err))
+			return nil, fmt.Errorf("%s: clearing what a killed process left: %w", path, durable.Cause(err))
 		}
 	}
 	return d, nil
@@ -85,7 +83,7 @@ func (d *directory) leave() { d.lock.Release() }
 
 // abandon leaves a directory in which no run came to be, and removes it if there is nothing else in it.
 func (d *directory) abandon() {
-	_ = os.Remove(d.file(lockFile))
+	_ = os.Remove(d.file(model.LockFile))
 	d.leave()
 	_ = os.Remove(d.path)
 }

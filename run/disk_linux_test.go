@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -83,7 +84,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	_, err = run.Resume(t.Context(), at, nil, run.Options{})
 	checkLine(t, err, at, "cannot write", "read-only")
 	sameRun(t, "after refusals", kept(t, disk), before)
-	if m, err := run.OpenModel(at); err != nil || m.Iterations != 10 {
+	if m, err := model.Open(at); err != nil || m.Iterations != 10 {
 		t.Errorf("the model of a run on a read-only disk: %v", err)
 	}
 }

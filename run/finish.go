@@ -6,12 +6,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/rng"
-	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 )
 
 func samplesName(iteration int64) string { return fmt.Sprintf("%s/%06d.png", samplesDir, iteration) }
@@ -76,37 +74,24 @@ func (r *runner) outliers(ctx context.Context) (name string, pixels []uint8, err
 
 // energies are those of the averaged weights; of a conditional model, those of the mixture of its classes.
 func (r *runner) energies(ctx context.Context, pixels []uint8) ([]float64, error) {
-	scorer, err := eval.NewScorer(r.engine, r.model, r.trainer.Named(r.trainer.Averaged))
+	m, err := r.trained()
 	if err != nil {
 		return nil, err
 	}
-	return scorer.Score(ctx, pixels, eval.AnyLabel)
+	return m.Energies(ctx, r.engine, pixels, model.AnyLabel)
 }
 
 // generate draws images from noise by the authors' procedure, with the averaged weights.
-func (r *runner) generate(ctx context.Context) ([]float32, error) {
-	sampler, err := r.config.NewSampler()
+func (r *runner) generate(ctx context.Context) ([]uint8, error) {
+	m, err := r.trained()
 	if err != nil {
 		return nil, err
 	}
-	chain, err := cd.NewChain(r.chainEngine(), r.model, sampler)
-	if err != nil {
-		return nil, err
-	}
-	if err := chain.Bind(r.trainer.Named(r.trainer.Averaged)); err != nil {
-		return nil, err
-	}
-	images, labels := r.blank(r.config.Output.Pictures)
-	for i := range labels {
-		labels[i] = int32(i % r.model.Classes)
-	}
-	mcmc.FillNoise(images, r.model.Image.Size(), r.config.Seed, 0)
-	g := r.config.NewGeneration()
-	g.Seed, g.Threads = r.config.Seed, r.options.Threads
-	g.Inputs = map[string][]float32{"label": cd.OneHot(labels, r.model.Classes)}
-	_, err = chain.Generate(ctx, images, g, func(step int) error {
-		r.options.work("drawing samples", "steps", step, g.Steps)
+	sampling := model.Sampling{Images: r.config.Output.Pictures, Seed: r.config.Seed, Threads: r.options.Threads}
+	steps := m.ChainSteps(sampling)
+	sampling.Look = func(_, step int, _ []float32) error {
+		r.options.work("drawing samples", "steps", step, steps)
 		return nil
-	})
-	return images, err
+	}
+	return m.Sample(ctx, r.chainEngine(), sampling)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -116,7 +117,7 @@ func processKilledAfter(t *testing.T, dir, diverges string, delay time.Duration)
 func whatIsThereIsWhole(t *testing.T, at string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(at, "model.safetensors")); err == nil {
-		if _, err := run.OpenModel(at); err != nil {
+		if _, err := model.Open(at); err != nil {
 			t.Error(err)
 		}
 	}

@@ -13,8 +13,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/model"
 )
 
 // ReadConfig reads the configuration of the run in dir.
@@ -22,6 +24,17 @@ func ReadConfig(dir string) (Config, error) {
 	c, err := readConfig(filepath.Join(dir, configFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%s: the directory holds no run (no %s)", dir, configFile)
+	}
+	return c, err
+}
+
+// ConfigOf is the whole configuration of the run that trained a model.
+func ConfigOf(m *model.Model) (Config, error) {
+	c := paper()
+	c.Config = m.Config
+	err := settings.Read(strings.NewReader(m.Training), &c.Training)
+	if err != nil {
+		err = fmt.Errorf("the configuration in the metadata: %w", err)
 	}
 	return c, err
 }
@@ -49,7 +62,7 @@ type Picture struct {
 func Pictures(dir string) (onTheWay []Picture, inTheEnd *Picture, err error) {
 	entries, err := os.ReadDir(filepath.Join(dir, samplesDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%s: %w", filepath.Join(dir, samplesDir), plain(err))
+		return nil, nil, fmt.Errorf("%s: %w", filepath.Join(dir, samplesDir), durable.Cause(err))
 	}
 	for _, e := range entries {
 		number, isPicture := strings.CutSuffix(e.Name(), ".png")

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/internal/safetensors"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // trained is the model file of a short run.
@@ -43,7 +43,7 @@ func write(t testing.TB, path string, tensors []safetensors.Tensor, metadata map
 
 func TestOpenModelRefuses(t *testing.T) {
 	whole, file := trained(t, "network.conditional=true")
-	if m, err := run.OpenModel(whole); err != nil || len(m.Classes) != 3 {
+	if m, err := model.Open(whole); err != nil || len(m.Classes) != 3 {
 		t.Fatalf("the model as it was: %v", err)
 	}
 	with := func(key, value string) map[string]string {
@@ -66,7 +66,7 @@ func TestOpenModelRefuses(t *testing.T) {
 	}{
 		"no configuration":    {file.Tensors, with("config", ""), "not a model of joule train"},
 		"no settings":         {file.Tensors, with("config", "a: ["), "configuration in the metadata"},
-		"unknown setting":     {file.Tensors, with("config", config+"\ncolour: red\n"), "colour"},
+		"unknown setting":     {file.Tensors, with("config", strings.Replace(config, "filters: 2", "filters: 2\n  colour: red", 1)), "colour"},
 		"impossible setting":  {file.Tensors, with("config", strings.Replace(config, "kind: langevin", "kind: dice", 1)), "sampler.kind"},
 		"classes missing":     {file.Tensors, with("classes", ""), "classes"},
 		"classes no list":     {file.Tensors, with("classes", "{}"), "classes"},
@@ -79,7 +79,7 @@ func TestOpenModelRefuses(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "m.safetensors")
 		write(t, path, test.tensors, test.metadata)
-		_, err := run.OpenModel(path)
+		_, err := model.Open(path)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -103,16 +103,16 @@ func TestOpenModelRefuses(t *testing.T) {
 		if err := os.WriteFile(path, test.content, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := run.OpenModel(path)
+		_, err := model.Open(path)
 		checkLine(t, err, path, test.words)
 		if strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: error %q names the file more than once", name, err)
 		}
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	_, err = run.OpenModel(nowhere)
+	_, err = model.Open(nowhere)
 	checkLine(t, err, nowhere, "joule train")
-	_, err = run.OpenModel(filepath.Dir(nowhere))
+	_, err = model.Open(filepath.Dir(nowhere))
 	checkLine(t, err, filepath.Dir(nowhere), "holds no run")
 }
 
@@ -134,7 +134,7 @@ func FuzzOpenModel(f *testing.F) {
 		if err != nil {
 			return // not UTF-8
 		}
-		if _, err := run.OpenModel(path); err != nil && strings.Contains(err.Error(), "\n") {
+		if _, err := model.Open(path); err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("more than a line: %v", err)
 		}
 	})

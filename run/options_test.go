@@ -13,6 +13,7 @@ import (
 	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -51,7 +52,7 @@ func TestEverySetting(t *testing.T) {
 		at := filepath.Join(t.TempDir(), "run")
 		interrupted(t, at, config(t, data, changes...), 6)
 		files := kept(t, at)
-		m, err := run.OpenModel(at)
+		m, err := model.Open(at)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 )
 
 // DefaultPreset is the preset to use where none is given.
@@ -77,13 +77,8 @@ func PresetConfig(name string) (Config, error) {
 // paper has the quick network on MNIST, and for the rest what the paper's models have in common.
 func paper() Config {
 	var c Config
-	c.Data, c.HeldOut, c.Seed = "mnist", 1000, 1
-	c.Network.Name, c.Network.Norm, c.Network.Kernel = "quick", "reference", "standardised"
-	c.Sampler.Kind, c.Sampler.Steps, c.Sampler.StepSize, c.Sampler.Noise = "langevin", 40, 100, 0.001
-	c.Sampler.Leapfrogs, c.Sampler.Temperature, c.Sampler.Precision = 3, 1, string(engine.Auto)
+	c.Config = model.Paper()
 	c.Buffer.Size, c.Buffer.Restart = mcmc.ReplaySize, mcmc.Restart
-	c.Augmentation = "none"
-	c.Generation.Augmented, c.Generation.Plain = 8, 15
 	c.Loss.Regularisation, c.Loss.Optimisation, c.Loss.Entropy = 1, 1, 0.3
 	c.Loss.Neighbour, c.Loss.References, c.Loss.EntropyAfter = 1, 100, 1000
 	c.Optimiser.Batch, c.Optimiser.LearningRate = 128, 2e-4

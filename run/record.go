@@ -131,12 +131,12 @@ func (l *records) add(m *cd.Metrics, more ...metrics.Field) error {
 	return l.board.Scalar(int(m.Iteration), time.Now(), curves)
 }
 
-// picture writes images, N,H,W,C in [0, 1], as a grid to a file of the run, and shows it in TensorBoard.
-func (l *records) picture(name string, iteration int64, images []float32, size dataset.Size) error {
+// picture writes images, N,H,W,C, as a grid to a file of the run, and shows it in TensorBoard.
+func (l *records) picture(name string, iteration int64, images []uint8, size dataset.Size) error {
 	n := len(images) / size.Len()
 	columns := int(math.Ceil(math.Sqrt(float64(n))))
 	scale := max(1, min(64/size.Height, 64/size.Width))
-	grid, err := picture.Grid(picture.Quantise(images), n, size.Height, size.Width, size.Channels, columns, scale)
+	grid, err := picture.Grid(images, n, size.Height, size.Width, size.Channels, columns, scale)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (l *records) picture(name string, iteration int64, images []float32, size d
 	}
 	path := l.dir.file(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("%s: %w", path, plain(err))
+		return fmt.Errorf("%s: %w", path, durable.Cause(err))
 	}
 	err = durable.WriteFile(path, func(w io.Writer) error {
 		_, err := w.Write(png.Bytes())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/internal/metrics"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -64,7 +65,7 @@ func TestDivergenceIsSurvived(t *testing.T) {
 	if int(last) != times {
 		t.Errorf("the last attempt is number %v, but the run went back %d times", last, times)
 	}
-	if _, err := run.OpenModel(at); err != nil { // weights that are no numbers would be an error
+	if _, err := model.Open(at); err != nil { // weights that are no numbers would be an error
 		t.Error(err)
 	}
 }
@@ -89,7 +90,7 @@ func TestDivergenceGivesUp(t *testing.T) {
 			if n := regexp.MustCompile("going back").FindAllString(log.String(), -1); len(n) != c.Recovery.Failures-1 {
 				t.Errorf("went back %d times before it gave up, want %d", len(n), c.Recovery.Failures-1)
 			}
-			if _, err := run.OpenModel(at); err != nil {
+			if _, err := model.Open(at); err != nil {
 				t.Error(err)
 			}
 			_, again := run.Resume(t.Context(), at, nil, run.Options{Threads: 1})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -41,7 +42,7 @@ func interrupted(t *testing.T, at string, c run.Config, n int64) {
 func TestInterruptedAndResumedEqualsNeverInterrupted(t *testing.T) {
 	c, at, want := twice(t)
 	interrupted(t, at, c, 3) // before any checkpoint but the first
-	if m, err := run.OpenModel(at); err != nil || m.Iterations != 3 {
+	if m, err := model.Open(at); err != nil || m.Iterations != 3 {
 		t.Fatalf("the model of an interrupted run: %v", err)
 	}
 	for _, n := range []int64{4, 7, 20, 29} { // on and off checkpoints

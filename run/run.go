@@ -7,8 +7,8 @@
 //	checkpoint          the state to go on from, with the one before it (package checkpoint)
 //	model.safetensors   the model
 //
-// [Start] begins a run, [Resume] goes on with one that was killed, interrupted or has new limits, and [OpenModel] reads what it
-// learnt. A run killed at any moment and resumed leaves the same model and metrics, times aside, as one never killed.
+// [Start] begins a run, [Resume] goes on with one that was killed, interrupted or has new limits, and package model opens
+// what it learnt. A run killed at any moment and resumed leaves the same model and metrics, times aside, as one never killed.
 package run
 
 import (
@@ -29,18 +29,18 @@ import (
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/model"
 )
 
 // The files of a run directory.
 const (
-	configFile     = "config.yaml"
+	configFile     = model.ConfigFile
 	metricsFile    = "metrics.jsonl"
 	samplesDir     = "samples"
 	samplesFile    = "samples.png"
 	checkpointFile = "checkpoint"
 	stoppedFile    = "checkpoint.stopped"
-	modelFile      = "model.safetensors"
-	lockFile       = "lock"
+	modelFile      = model.File
 )
 
 // Options are choices that do not change the numbers of a run. The zero value works.
@@ -86,7 +86,7 @@ type runner struct {
 	config   Config
 	options  Options
 	engine   engine.Engine
-	model    *energy.Energy
+	energy   *energy.Energy
 	trainer  *cd.Trainer
 	training *dataset.Set
 	heldOut  *dataset.Set
@@ -157,7 +157,7 @@ func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
 		return nil, err
 	}
 	var err error
-	if r.model, err = c.energy(len(r.classes)); err != nil {
+	if r.energy, err = c.NewEnergy(len(r.classes)); err != nil {
 		return nil, err
 	}
 	return r, r.begin()
@@ -170,7 +170,7 @@ func (r *runner) begin() error {
 		return err
 	}
 	s.ChainEngine = r.chainEngine()
-	r.trainer, err = cd.NewTrainer(r.engine, r.model, s)
+	r.trainer, err = cd.NewTrainer(r.engine, r.energy, s)
 	return err
 }
 
@@ -207,20 +207,11 @@ func (r *runner) openData(ctx context.Context) error {
 		}
 	}
 	r.data = fingerprintOf(set)
-	if r.training, r.heldOut, err = c.split(set); err != nil {
+	if r.training, r.heldOut, err = c.Split(set); err != nil {
 		return err
 	}
 	r.options.Log.Info("data", "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
 	return nil
-}
-
-// split holds out images of the data: as many as the configuration says, but at most a tenth.
-func (c *Config) split(set *dataset.Set) (training, heldOut *dataset.Set, err error) {
-	training, heldOut, err = set.Split(max(1, min(c.HeldOut, set.Len()/10)), c.Seed)
-	if err != nil {
-		err = fmt.Errorf("data set %s: %w", c.Data, err)
-	}
-	return training, heldOut, err
 }
 
 // run goes to the newest state, trains and looks at what came of it.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -245,7 +246,7 @@ func TestWhatARunLeaves(t *testing.T) {
 		t.Errorf("%d event files, want 1", len(events))
 	}
 	for _, path := range []string{at, result.Model} {
-		m, err := run.OpenModel(path)
+		m, err := model.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}

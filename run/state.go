@@ -13,11 +13,14 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"strings"
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/internal/checkpoint"
 	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/model"
 )
 
 // counters are the part of the state that is a few numbers.
@@ -231,10 +234,21 @@ func readStop(path string) (*checkpoint.Checkpoint, error) {
 	return &checkpoint.Checkpoint{Sections: sections, Path: path}, nil
 }
 
-func (r *runner) saveModel() error { return r.trained().Write(r.dir.file(modelFile)) }
+func (r *runner) saveModel() error {
+	m, err := r.trained()
+	if err != nil {
+		return err
+	}
+	return m.Save(r.dir.file(modelFile))
+}
 
 // trained is the model as it is now, not calibrated.
-func (r *runner) trained() *Model {
+func (r *runner) trained() (*model.Model, error) {
+	var training strings.Builder
+	if err := settings.Write(&training, &r.config.Training); err != nil {
+		return nil, err
+	}
 	t := r.trainer
-	return &Model{Config: r.config, Classes: r.classes, Iterations: t.Iteration, Energy: r.model, Params: t.Named(t.Averaged)}
+	return &model.Model{Config: r.config.Config, Training: training.String(), Classes: r.classes, Iterations: t.Iteration, Energy: r.energy,
+		Params: t.Named(t.Averaged)}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/internal/metrics"
+	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
 )
 
@@ -97,15 +98,15 @@ func (r *runner) drawBuffer() error {
 	if err := t.Buffer.Draw(images, labels, 0, mcmc.NoAugmentation, r.options.Threads, &s); err != nil {
 		return err
 	}
-	return r.log.picture(samplesName(t.Iteration), t.Iteration, images, r.config.ImageSize())
+	return r.log.picture(samplesName(t.Iteration), t.Iteration, picture.Quantise(images), r.config.ImageSize())
 }
 
 // blank is memory for n images and, in a conditional model, their labels.
 func (r *runner) blank(n int) (images []float32, labels []int32) {
-	if r.model.Classes > 0 {
+	if r.energy.Classes > 0 {
 		labels = make([]int32, n)
 	}
-	return make([]float32, n*r.model.Image.Size()), labels
+	return make([]float32, n*r.energy.Image.Size()), labels
 }
 
 // clock says how far a run is and how fast it goes.

@@ -21,6 +21,7 @@ import (
 	"github.com/joule-ebm/joule/eval/ablation"
 	"github.com/joule-ebm/joule/eval/features/digits"
 	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -194,7 +195,7 @@ func repeats(list []string) bool {
 
 // openImages reads what models are judged by.
 func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablation.Study) error {
-	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), model: &run.Model{Config: study.Base},
+	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), trained: &model.Model{Config: study.Base.Config},
 		options: oodOptions{in: o.in, limit: o.images, seed: 1}}
 	if study.Base.Data == "" {
 		return usageErrorf("the preset has no data: say where the images are with --data")

@@ -14,7 +14,7 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 type calibrateOptions struct {
@@ -81,24 +81,24 @@ type atOneRate struct {
 }
 
 func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	set, name, err := calibrationImages(cmd, model, o)
+	set, name, err := calibrationImages(cmd, trained, o)
 	if err != nil {
 		return err
 	}
 	bar := newProgress(cmd.ErrOrStderr(), "calibrating", "images", int64(set.Len()))
-	c, err := model.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, name, set.Pixels, func(n int) { bar.Add(int64(n)) })
+	c, err := detect.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained, name, set.Pixels, func(n int) { bar.Add(int64(n)) })
 	bar.Done()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if err := model.SetCalibration(c); err != nil {
+	if err := detect.Save(trained, c); err != nil {
 		return err
 	}
-	result, err := describe(model, c)
+	result, err := describe(trained, c)
 	if err != nil {
 		return err
 	}
@@ -109,12 +109,12 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 }
 
 // calibrationImages are those asked for, or those the run has held out.
-func calibrationImages(cmd *cobra.Command, model *run.Model, o calibrateOptions) (set *dataset.Set, name string, err error) {
+func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOptions) (set *dataset.Set, name string, err error) {
 	if name = o.data; name != "" {
-		set, err = readSet(cmd.Context(), cmd.ErrOrStderr(), name, model.Config.ImageSize())
+		set, err = readSet(cmd.Context(), cmd.ErrOrStderr(), name, trained.Config.ImageSize())
 	} else {
-		name = run.HeldOutName(model.Config.Data)
-		if set, err = model.HeldOut(cmd.Context()); err != nil {
+		name = model.HeldOutName(trained.Config.Data)
+		if _, set, err = trained.Config.OpenData(cmd.Context()); err != nil {
 			err = fmt.Errorf("the images the run has held out cannot be had; name usual images with --data: %w", err)
 		}
 	}
@@ -127,8 +127,8 @@ func calibrationImages(cmd *cobra.Command, model *run.Model, o calibrateOptions)
 	return set, name, nil
 }
 
-func describe(model *run.Model, c *detect.Calibration) (calibrated, error) {
-	result := calibrated{Model: model.Path, Data: c.Data, Images: c.Images}
+func describe(trained *model.Model, c *detect.Calibration) (calibrated, error) {
+	result := calibrated{Model: trained.Path, Data: c.Data, Images: c.Images}
 	for _, kind := range detect.Kinds(c.Scales()) {
 		d, err := detect.Named(kind.Name, c.Scales(), c)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/safetensors"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -80,15 +81,15 @@ func TestCalibrate(t *testing.T) {
 }
 
 func TestCalibrateRefuses(t *testing.T) {
-	model, few := newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 19)
+	trained, few := newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 19)
 	for _, r := range []refused{
 		{[]string{few + "/missing"}, 1, "no such file or folder"},
 		{[]string{few}, 1, "19 images to calibrate with: want 20 to"},
 	} {
-		before := readFile(t, filepath.Join(model, "model.safetensors"))
-		r.args = append([]string{"calibrate", model, "--data"}, r.args...)
+		before := readFile(t, filepath.Join(trained, "model.safetensors"))
+		r.args = append([]string{"calibrate", trained, "--data"}, r.args...)
 		t.Run(r.words, r.check)
-		if !bytes.Equal(readFile(t, filepath.Join(model, "model.safetensors")), before) {
+		if !bytes.Equal(readFile(t, filepath.Join(trained, "model.safetensors")), before) {
 			t.Error("the model has changed")
 		}
 	}
@@ -96,10 +97,10 @@ func TestCalibrateRefuses(t *testing.T) {
 
 // Decisions follow from the p-values, in each format.
 func TestScoreDecides(t *testing.T) {
-	model, good := newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 99)
-	mustJoule(t, "calibrate", model, "--data", good)
+	trained, good := newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 99)
+	mustJoule(t, "calibrate", trained, "--data", good)
 	for _, detector := range []string{"energy", "typicality", "score-norm", "combined"} {
-		result := scoreJSON(t, model, good, "--detector", detector, "--false-alarm", "10%")
+		result := scoreJSON(t, trained, good, "--detector", detector, "--false-alarm", "10%")
 		called := 0
 		for _, s := range result {
 			if s.P == nil || s.Unusual == nil || s.Q != nil || *s.Unusual != (*s.P <= 0.1) || (detector == "energy") != (s.Score == s.Energy) {
@@ -114,11 +115,11 @@ func TestScoreDecides(t *testing.T) {
 			t.Errorf("%d of 99 calibration images are called unusual, want 9", called)
 		}
 	}
-	if result := scoreJSON(t, model, good+"/000.png"); result[0].P == nil || result[0].Unusual != nil {
+	if result := scoreJSON(t, trained, good+"/000.png"); result[0].P == nil || result[0].Unusual != nil {
 		t.Errorf("without a rate: %+v", result[0])
 	}
 
-	records, err := csv.NewReader(strings.NewReader(mustJoule(t, "score", model, good, "--fdr", "0.5", "--format", "csv"))).ReadAll()
+	records, err := csv.NewReader(strings.NewReader(mustJoule(t, "score", trained, good, "--fdr", "0.5", "--format", "csv"))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,20 +135,20 @@ func TestScoreDecides(t *testing.T) {
 	}
 
 	// With confidence, p-values are larger.
-	plain, careful := scoreJSON(t, model, good), scoreJSON(t, model, good, "--confidence", "90%")
+	plain, careful := scoreJSON(t, trained, good), scoreJSON(t, trained, good, "--confidence", "90%")
 	for i := range plain {
 		if *careful[i].P <= *plain[i].P && *plain[i].P < 1 {
 			t.Errorf("p %v, with confidence %v", *plain[i].P, *careful[i].P)
 		}
 	}
 
-	code, out, said := joule("score", model, good, "--false-alarm", "0.1")
+	code, out, said := joule("score", trained, good, "--false-alarm", "0.1")
 	if code != 0 || strings.Count(out, "  unusual  ") != 9 || strings.Count(out, "  usual    ") != 90 ||
 		said != "joule: 9 of 99 images are unusual at a false-alarm rate of 10%: 9.9 would be called so if all were usual\n" {
 		t.Errorf("exit code %d, said %q, %s", code, said, out)
 	}
 	for _, flag := range []string{"--false-alarm", "--fdr"} {
-		if code, _, warning := joule("score", model, good, flag, "0.5%", "--json"); code != 0 ||
+		if code, _, warning := joule("score", trained, good, flag, "0.5%", "--json"); code != 0 ||
 			!strings.Contains(warning, "with 99 calibration images no p-value is below 0.01: at 0.5% nothing is ever unusual; calibrate with 199 images or more") {
 			t.Errorf("%s: exit code %d, warning %q", flag, code, warning)
 		}
@@ -196,22 +197,22 @@ func TestScales(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model := filepath.Join(t.TempDir(), "model.safetensors")
-	m := run.Model{Config: c, Energy: e, Params: energy.InitialValues(params.Specs(), 1)}
-	if err := m.Write(model); err != nil {
+	trained := filepath.Join(t.TempDir(), "model.safetensors")
+	m := model.Model{Config: c.Config, Energy: e, Params: energy.InitialValues(params.Specs(), 1)}
+	if err := m.Save(trained); err != nil {
 		t.Fatal(err)
 	}
 	pictures := t.TempDir()
 	for i := range 20 {
 		writePicture(t, filepath.Join(pictures, fmt.Sprintf("%02d.png", i)), 16, i, false)
 	}
-	if text := mustJoule(t, "calibrate", model, "--data", pictures, "--json"); !strings.Contains(text, `"name":"scale:3"`) {
+	if text := mustJoule(t, "calibrate", trained, "--data", pictures, "--json"); !strings.Contains(text, `"name":"scale:3"`) {
 		t.Errorf("said %s", text)
 	}
-	energies := scoreJSON(t, model, pictures)
+	energies := scoreJSON(t, trained, pictures)
 	sums := make([]float64, len(energies))
 	for scale := 1; scale <= 3; scale++ {
-		for i, s := range scoreJSON(t, model, pictures, "--detector", fmt.Sprintf("scale:%d", scale), "--false-alarm", "10%") {
+		for i, s := range scoreJSON(t, trained, pictures, "--detector", fmt.Sprintf("scale:%d", scale), "--false-alarm", "10%") {
 			if s.P == nil || s.Unusual == nil || s.Energy != energies[i].Energy {
 				t.Fatalf("scale %d: %+v", scale, s)
 			}
@@ -224,7 +225,7 @@ func TestScales(t *testing.T) {
 		}
 	}
 	folder := filepath.Join(t.TempDir(), "why")
-	mustJoule(t, "score", model, pictures+"/00.png", "--explain", folder)
+	mustJoule(t, "score", trained, pictures+"/00.png", "--explain", folder)
 	drawn, err := png.DecodeConfig(bytes.NewReader(readFile(t, filepath.Join(folder, "000001-00.png"))))
 	if err != nil || drawn.Width < 7*140 || drawn.Width > 8*(16*9+2) {
 		t.Errorf("drawn %dx%d, %v: want an image, four heat maps, a wish and a change", drawn.Width, drawn.Height, err)
@@ -236,9 +237,9 @@ func TestScoreExplains(t *testing.T) {
 	pictures := usualPictures(t, 2)
 	writePicture(t, filepath.Join(pictures, `what "is": this?.png`), 12, 5, true)
 	writeFile(t, filepath.Join(pictures, "text.png"), []byte("no picture"))
-	for _, model := range []string{newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 3}, "cat", "dog")} {
+	for _, trained := range []string{newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 3}, "cat", "dog")} {
 		folder := filepath.Join(t.TempDir(), "why")
-		if code, _, said := joule("score", model, pictures, "--explain", folder); code != 1 || !strings.Contains(said, "text.png") {
+		if code, _, said := joule("score", trained, pictures, "--explain", folder); code != 1 || !strings.Contains(said, "text.png") {
 			t.Errorf("exit code %d, said %q", code, said)
 		}
 		want := []string{"000001-000.png", "000002-001.png", "000003-what _is__ this_.png"}

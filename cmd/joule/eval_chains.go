@@ -16,10 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"gonum.org/v1/gonum/stat"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/digits"
@@ -27,7 +25,7 @@ import (
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/internal/plot"
 	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 type chainsOptions struct {
@@ -127,15 +125,15 @@ func examineChains(cmd *cobra.Command, path string, o chainsOptions) error {
 	if err := errors.Join(checkOutput(o.picture, false), checkOutput(o.curves, false)); err != nil {
 		return err
 	}
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	x := &examination{cmd: cmd, model: model, options: o, threads: int(o.threads)}
+	x := &examination{cmd: cmd, trained: trained, options: o, threads: int(o.threads)}
 	if x.threads == 0 {
 		x.threads = runtime.GOMAXPROCS(0)
 	}
-	if x.training, x.heldOut, err = model.Data(cmd.Context()); err != nil {
+	if x.training, x.heldOut, err = trained.Config.OpenData(cmd.Context()); err != nil {
 		return fmt.Errorf("the data that the model was trained on: %w", err)
 	}
 	if x.training.Len() < int(o.neighbours) {
@@ -157,7 +155,7 @@ func examineChains(cmd *cobra.Command, path string, o chainsOptions) error {
 // examination is one use of the command.
 type examination struct {
 	cmd               *cobra.Command
-	model             *run.Model
+	trained           *model.Model
 	options           chainsOptions
 	threads           int
 	training, heldOut *dataset.Set
@@ -172,41 +170,31 @@ func (x *examination) engine() *cpu.Engine { return &cpu.Engine{Threads: x.threa
 
 // generate makes the samples.
 func (x *examination) generate() error {
-	choices, err := chooseLabels(x.model, nil)
+	choices, err := chooseLabels(x.trained, nil)
 	if err != nil {
 		return err
 	}
 	o := sampleOptions{n: x.options.n, seed: x.options.seed, steps: x.options.steps, threads: x.options.threads}
-	g := generation(x.model, o)
-	s := &samples{options: o, shape: x.model.Energy.Image, period: len(choices)}
-	if err := s.generate(x.cmd, x.model, g, choices); err != nil {
+	g := o.sampling(choices)
+	s := &samples{options: o, shape: x.trained.Energy.Image, period: len(choices)}
+	if err := s.generate(x.cmd, x.trained, g); err != nil {
 		return err
 	}
-	for i := range s.n * min(1, len(choices)) {
-		x.labels = append(x.labels, choices[i%len(choices)])
-	}
-	x.samples, x.report.Samples, x.report.Steps = s.pixels, s.n, g.Steps
+	x.samples, x.labels, x.report.Samples, x.report.Steps = s.pixels, s.labels, s.n, x.trained.ChainSteps(g)
 	return nil
 }
 
 // record goes on with half of the samples and as many images held out: chains that start far apart and should end up alike.
 func (x *examination) record() error {
-	sampler, err := x.model.Config.NewSampler()
+	sampler, err := x.trained.Config.NewSampler()
 	if err != nil {
 		return err
 	}
-	chain, err := cd.NewChain(x.engine(), x.model.Energy, sampler)
+	walker, err := chains.NewWalker(x.engine(), x.trained)
 	if err != nil {
 		return err
 	}
-	if err := chain.Bind(x.model.Params); err != nil {
-		return err
-	}
-	walker, err := chains.NewWalker(x.engine(), chain, x.model.Energy, x.model.Params)
-	if err != nil {
-		return err
-	}
-	k := x.model.Config.Sampler.Steps
+	k := x.trained.Config.Sampler.Steps
 	every := int(x.options.every)
 	switch {
 	case sampler.Schedule("", k) != nil:
@@ -214,7 +202,7 @@ func (x *examination) record() error {
 	case every == 0:
 		every = max(1, k/2)
 	}
-	n, size := x.report.Samples, x.model.Energy.Image.Size()
+	n, size := x.report.Samples, x.trained.Energy.Image.Size()
 	var pixels []uint8
 	var labels []int32
 	for i := range n {
@@ -229,7 +217,7 @@ func (x *examination) record() error {
 			labels = append(labels, label[at])
 		}
 	}
-	o := mcmc.RunOptions{Inputs: map[string][]float32{"label": cd.OneHot(labels, x.model.Energy.Classes)}, Seed: x.options.seed,
+	o := mcmc.RunOptions{Inputs: map[string][]float32{"label": x.trained.OneHot(labels)}, Seed: x.options.seed,
 		FirstStep: uint64(x.report.Steps)} // noise that the samples have not had
 	bar := newProgress(x.cmd.ErrOrStderr(), "recording", "steps", int64(n)*int64(x.options.draws)*int64(every))
 	defer bar.Done()
@@ -241,7 +229,7 @@ func (x *examination) record() error {
 
 // copying looks for the samples among the images of training.
 func (x *examination) copying() error {
-	size := x.model.Energy.Image.Size()
+	size := x.trained.Energy.Image.Size()
 	queries := min(x.heldOut.Len(), max(x.report.Samples, 200))
 	bar := newProgress(x.cmd.ErrOrStderr(), "searching", "images", int64(x.report.Samples+queries))
 	defer bar.Done()
@@ -271,14 +259,14 @@ func (x *examination) copying() error {
 
 // memory compares energies of images that were trained on with those of images that were not.
 func (x *examination) memory() error {
-	scorer, err := eval.NewScorer(x.engine(), x.model.Energy, x.model.Params)
+	meter, err := x.trained.NewMeter(x.engine(), false)
 	if err != nil {
 		return err
 	}
 	energies := func(set *dataset.Set) []float64 {
 		var e []float64
 		if err == nil {
-			e, err = scorer.Score(x.cmd.Context(), drawn(set, min(set.Len(), int(x.options.images)), x.options.seed).Pixels, eval.AnyLabel)
+			e, err = meter.Energies(x.cmd.Context(), drawn(set, min(set.Len(), int(x.options.images)), x.options.seed).Pixels, model.AnyLabel)
 		}
 		return e
 	}

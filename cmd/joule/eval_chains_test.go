@@ -8,30 +8,30 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // newModelOf is newModel with a folder of pictures for its data.
 func newModelOf(t *testing.T, data string, classes ...string) string {
 	t.Helper()
 	dir := newModel(t, expr.Shape{12, 12, 1}, classes...)
-	m, err := run.OpenModel(dir)
+	m, err := model.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Config.Data = data
-	if err := m.Write(m.Path); err != nil {
+	if err := m.Save(m.Path); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
 func TestChains(t *testing.T) {
-	dir, model := t.TempDir(), newModelOf(t, smallPictures(t, 40))
+	dir, trained := t.TempDir(), newModelOf(t, smallPictures(t, 40))
 	nearest, curves := filepath.Join(dir, "nearest.png"), filepath.Join(dir, "curves.png")
 	examine := func(args ...string) (r chainsReport) {
 		t.Helper()
-		args = append([]string{"eval", "chains", model, "-n", "6", "--draws", "10", "--steps", "8", "--neighbours", "2", "--json"}, args...)
+		args = append([]string{"eval", "chains", trained, "-n", "6", "--draws", "10", "--steps", "8", "--neighbours", "2", "--json"}, args...)
 		if err := json.Unmarshal([]byte(mustJoule(t, args...)), &r); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestChains(t *testing.T) {
 	if other := examine("--seed", "2"); other.Copying.Samples == one.Copying.Samples {
 		t.Error("another seed gives the same samples")
 	}
-	text := mustJoule(t, "eval", "chains", model, "-n", "4", "--draws", "8", "--steps", "4", "--every", "3")
+	text := mustJoule(t, "eval", "chains", trained, "-n", "4", "--draws", "8", "--steps", "4", "--every", "3")
 	for _, words := range []string{"4 chains of 8 draws, one every 3 steps", "R-hat", "Nearest training image", "Mean energy"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("nothing about %q in\n%s", words, text)
@@ -74,14 +74,14 @@ func TestChainsOfAConditionalModel(t *testing.T) {
 }
 
 func TestChainsRefuses(t *testing.T) {
-	model := newModelOf(t, smallPictures(t, 12))
+	trained := newModelOf(t, smallPictures(t, 12))
 	for _, r := range []refused{
-		{[]string{model, "-n", "1"}, 2, "--number"},
-		{[]string{model, "--draws", "7"}, 2, "--draws"},
-		{[]string{model, "--neighbours", "50"}, 2, "--neighbours"},
-		{[]string{model, "--picture", "a.jpg"}, 2, ".png"},
-		{[]string{model, "--curves", filepath.Join(t.TempDir(), "missing", "a.png")}, 1, "missing"},
-		{[]string{newModelOf(t, filepath.Join(model, "gone"))}, 1, "the data that the model was trained on"},
+		{[]string{trained, "-n", "1"}, 2, "--number"},
+		{[]string{trained, "--draws", "7"}, 2, "--draws"},
+		{[]string{trained, "--neighbours", "50"}, 2, "--neighbours"},
+		{[]string{trained, "--picture", "a.jpg"}, 2, ".png"},
+		{[]string{trained, "--curves", filepath.Join(t.TempDir(), "missing", "a.png")}, 1, "missing"},
+		{[]string{newModelOf(t, filepath.Join(trained, "gone"))}, 1, "the data that the model was trained on"},
 		{[]string{t.TempDir()}, 1, "holds no run"},
 	} {
 		t.Run(strings.Join(r.args[1:], " "), func(t *testing.T) {

@@ -12,13 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/likelihood"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/plot"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 type likelihoodOptions struct {
@@ -124,15 +123,15 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	if err := o.check(); err != nil {
 		return err
 	}
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	label, err := chooseOne(model, o.label)
+	label, err := chooseOne(trained, o.label)
 	if err != nil {
 		return err
 	}
-	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), model: model, options: oodOptions{in: o.in, limit: o.images, seed: o.seed}}
+	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), trained: trained, options: oodOptions{in: o.in, limit: o.images, seed: o.seed}}
 	if err := e.openIn(); err != nil {
 		return err
 	}
@@ -145,7 +144,7 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	if images.Len() < 2 {
 		return fmt.Errorf("%s: %d images are too few: want 2 or more", images.Name, images.Len())
 	}
-	a, err := newAnnealer(model, label, o)
+	a, err := newAnnealer(trained, label, o)
 	if err != nil {
 		return err
 	}
@@ -155,7 +154,7 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	defer bar.Done()
 	a.Progress = bar.Add
 	begun := time.Now()
-	report := likelihoodReport{In: images.Name, Images: images.Len(), Dimensions: model.Energy.Image.Size(), Label: o.label, Temperature: o.temperature,
+	report := likelihoodReport{In: images.Name, Images: images.Len(), Dimensions: trained.Energy.Image.Size(), Label: o.label, Temperature: o.temperature,
 		Rungs: o.rungs, From: o.from, Seed: o.seed}
 	if report.Report, err = a.Measure(cmd.Context(), plan, images.Pixels); err != nil {
 		return err
@@ -176,30 +175,30 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 }
 
 // newAnnealer compiles what the measurement runs; label is nil for an unconditional model.
-func newAnnealer(model *run.Model, label []int32, o likelihoodOptions) (*likelihood.Annealer, error) {
-	of, err := model.Energy.Function()
+func newAnnealer(trained *model.Model, label []int32, o likelihoodOptions) (*likelihood.Annealer, error) {
+	of, err := trained.Energy.Function()
 	if err != nil {
 		return nil, err
 	}
-	a, err := likelihood.NewAnnealer(&cpu.Engine{Threads: int(o.threads)}, of, model.Energy.Image, int(o.leapfrogs))
+	a, err := likelihood.NewAnnealer(&cpu.Engine{Threads: int(o.threads)}, of, trained.Energy.Image, int(o.leapfrogs))
 	if err != nil {
 		return nil, err
 	}
 	if label != nil {
-		a.Inputs = map[string][]float32{"label": cd.OneHot(label, model.Energy.Classes)}
+		a.Inputs = map[string][]float32{"label": trained.OneHot(label)}
 	}
-	return a, a.Bind(model.Params)
+	return a, a.Bind(trained.Params)
 }
 
 // chooseOne is the class that a conditional model is to be measured under; nil for an unconditional model.
-func chooseOne(model *run.Model, name string) ([]int32, error) {
-	if len(model.Classes) > 0 && name == "" {
-		return nil, usageErrorf("the model is conditional: say with --label which of its %d classes to measure", len(model.Classes))
+func chooseOne(trained *model.Model, name string) ([]int32, error) {
+	if len(trained.Classes) > 0 && name == "" {
+		return nil, usageErrorf("the model is conditional: say with --label which of its %d classes to measure", len(trained.Classes))
 	}
 	if name == "" {
 		return nil, nil
 	}
-	return chooseLabels(model, []string{name})
+	return chooseLabels(trained, []string{name})
 }
 
 // ofClass are the images of a class.

@@ -22,10 +22,10 @@ func smallPictures(t *testing.T, n int) string {
 }
 
 func TestLikelihood(t *testing.T) {
-	model, data, curve := newModel(t, expr.Shape{12, 12, 1}), smallPictures(t, 5), filepath.Join(t.TempDir(), "curve.png")
+	trained, data, curve := newModel(t, expr.Shape{12, 12, 1}), smallPictures(t, 5), filepath.Join(t.TempDir(), "curve.png")
 	measure := func(args ...string) (r likelihoodReport) {
 		t.Helper()
-		args = append([]string{"eval", "likelihood", model, "--in", data, "--chains", "8", "--rungs", "60", "--leapfrogs", "1", "--json"}, args...)
+		args = append([]string{"eval", "likelihood", trained, "--in", data, "--chains", "8", "--rungs", "60", "--leapfrogs", "1", "--json"}, args...)
 		if err := json.Unmarshal([]byte(mustJoule(t, args...)), &r); err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestLikelihood(t *testing.T) {
 	if warm := measure("--temperature", "1000"); warm.Bits < 7.99 || warm.Bits > 8.01 {
 		t.Errorf("at a high temperature %v bits per dimension, want 8", warm.Bits)
 	}
-	text := mustJoule(t, "eval", "likelihood", model, "--in", data, "--chains", "4", "--rungs", "20")
+	text := mustJoule(t, "eval", "likelihood", trained, "--in", data, "--chains", "4", "--rungs", "20")
 	for _, words := range []string{"from below", "from above", "bits per dimension", "missing from both"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("nothing about %q in\n%s", words, text)
@@ -67,14 +67,14 @@ func TestLikelihoodThatCannotBe(t *testing.T) {
 }
 
 func TestLikelihoodRefuses(t *testing.T) {
-	model, conditional, data := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), smallPictures(t, 3)
+	trained, conditional, data := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), smallPictures(t, 3)
 	for _, r := range []refused{
-		{[]string{model, "--temperature", "0"}, 2, "--temperature"},
-		{[]string{model, "--temperature", "NaN"}, 2, "--temperature"},
-		{[]string{model, "--chains", "1"}, 2, "--chains"},
-		{[]string{model, "--from", "noise"}, 2, "chains or data"},
-		{[]string{model, "--curve", "a.jpg"}, 2, ".png"},
-		{[]string{model, "--label", "cat"}, 2, "unconditional"},
+		{[]string{trained, "--temperature", "0"}, 2, "--temperature"},
+		{[]string{trained, "--temperature", "NaN"}, 2, "--temperature"},
+		{[]string{trained, "--chains", "1"}, 2, "--chains"},
+		{[]string{trained, "--from", "noise"}, 2, "chains or data"},
+		{[]string{trained, "--curve", "a.jpg"}, 2, ".png"},
+		{[]string{trained, "--label", "cat"}, 2, "unconditional"},
 		{[]string{t.TempDir()}, 1, "holds no run"},
 		{[]string{conditional, "--in", data}, 2, "--label"},
 		{[]string{conditional, "--in", data, "--label", "dog"}, 1, "no images of class dog"},

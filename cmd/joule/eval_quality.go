@@ -19,7 +19,7 @@ import (
 	"github.com/joule-ebm/joule/eval/features/digits"
 	"github.com/joule-ebm/joule/eval/features/inception"
 	"github.com/joule-ebm/joule/eval/quality"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 type qualityOptions struct {
@@ -115,7 +115,7 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) error {
 	}
 	q := &qualityRun{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), options: o}
 	if len(args) == 1 {
-		if q.model, err = run.OpenModel(args[0]); err != nil {
+		if q.trained, err = model.Open(args[0]); err != nil {
 			return err
 		}
 	}
@@ -197,7 +197,7 @@ type qualityRun struct {
 	ctx     context.Context
 	stderr  io.Writer
 	options qualityOptions
-	model   *run.Model // nil without RUN
+	trained *model.Model // nil without RUN
 	net     features.Network
 }
 
@@ -216,13 +216,13 @@ func (q *qualityRun) open(name string, size dataset.Size, n uint) (*dataset.Set,
 // openData opens the images to compare with.
 func (q *qualityRun) openData() (*dataset.Set, error) {
 	var size dataset.Size
-	if q.model != nil {
-		size = q.model.Config.ImageSize()
+	if q.trained != nil {
+		size = q.trained.Config.ImageSize()
 	}
 	if q.options.data != "" {
 		return q.open(q.options.data, size, q.options.dataN)
 	}
-	name := q.model.Config.Data
+	name := q.trained.Config.Data
 	set, err := q.open(dataset.ParseReference(name).Unseen().String(), size, q.options.dataN)
 	if err != nil {
 		return nil, fmt.Errorf("the model was trained on %s, which has no test split; name images to compare with by --data: %w", name, err)
@@ -245,17 +245,17 @@ func (q *qualityRun) openReal(data *dataset.Set) *dataset.Set {
 
 // generate makes samples as joule sample does, by chains of so many steps.
 func (q *qualityRun) generate(cmd *cobra.Command) (set *dataset.Set, steps int, err error) {
-	choices, err := chooseLabels(q.model, nil)
+	choices, err := chooseLabels(q.trained, nil)
 	if err != nil {
 		return nil, 0, err
 	}
 	o := sampleOptions{n: q.options.n, seed: q.options.seed, steps: q.options.steps, threads: q.options.threads}
-	g := generation(q.model, o)
-	s := &samples{options: o, shape: q.model.Energy.Image, period: len(choices)}
-	if err := s.generate(cmd, q.model, g, choices); err != nil {
+	g := o.sampling(choices)
+	s := &samples{options: o, shape: q.trained.Energy.Image, period: len(choices)}
+	if err := s.generate(cmd, q.trained, g); err != nil {
 		return nil, 0, err
 	}
-	return &dataset.Set{Name: "samples", Height: s.shape[0], Width: s.shape[1], Channels: s.shape[2], Pixels: s.pixels}, g.Steps, nil
+	return &dataset.Set{Name: "samples", Height: s.shape[0], Width: s.shape[1], Channels: s.shape[2], Pixels: s.pixels}, q.trained.ChainSteps(g), nil
 }
 
 func (q *qualityRun) describe(set *dataset.Set) (features.Description, error) {

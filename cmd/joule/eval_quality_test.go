@@ -26,9 +26,9 @@ func qualityJSON(t *testing.T, args ...string) (r qualityReport) {
 }
 
 func TestQuality(t *testing.T) {
-	model := newModel(t, expr.Shape{28, 28, 1})
-	one := qualityJSON(t, model, "-n", "200", "--steps", "4", "--threads", "1")
-	if one.Samples != model || one.Steps != 4 || one.Data != "mnist:test" || one.Network != "digits" || one.Report.Samples != 200 || one.Report.Data != 300 {
+	trained := newModel(t, expr.Shape{28, 28, 1})
+	one := qualityJSON(t, trained, "-n", "200", "--steps", "4", "--threads", "1")
+	if one.Samples != trained || one.Steps != 4 || one.Data != "mnist:test" || one.Network != "digits" || one.Report.Samples != 200 || one.Report.Data != 300 {
 		t.Errorf("report %+v", one)
 	}
 	// Noise is far from digits, real digits are not.
@@ -42,7 +42,7 @@ func TestQuality(t *testing.T) {
 	if len(one.Warnings) < 2 || !strings.Contains(one.Warnings[0], "no figure compares with Inception's") || one.Real.Warnings != nil {
 		t.Errorf("warnings %q", one.Warnings)
 	}
-	again := qualityJSON(t, model, "-n", "200", "--steps", "4", "--threads", "3", "--real=false")
+	again := qualityJSON(t, trained, "-n", "200", "--steps", "4", "--threads", "3", "--real=false")
 	if again.Real != nil || again.FID.Value != one.FID.Value || again.KID.Value != one.KID.Value {
 		t.Errorf("the same again with more threads: %+v", again)
 	}
@@ -74,23 +74,23 @@ func TestQualityRefuses(t *testing.T) {
 	for _, place := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // no weights are there
 		t.Setenv(place, t.TempDir())
 	}
-	model, colour := newModel(t, expr.Shape{28, 28, 1}), newModel(t, expr.Shape{32, 32, 3})
+	trained, colour := newModel(t, expr.Shape{28, 28, 1}), newModel(t, expr.Shape{32, 32, 3})
 	few, coloured := t.TempDir(), t.TempDir()
 	writePicture(t, filepath.Join(few, "a.png"), 28, 1, true)
 	writePicture(t, filepath.Join(coloured, "a.png"), 32, 1, false)
 	for _, r := range []refused{
 		{[]string{}, 2, "name both --samples and --data"},
 		{[]string{"--samples", few}, 2, "name both --samples and --data"},
-		{[]string{model, "-n", "5"}, 2, "at least 20"},
-		{[]string{model, "--features", "vgg"}, 2, "want digits or inception"},
-		{[]string{model, "--data", "minst"}, 1, "minst: no such file or folder"},
+		{[]string{trained, "-n", "5"}, 2, "at least 20"},
+		{[]string{trained, "--features", "vgg"}, 2, "want digits or inception"},
+		{[]string{trained, "--data", "minst"}, 1, "minst: no such file or folder"},
 		{[]string{"--samples", few, "--data", "mnist"}, 1, "1 images of samples"},
 		{[]string{colour, "--data", coloured, "--features", "digits"}, 1, "takes 28x28x1 only; use --features inception"},
 		{[]string{colour, "--data", coloured}, 1, "run joule eval fetch-inception"},
-		{[]string{model, "--features", "inception"}, 1, "run joule eval fetch-inception"},
-		{[]string{model, "--inception-weights", few + "/a.png"}, 1, "a.png: no file of torch.save"},
-		{[]string{model, "--inception-input", "caffe"}, 2, "want pytorch or tensorflow"},
-		{[]string{model, "extra"}, 2, "accepts at most 1 arg"},
+		{[]string{trained, "--features", "inception"}, 1, "run joule eval fetch-inception"},
+		{[]string{trained, "--inception-weights", few + "/a.png"}, 1, "a.png: no file of torch.save"},
+		{[]string{trained, "--inception-input", "caffe"}, 2, "want pytorch or tensorflow"},
+		{[]string{trained, "extra"}, 2, "accepts at most 1 arg"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {
 			r.args = append([]string{"eval", "quality"}, r.args...)

@@ -12,11 +12,12 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/explain"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/picture"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // explaining draws an explanation of each image into a folder.
@@ -28,18 +29,14 @@ type explaining struct {
 	drawn     int
 }
 
-func newExplaining(e engine.Engine, model *run.Model, label int, folder string) (*explaining, error) {
-	sampler, err := model.Config.NewSampler()
-	if err != nil {
-		return nil, err
-	}
-	descent := explain.Descent{StepSize: sampler.Drift(), Steps: model.Config.Sampler.Steps}
+func newExplaining(e engine.Engine, trained *model.Model, label int, folder string) (*explaining, error) {
 	x := &explaining{folder: folder, label: label}
-	if x.explainer, err = explain.New(e, model.Energy, model.Params, descent); err != nil {
+	var err error
+	if x.explainer, err = explain.New(e, trained); err != nil {
 		return nil, err
 	}
-	if c := model.Calibration; c != nil {
-		size := model.Config.ImageSize()
+	if c, err := detect.CalibrationOf(trained); err == nil {
+		size := trained.Config.ImageSize()
 		x.usual = explain.Usual(c.UsualNorm(), size.Height*size.Width)
 	}
 	return x, os.MkdirAll(folder, 0o777)

@@ -11,12 +11,12 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // judge scores images by one detector and decides.
 type judge struct {
-	meter    *detect.Meter
+	meter    *model.Meter
 	detector *detect.Detector
 	label    int
 	rate     float64 // of false alarms; 0: no decision
@@ -34,12 +34,12 @@ type judgement struct {
 }
 
 // newJudge compiles what a detector needs. Given a label there are no p-values: calibrations know the mixture of the classes alone.
-func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*judge, error) {
-	scales, err := detect.Scales(model.Energy)
+func newJudge(e engine.Engine, trained *model.Model, o scoreOptions, label int) (*judge, error) {
+	scales, err := trained.Energy.Scales()
 	if err != nil {
 		return nil, err
 	}
-	calibration := model.Calibration
+	calibration, notCalibrated := detect.CalibrationOf(trained)
 	if o.label != "" {
 		calibration = nil
 	}
@@ -51,11 +51,11 @@ func newJudge(e engine.Engine, model *run.Model, o scoreOptions, label int) (*ju
 	case o.label != "" && (err != nil || wanted):
 		return nil, usageErrorf("--label cannot go with --false-alarm, --fdr, --confidence or a detector that needs a calibration: calibrations are of the mixture of the classes")
 	case calibration == nil && (err != nil || wanted):
-		return nil, notCalibrated(model)
+		return nil, calibrateFirst(trained, notCalibrated)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w; calibrate it again: joule calibrate %s --data good/", model.Path, err, shellWord(model.Path))
+		return nil, fmt.Errorf("%s: %w; calibrate it again: joule calibrate %s --data good/", trained.Path, err, shellWord(trained.Path))
 	}
-	meter, err := detect.NewMeter(e, model.Energy, model.Params, d.Gradients)
+	meter, err := trained.NewMeter(e, d.Gradients)
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +77,9 @@ func (j *judge) adjusted(p float64) float64 {
 	return j.detector.Distribution.Conditional(p, j.delta)
 }
 
-// notCalibrated says what to do about a model that is not calibrated.
-func notCalibrated(model *run.Model) error {
-	return fmt.Errorf("%s: %w; give it images that are usual: joule calibrate %s --data good/", model.Path, model.NotCalibrated, shellWord(model.Path))
+// calibrateFirst says what to do about a model that is not calibrated.
+func calibrateFirst(trained *model.Model, why error) error {
+	return fmt.Errorf("%s: %w; give it images that are usual: joule calibrate %s --data good/", trained.Path, why, shellWord(trained.Path))
 }
 
 // warn says if the rate asked for cannot be had from so few calibration images.

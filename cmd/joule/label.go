@@ -6,24 +6,24 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // chooseLabels are the classes with these names or numbers; all of them if none is named. An unconditional model has none.
-func chooseLabels(model *run.Model, names []string) ([]int32, error) {
-	if len(model.Classes) == 0 && len(names) > 0 {
+func chooseLabels(trained *model.Model, names []string) ([]int32, error) {
+	if len(trained.Classes) == 0 && len(names) > 0 {
 		return nil, usageErrorf("--label is %q: the model is unconditional, it has no classes", strings.Join(names, ","))
 	}
 	var labels []int32
 	for _, name := range names {
-		label, err := findLabel(model.Classes, name)
+		label, err := findLabel(trained.Classes, name)
 		if err != nil {
 			return nil, err
 		}
 		labels = append(labels, label)
 	}
 	if len(names) == 0 {
-		for label := range model.Classes {
+		for label := range trained.Classes {
 			labels = append(labels, int32(label))
 		}
 	}

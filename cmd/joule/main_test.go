@@ -15,6 +15,7 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -70,8 +71,8 @@ func newModel(t *testing.T, shape expr.Shape, classes ...string) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	m := run.Model{Config: c, Classes: classes, Energy: e, Params: energy.InitialValues(params.Specs(), 1)}
-	if err := m.Write(filepath.Join(dir, "model.safetensors")); err != nil {
+	m := model.Model{Config: c.Config, Classes: classes, Energy: e, Params: energy.InitialValues(params.Specs(), 1)}
+	if err := m.Save(filepath.Join(dir, "model.safetensors")); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -18,8 +18,8 @@ import (
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/rng"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -98,11 +98,11 @@ func ood(cmd *cobra.Command, path string, o oodOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	e, err := newEvaluation(cmd, model, o)
+	e, err := newEvaluation(cmd, trained, o)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func ood(cmd *cobra.Command, path string, o oodOptions) error {
 	case o.json:
 		return printJSON(cmd.OutOrStdout(), results)
 	case o.markdown:
-		return printMarkdown(cmd.OutOrStdout(), model, o, results)
+		return printMarkdown(cmd.OutOrStdout(), trained, o, results)
 	}
 	return printComparisons(cmd.OutOrStdout(), results)
 }
@@ -149,15 +149,15 @@ func (o *oodOptions) check() error {
 type evaluation struct {
 	ctx     context.Context
 	stderr  io.Writer
-	model   *run.Model
-	scorer  *eval.Scorer
+	trained *model.Model
+	meter   *model.Meter
 	options oodOptions
 	in      *dataset.Set
 }
 
-func newEvaluation(cmd *cobra.Command, model *run.Model, o oodOptions) (*evaluation, error) {
-	scorer, err := eval.NewScorer(&cpu.Engine{Threads: int(o.threads)}, model.Energy, model.Params)
-	return &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), model: model, scorer: scorer, options: o}, err
+func newEvaluation(cmd *cobra.Command, trained *model.Model, o oodOptions) (*evaluation, error) {
+	meter, err := trained.NewMeter(&cpu.Engine{Threads: int(o.threads)}, false)
+	return &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), trained: trained, meter: meter, options: o}, err
 }
 
 // compareAll compares the usual images with every kind of unusual ones.
@@ -167,7 +167,7 @@ func (e *evaluation) compareAll() (in benchmark.Energies, kinds []benchmark.Ener
 	}
 	names := e.options.out
 	if len(names) == 0 {
-		names = defaultOutliers(cmp.Or(e.options.in, e.model.Config.Data), e.in.Size())
+		names = defaultOutliers(cmp.Or(e.options.in, e.trained.Config.Data), e.in.Size())
 	}
 	names = splitNames(names)
 	opened, err := e.openAll(names) // before the work: a name may be mistyped
@@ -258,11 +258,11 @@ func (e *evaluation) openUnseen() error {
 	if err == nil || e.options.in != "" || e.ctx.Err() != nil {
 		return err
 	}
-	held, heldErr := e.model.HeldOut(e.ctx)
+	_, held, heldErr := e.trained.Config.OpenData(e.ctx)
 	if heldErr != nil {
 		return err
 	}
-	held.Name = run.HeldOutName(e.model.Config.Data)
+	held.Name = model.HeldOutName(e.trained.Config.Data)
 	e.in = e.some(held)
 	return nil
 }
@@ -273,7 +273,7 @@ func (e *evaluation) openIn() (err error) {
 		e.in, err = e.open(e.options.in)
 		return err
 	}
-	data := e.model.Config.Data
+	data := e.trained.Config.Data
 	if e.in, err = e.read(dataset.ParseReference(data).Unseen().String()); err != nil {
 		return fmt.Errorf("the model was trained on %s, and there are no others to test it with; name usual images with --in: %w", data, err)
 	}
@@ -290,7 +290,7 @@ func (e *evaluation) open(name string) (*dataset.Set, error) {
 }
 
 func (e *evaluation) read(name string) (*dataset.Set, error) {
-	set, err := readSet(e.ctx, e.stderr, name, e.model.Config.ImageSize())
+	set, err := readSet(e.ctx, e.stderr, name, e.trained.Config.ImageSize())
 	if err != nil {
 		return nil, err
 	}
@@ -406,9 +406,9 @@ func (e *evaluation) energies(set *dataset.Set) (benchmark.Energies, error) {
 	bar := newProgress(e.stderr, "scoring "+set.Name, "images", int64(set.Len()))
 	defer bar.Done()
 	result, size := benchmark.Energies{Name: set.Name}, set.Size().Len()
-	for first := 0; first < set.Len(); first += e.scorer.Batch() {
-		n := min(e.scorer.Batch(), set.Len()-first)
-		energies, err := e.scorer.Score(e.ctx, set.Pixels[first*size:][:n*size], eval.AnyLabel)
+	for first := 0; first < set.Len(); first += e.meter.Batch() {
+		n := min(e.meter.Batch(), set.Len()-first)
+		energies, err := e.meter.Energies(e.ctx, set.Pixels[first*size:][:n*size], model.AnyLabel)
 		if err != nil {
 			return result, err
 		}
@@ -450,11 +450,14 @@ func printComparisons(w io.Writer, results []comparison) error {
 func ends(i benchmark.Interval) string { return fmt.Sprintf("%.4f–%.4f", i[0], i[1]) }
 
 // printMarkdown prints a table for people to read elsewhere: it says what it is made of.
-func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []comparison) error {
+func printMarkdown(w io.Writer, trained *model.Model, o oodOptions, results []comparison) error {
 	var b strings.Builder
-	c := model.Config
+	c, err := run.ConfigOf(trained)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(&b, "Network %s, %d filters, %d parameters, trained on %s for %d iterations of %d images (seed %d). ", c.Network.Name,
-		c.Network.Filters, parameters(model), markdown(c.Data), model.Iterations, c.Optimiser.Batch, c.Seed)
+		c.Network.Filters, parameters(trained), markdown(c.Data), trained.Iterations, c.Optimiser.Batch, c.Seed)
 	fmt.Fprintf(&b, "Usual: %s, %d images.", markdown(results[0].In), results[0].NumIn)
 	figure := func(value float64, i *benchmark.Intervals, of func(*benchmark.Intervals) benchmark.Interval) string {
 		if i == nil {
@@ -473,7 +476,7 @@ func printMarkdown(w io.Writer, model *run.Model, o oodOptions, results []compar
 			figure(r.AUPRIn, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPRIn }),
 			figure(r.FPR95, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.FPR95 }))
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err = io.WriteString(w, b.String())
 	return err
 }
 
@@ -491,8 +494,8 @@ func markdown(name string) string {
 }
 
 // parameters counts the numbers a model has learnt.
-func parameters(model *run.Model) (n int) {
-	for _, values := range model.Params {
+func parameters(trained *model.Model) (n int) {
+	for _, values := range trained.Params {
 		n += len(values)
 	}
 	return n

@@ -11,7 +11,7 @@ import (
 
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 func oodJSON(t *testing.T, result any, args ...string) {
@@ -26,10 +26,10 @@ func oodJSON(t *testing.T, result any, args ...string) {
 }
 
 func TestOOD(t *testing.T) {
-	model, pictures := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
+	trained, pictures := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
 	histogram, roc := filepath.Join(pictures, "energies.png"), filepath.Join(pictures, "roc.png")
 	var one map[string]any
-	oodJSON(t, &one, model, "--out-of", "fashion-mnist", "--histogram", histogram, "--roc", roc, "--threads", "1")
+	oodJSON(t, &one, trained, "--out-of", "fashion-mnist", "--histogram", histogram, "--roc", roc, "--threads", "1")
 	for _, key := range []string{"auroc", "aupr", "fpr95"} {
 		if v, ok := one[key].(float64); !ok || v < 0 || v > 1 {
 			t.Errorf("%s is %v", key, one[key])
@@ -43,9 +43,9 @@ func TestOOD(t *testing.T) {
 	decodePNG(t, roc)
 
 	var again, explicit, other comparison
-	oodJSON(t, &again, model, "--out-of", "fashion-mnist", "--threads", "3")
-	oodJSON(t, &explicit, model, "--out-of", "fashion-mnist", "--in", "mnist")
-	oodJSON(t, &other, model, "--out-of", "fashion-mnist", "--seed", "2")
+	oodJSON(t, &again, trained, "--out-of", "fashion-mnist", "--threads", "3")
+	oodJSON(t, &explicit, trained, "--out-of", "fashion-mnist", "--in", "mnist")
+	oodJSON(t, &other, trained, "--out-of", "fashion-mnist", "--seed", "2")
 	if again.AUROC != one["auroc"] || !reflect.DeepEqual(explicit, again) || other.MeanIn == again.MeanIn {
 		t.Errorf("the same %+v, with --in %+v, of another seed %+v; before %v", again, explicit, other, one)
 	}
@@ -92,17 +92,17 @@ func TestOODOfImagesHeldOut(t *testing.T) {
 		writePicture(t, filepath.Join(dir, fmt.Sprintf("%02d.png", i)), 28, i, true)
 	}
 	path := newModel(t, expr.Shape{28, 28, 1})
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	model.Config.Data = dir
-	if err := model.Write(model.Path); err != nil {
+	trained.Config.Data = dir
+	if err := trained.Save(trained.Path); err != nil {
 		t.Fatal(err)
 	}
 	var result comparison
 	oodJSON(t, &result, path, "--out-of", "noise", "--resamples", "0")
-	if result.In != run.HeldOutName(dir) || result.NumIn != 3 {
+	if result.In != model.HeldOutName(dir) || result.NumIn != 3 {
 		t.Errorf("got %+v", result)
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -113,15 +113,15 @@ func TestOODOfImagesHeldOut(t *testing.T) {
 
 // Patches of pictures larger than the model's images, unscaled; and lists with commas.
 func TestOODTextures(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{28, 28, 1}), filepath.Join(t.TempDir(), "with,comma")
+	trained, dir := newModel(t, expr.Shape{28, 28, 1}), filepath.Join(t.TempDir(), "with,comma")
 	writePicture(t, filepath.Join(dir, "a.png"), 28*3+5, 1, true)
 	writePicture(t, filepath.Join(dir, "b.png"), 20, 2, true)
 	var results []comparison
-	oodJSON(t, &results, model, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--out-of", dir, "-n", "8", "--resamples", "0")
+	oodJSON(t, &results, trained, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--out-of", dir, "-n", "8", "--resamples", "0")
 	if len(results) != 3 || results[0].NumOut != 8 || results[1].Out != "noise" || results[2].Out != dir || results[2].NumOut != 2 {
 		t.Errorf("got %+v", results)
 	}
-	oodJSON(t, &results, model, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--resamples", "0")
+	oodJSON(t, &results, trained, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--resamples", "0")
 	if results[0].NumOut != 10 {
 		t.Errorf("%d patches of a picture of 3 by 3 and a small one", results[0].NumOut)
 	}
@@ -160,11 +160,11 @@ func TestShortName(t *testing.T) {
 
 // Every kind of unusual images that can be made, and folders, all against the same usual ones.
 func TestOODSeveral(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
 	for i := range 12 {
 		writePicture(t, filepath.Join(dir, string(rune('a'+i))+".png"), 40, i, false)
 	}
-	args, want := []string{model, "--out-of", dir}, []string{dir}
+	args, want := []string{trained, "--out-of", dir}, []string{dir}
 	for _, kind := range benchmark.Outliers() {
 		args, want = append(args, "--out-of", kind.Name), append(want, kind.Name)
 	}
@@ -189,7 +189,7 @@ func TestOODSeveral(t *testing.T) {
 }
 
 func TestOODRefuses(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
 	out := []string{"--out-of", "noise", "-n", "10"}
 	writeFile(t, filepath.Join(dir, "empty", "readme.txt"), nil)
 	writePicture(t, filepath.Join(dir, "one", "a.png"), 28, 1, true)
@@ -206,7 +206,7 @@ func TestOODRefuses(t *testing.T) {
 		{append(out, "extra"), 2, "accepts 1 arg"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {
-			r.args = append([]string{"eval", "ood", model}, r.args...)
+			r.args = append([]string{"eval", "ood", trained}, r.args...)
 			r.check(t)
 		})
 	}

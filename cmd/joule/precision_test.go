@@ -29,13 +29,13 @@ func TestConformPrecision(t *testing.T) {
 }
 
 func TestSamplePrecision(t *testing.T) {
-	model := newModel(t, expr.Shape{12, 12, 1})
+	trained := newModel(t, expr.Shape{12, 12, 1})
 	dir := t.TempDir()
 	pictures := map[engine.Precision]string{}
 	for _, p := range []engine.Precision{engine.Float32, engine.Split, engine.BF16} {
 		out := filepath.Join(dir, string(p)+".png")
 		var report sampleReport
-		text := mustJoule(t, "sample", model, "-n", "2", "--steps", "30", "--json", "--precision", string(p), "-o", out)
+		text := mustJoule(t, "sample", trained, "-n", "2", "--steps", "30", "--json", "--precision", string(p), "-o", out)
 		if err := json.Unmarshal([]byte(text), &report); err != nil {
 			t.Fatal(err)
 		}

@@ -8,19 +8,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/picture"
-	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/report"
 	"github.com/joule-ebm/joule/run"
 )
@@ -76,7 +73,7 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	r, model, err := openReport(path)
+	r, trained, err := openReport(path)
 	if err != nil {
 		return err
 	}
@@ -89,12 +86,12 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 		return err
 	}
 	r.Program = "joule " + version()
-	if model != nil && !o.quick {
-		if err := addComputed(cmd, r, model, o); err != nil {
+	if trained != nil && !o.quick {
+		if err := addComputed(cmd, r, trained, o); err != nil {
 			return err
 		}
 	}
-	r.Facts = reportFacts(r, model)
+	r.Facts = reportFacts(r, trained)
 	if err := durable.WriteFile(o.output, r.Write); err != nil {
 		return err
 	}
@@ -123,15 +120,15 @@ func (o *reportOptions) check() error {
 }
 
 // openReport collects what is recorded at path, a run directory or a model file, and opens the model, if there is one that can be read.
-func openReport(path string) (*report.Report, *run.Model, error) {
+func openReport(path string) (*report.Report, *model.Model, error) {
 	r, err := report.Read(path)
-	model, modelErr := run.OpenModel(path)
+	trained, modelErr := model.Open(path)
 	switch {
 	case err == nil && modelErr != nil:
 		r.Miss("what the model does", modelErr)
 		return r, nil, nil
 	case err == nil:
-		return r, model, nil
+		return r, trained, nil
 	case modelErr != nil && isDir(path):
 		return nil, nil, err
 	case modelErr != nil:
@@ -139,13 +136,17 @@ func openReport(path string) (*report.Report, *run.Model, error) {
 	}
 	// A model by itself.
 	r = &report.Report{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
-	r.Config, err = model.Config.Text()
-	return r, model, err
+	config, err := run.ConfigOf(trained)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Config, err = config.Text()
+	return r, trained, err
 }
 
 // addComputed adds detection and chains. Data that is gone is no reason to have no page.
-func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o reportOptions) error {
-	e, err := newEvaluation(cmd, model, o.ood)
+func addComputed(cmd *cobra.Command, r *report.Report, trained *model.Model, o reportOptions) error {
+	e, err := newEvaluation(cmd, trained, o.ood)
 	if err != nil {
 		return err
 	}
@@ -159,11 +160,11 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 	} else if e.ctx.Err() != nil || len(o.ood.out) > 0 || o.ood.in != "" { // what was asked for must be there
 		return err
 	} else {
-		message := strings.ReplaceAll(err.Error(), model.Config.Data, shortName(model.Config.Data))
+		message := strings.ReplaceAll(err.Error(), trained.Config.Data, shortName(trained.Config.Data))
 		r.Miss("how well the model tells unusual images from usual ones", errors.New(message))
 	}
 	if r.Detection != nil {
-		if r.Calibration, err = calibrationOf(model, r.Detection.In); err != nil {
+		if r.Calibration, err = calibrationOf(trained, r.Detection.In); err != nil {
 			r.Miss("calibration", err)
 		}
 	}
@@ -185,24 +186,25 @@ func addComputed(cmd *cobra.Command, r *report.Report, model *run.Model, o repor
 }
 
 // calibrationOf takes the p-values of usual images by the model's calibration.
-func calibrationOf(model *run.Model, usual benchmark.Energies) (*report.Calibration, error) {
-	if model.Calibration == nil {
-		return nil, fmt.Errorf("%w; joule calibrate makes up for it", model.NotCalibrated)
+func calibrationOf(trained *model.Model, usual benchmark.Energies) (*report.Calibration, error) {
+	calibration, err := detect.CalibrationOf(trained)
+	if err != nil {
+		return nil, fmt.Errorf("%w; joule calibrate makes up for it", err)
 	}
-	if usual.Name == shortName(model.Calibration.Data) {
+	if usual.Name == shortName(calibration.Data) {
 		return nil, errors.New("the images to check it with are those that the model is calibrated with; name others with --in")
 	}
-	scales, err := detect.Scales(model.Energy)
+	scales, err := trained.Energy.Scales()
 	if err != nil {
 		return nil, err
 	}
-	energy, err := detect.Named(detect.Default, scales, model.Calibration)
+	energy, err := detect.Named(detect.Default, scales, calibration)
 	if err != nil {
 		return nil, err
 	}
-	c := &report.Calibration{Data: shortName(model.Calibration.Data), Images: model.Calibration.Images, Usual: usual.Name}
+	c := &report.Calibration{Data: shortName(calibration.Data), Images: calibration.Images, Usual: usual.Name}
 	for _, e := range usual.Values {
-		c.PValues = append(c.PValues, energy.Distribution.P(energy.Score(detect.Measurement{Energy: e})))
+		c.PValues = append(c.PValues, energy.Distribution.P(energy.Score(model.Measurement{Energy: e})))
 	}
 	return c, nil
 }
@@ -214,49 +216,26 @@ const (
 
 // drawChains lets chains run from noise and keeps their energies and some of their images.
 func drawChains(e *evaluation, o reportOptions) (*report.Chains, error) {
-	sampler, err := e.model.Config.NewSampler()
-	if err != nil {
-		return nil, err
-	}
-	chain, err := cd.NewChain(&cpu.Engine{Threads: int(o.ood.threads)}, e.model.Energy, sampler)
-	if err != nil {
-		return nil, err
-	}
-	if err := chain.Bind(e.model.Params); err != nil {
-		return nil, err
-	}
-	n, shape, classes := int(o.chains), e.model.Energy.Image, e.model.Energy.Classes
-	g := e.model.Config.NewGeneration()
-	g.Seed, g.Threads, g.Every = o.ood.seed, int(o.ood.threads), max(1, g.Steps/looksAtChains)
-	if g.Threads == 0 {
-		g.Threads = runtime.GOMAXPROCS(0)
-	}
-	if classes > 0 {
-		labels := make([]int32, n)
-		for i := range labels {
-			labels[i] = int32(i % classes)
-		}
-		g.Inputs = map[string][]float32{"label": cd.OneHot(labels, classes)}
-	}
-	x := make([]float32, n*shape.Size())
-	mcmc.FillNoise(x, shape.Size(), g.Seed, 0)
-	bar := newProgress(e.stderr, "drawing chains", "steps", int64(g.Steps))
+	sampling := model.Sampling{Images: int(o.chains), Seed: o.ood.seed, Threads: int(o.ood.threads)}
+	n, shape, steps := int(o.chains), e.trained.Energy.Image, e.trained.ChainSteps(sampling)
+	sampling.Every = max(1, steps/looksAtChains)
+	bar := newProgress(e.stderr, "drawing chains", "steps", int64(steps))
 	defer bar.Done()
 	c, looks, next := &report.Chains{}, [][]uint8{}, 0
-	_, err = chain.Generate(e.ctx, x, g, func(step int) error {
-		if step < next && step != g.Steps {
+	sampling.Look = func(_, step int, x []float32) error {
+		if step < next && step != steps {
 			return nil
 		}
-		next = step + g.Every
+		next = step + sampling.Every
 		if len(c.Steps) > 0 {
 			bar.Add(int64(step - c.Steps[len(c.Steps)-1]))
 		}
 		pixels := picture.Quantise(x)
-		energies, err := e.scorer.Score(e.ctx, pixels, eval.AnyLabel)
+		energies, err := e.meter.Energies(e.ctx, pixels, model.AnyLabel)
 		c.Steps, c.Energy, looks = append(c.Steps, step), append(c.Energy, energies), append(looks, pixels)
 		return err
-	})
-	if err != nil {
+	}
+	if _, err := e.trained.Sample(e.ctx, &cpu.Engine{Threads: int(o.ood.threads)}, sampling); err != nil {
 		return nil, err
 	}
 
@@ -289,17 +268,17 @@ func drawChains(e *evaluation, o reportOptions) (*report.Chains, error) {
 }
 
 // reportFacts are the figures for the top of the page.
-func reportFacts(r *report.Report, model *run.Model) (facts []report.Fact) {
+func reportFacts(r *report.Report, trained *model.Model) (facts []report.Fact) {
 	if n := len(r.Records); n > 0 {
 		facts = append(facts, report.Fact{Name: "Iterations", Value: fmt.Sprint(r.Records[n-1].Iteration)})
-	} else if model != nil {
-		facts = append(facts, report.Fact{Name: "Iterations", Value: fmt.Sprint(model.Iterations)})
+	} else if trained != nil {
+		facts = append(facts, report.Fact{Name: "Iterations", Value: fmt.Sprint(trained.Iterations)})
 	}
-	if model != nil {
-		c := model.Config
+	if trained != nil {
+		c := trained.Config
 		facts = append(facts,
 			report.Fact{Name: "Trained on", Value: shortName(c.Data), About: fmt.Sprintf("images of %v", c.ImageSize())},
-			report.Fact{Name: "Network", Value: c.Network.Name, About: fmt.Sprintf("%d filters, %d parameters", c.Network.Filters, parameters(model))},
+			report.Fact{Name: "Network", Value: c.Network.Name, About: fmt.Sprintf("%d filters, %d parameters", c.Network.Filters, parameters(trained))},
 			report.Fact{Name: "Sampler", Value: fmt.Sprintf("%d steps", c.Sampler.Steps), About: c.Sampler.Kind})
 	}
 	if d := r.Detection; d != nil {

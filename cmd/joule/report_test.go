@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -16,11 +17,15 @@ import (
 func newReportedRun(t *testing.T) string {
 	t.Helper()
 	dir := newModel(t, expr.Shape{28, 28, 1})
-	model, err := run.OpenModel(dir)
+	trained, err := model.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := model.Config.Text()
+	config, err := run.ConfigOf(trained)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := config.Text()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +105,12 @@ func TestReportOfIncompleteRuns(t *testing.T) {
 	}
 
 	dir = newReportedRun(t) // the data of which are gone
-	model, err := run.OpenModel(dir)
+	trained, err := model.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	model.Config.Data = filepath.Join(dir, "gone")
-	if err := model.Write(filepath.Join(dir, "model.safetensors")); err != nil {
+	trained.Config.Data = filepath.Join(dir, "gone")
+	if err := trained.Save(filepath.Join(dir, "model.safetensors")); err != nil {
 		t.Fatal(err)
 	}
 	code, _, stderr = joule("report", dir, "--chains", "1")

@@ -18,14 +18,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/picture"
-	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 type sampleOptions struct {
@@ -108,11 +106,11 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	choices, err := chooseLabels(model, o.labels)
+	choices, err := chooseLabels(trained, o.labels)
 	if err != nil {
 		return err
 	}
@@ -122,19 +120,16 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	}
 
 	begun := time.Now()
-	g := generation(model, o)
-	s := &samples{options: o, shape: model.Energy.Image, period: len(choices), precision: cpu.Resolve(precision)}
-	if err := s.generate(cmd, model, g, choices); err != nil {
+	g := o.sampling(choices)
+	s := &samples{options: o, shape: trained.Energy.Image, period: len(choices), precision: cpu.Resolve(precision)}
+	if err := s.generate(cmd, trained, g); err != nil {
 		return err
 	}
 	if err := s.finish(); err != nil {
 		return err
 	}
-	report := sampleReport{Images: s.n, Steps: g.Steps, Seed: o.seed, Output: o.output, GIF: o.gif, Seconds: time.Since(begun).Seconds(),
-		Precision: s.precision}
-	for i := range s.n * min(1, len(choices)) {
-		report.Labels = append(report.Labels, choices[i%len(choices)])
-	}
+	report := sampleReport{Images: s.n, Steps: trained.ChainSteps(g), Seed: o.seed, Output: o.output, GIF: o.gif, Seconds: time.Since(begun).Seconds(),
+		Precision: s.precision, Labels: s.labels}
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 	}
@@ -151,19 +146,6 @@ const (
 	gifWidth    = 448
 )
 
-func generation(model *run.Model, o sampleOptions) mcmc.Generation {
-	g := model.Config.NewGeneration()
-	if o.steps > 0 {
-		g = g.WithSteps(int(o.steps))
-	}
-	g.Seed, g.Threads = o.seed, int(o.threads)
-	if g.Threads == 0 {
-		g.Threads = runtime.GOMAXPROCS(0)
-	}
-	g.Every = max(1, g.Steps/framesOfGIF)
-	return g
-}
-
 // samples are generated images on their way to files.
 type samples struct {
 	options   sampleOptions
@@ -172,51 +154,42 @@ type samples struct {
 	precision engine.Precision
 	n         int // so far
 	pixels    []uint8
+	labels    []int32       // of the images
 	frames    []image.Image // of the animation
 }
 
+// sampling is what the options ask for.
+func (o *sampleOptions) sampling(choices []int32) model.Sampling {
+	threads := int(o.threads)
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return model.Sampling{Images: int(o.n), Steps: int(o.steps), Labels: choices, Seed: o.seed, Threads: threads, Together: max(mostInGIF, 16*threads)}
+}
+
 // generate makes the images, some chains at a time: only their bytes are kept.
-func (s *samples) generate(cmd *cobra.Command, model *run.Model, g mcmc.Generation, choices []int32) error {
-	sampler, err := model.Config.NewSampler()
-	if err != nil {
-		return err
-	}
-	chain, err := cd.NewChain(&cpu.Engine{Threads: int(s.options.threads), Precision: s.precision}, model.Energy, sampler)
-	if err != nil {
-		return err
-	}
-	if err := chain.Bind(model.Params); err != nil {
-		return err
-	}
-	size, number, together := s.shape.Size(), int(s.options.n), max(mostInGIF, 16*g.Threads)
-	bar := newProgress(cmd.ErrOrStderr(), "sampling", "steps", int64(number)*int64(g.Steps))
+func (s *samples) generate(cmd *cobra.Command, m *model.Model, g model.Sampling) error {
+	size, steps := s.shape.Size(), m.ChainSteps(g)
+	bar := newProgress(cmd.ErrOrStderr(), "sampling", "steps", int64(g.Images)*int64(steps))
 	defer bar.Done()
-	for s.n < number {
-		n, last := min(together, number-s.n), 0
-		x := make([]float32, n*size)
-		g.FirstChain = uint64(s.n)
-		mcmc.FillNoise(x, size, g.Seed, g.FirstChain)
-		if s.period > 0 {
-			labels := make([]int32, n)
-			for i := range labels {
-				labels[i] = choices[(s.n+i)%s.period]
-			}
-			g.Inputs = map[string][]float32{"label": cd.OneHot(labels, model.Energy.Classes)}
+	last := 0
+	g.Every = max(1, steps/framesOfGIF)
+	g.Look = func(first, step int, x []float32) error {
+		bar.Add(int64(len(x) / size * max(0, step-last)))
+		last = step
+		if s.options.gif == "" || first > 0 {
+			return nil
 		}
-		_, err := chain.Generate(cmd.Context(), x, g, func(step int) error {
-			bar.Add(int64(n * (step - last)))
-			last = step
-			if s.options.gif == "" || s.n > 0 {
-				return nil
-			}
-			frame, err := s.grid(picture.Quantise(x[:min(n, mostInGIF)*size]), gifWidth)
-			s.frames = append(s.frames, frame)
-			return err
-		})
+		frame, err := s.grid(picture.Quantise(x[:min(len(x)/size, mostInGIF)*size]), gifWidth)
+		s.frames = append(s.frames, frame)
+		return err
+	}
+	for batch, err := range m.Samples(cmd.Context(), &cpu.Engine{Threads: int(s.options.threads), Precision: s.precision}, g) {
 		if err != nil {
 			return err
 		}
-		if err := s.add(picture.Quantise(x), n); err != nil {
+		s.labels = append(s.labels, batch.Labels...)
+		if err := s.add(batch.Pixels, len(batch.Pixels)/size); err != nil {
 			return err
 		}
 	}

@@ -30,10 +30,10 @@ func decodePNG(t *testing.T, path string) image.Image {
 
 // The same seed makes the same picture, for any number of threads; another seed makes another.
 func TestSampleIsReproducible(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
 	picture := func(args ...string) []byte {
 		path := filepath.Join(dir, "grid.png")
-		out := mustJoule(t, append([]string{"sample", model, "-o", path}, args...)...)
+		out := mustJoule(t, append([]string{"sample", trained, "-o", path}, args...)...)
 		if !strings.Contains(out, path) {
 			t.Errorf("where the picture is: %q", out)
 		}
@@ -58,10 +58,10 @@ func TestSampleIsReproducible(t *testing.T) {
 }
 
 func TestSampleFiles(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 3}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 3}), t.TempDir()
 	grid, folder, chains := filepath.Join(dir, "a.PNG"), filepath.Join(dir, "single")+"/", filepath.Join(dir, "c.gif")
-	mustJoule(t, "sample", model, "-n", "5", "-o", grid)
-	mustJoule(t, "sample", model, "-n", "5", "-o", folder, "--gif", chains, "--steps", "20")
+	mustJoule(t, "sample", trained, "-n", "5", "-o", grid)
+	mustJoule(t, "sample", trained, "-n", "5", "-o", folder, "--gif", chains, "--steps", "20")
 
 	if b := decodePNG(t, grid).Bounds(); b.Dx() != 3*12*8+4*2 || b.Dy() != 2*12*8+3*2 {
 		t.Errorf("a grid of %v, want 3 by 2 images at scale 8", b)
@@ -83,10 +83,10 @@ func TestSampleFiles(t *testing.T) {
 
 // Image i of a folder does not depend on how many others there are, nor on how many are generated together.
 func TestSampleManyAtATime(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
 	few, many := filepath.Join(dir, "few")+"/", filepath.Join(dir, "many")+"/"
-	mustJoule(t, "sample", model, "-n", "66", "-o", few, "--threads", "1")
-	mustJoule(t, "sample", model, "-n", "70", "-o", many, "--threads", "8")
+	mustJoule(t, "sample", trained, "-n", "66", "-o", few, "--threads", "1")
+	mustJoule(t, "sample", trained, "-n", "70", "-o", many, "--threads", "8")
 	for i := range 66 {
 		name := "00" + strconv.Itoa(100 + i)[1:] + ".png"
 		if !bytes.Equal(readFile(t, few+name), readFile(t, many+name)) {
@@ -96,13 +96,13 @@ func TestSampleManyAtATime(t *testing.T) {
 }
 
 func TestSampleLabels(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}, "cat", "dog", "7"), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}, "cat", "dog", "7"), t.TempDir()
 	for _, test := range []struct {
 		label string
 		want  []int32
 	}{{"", []int32{0, 1, 2, 0, 1}}, {"dog", []int32{1, 1, 1, 1, 1}}, {"7,0", []int32{2, 0, 2, 0, 2}}} {
 		t.Run(test.label, func(t *testing.T) {
-			args := []string{"sample", model, "-n", "5", "-o", filepath.Join(dir, "grid.png"), "--json"}
+			args := []string{"sample", trained, "-n", "5", "-o", filepath.Join(dir, "grid.png"), "--json"}
 			if test.label != "" {
 				args = append(args, "--label", test.label)
 			}
@@ -117,7 +117,7 @@ func TestSampleLabels(t *testing.T) {
 	}
 	// A label changes what is generated.
 	for _, label := range []string{"cat", "dog"} {
-		mustJoule(t, "sample", model, "-n", "2", "-o", filepath.Join(dir, label+".png"), "--label", label)
+		mustJoule(t, "sample", trained, "-n", "2", "-o", filepath.Join(dir, label+".png"), "--label", label)
 	}
 	if reflect.DeepEqual(decodePNG(t, filepath.Join(dir, "cat.png")), decodePNG(t, filepath.Join(dir, "dog.png"))) {
 		t.Error("cats are dogs")
@@ -125,22 +125,22 @@ func TestSampleLabels(t *testing.T) {
 }
 
 func TestSampleRefuses(t *testing.T) {
-	model, conditional, dir := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), t.TempDir()
+	trained, conditional, dir := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), t.TempDir()
 	writeFile(t, filepath.Join(dir, "full", "old.png"), nil)
 	writeFile(t, filepath.Join(dir, "file"), nil)
 	for _, r := range []refused{
-		{[]string{model, "-n", "0"}, 2, "--number"},
-		{[]string{model, "-n", "20000"}, 2, "folder"},
-		{[]string{model, "-n", "5000000000", "-o", dir + "/new/"}, 2, "--number"},
-		{[]string{model, "-o", "grid.jpg"}, 2, ".png"},
-		{[]string{model, "--gif", "chains.mp4"}, 2, ".gif"},
-		{[]string{model, "--label", "3"}, 2, "unconditional"},
+		{[]string{trained, "-n", "0"}, 2, "--number"},
+		{[]string{trained, "-n", "20000"}, 2, "folder"},
+		{[]string{trained, "-n", "5000000000", "-o", dir + "/new/"}, 2, "--number"},
+		{[]string{trained, "-o", "grid.jpg"}, 2, ".png"},
+		{[]string{trained, "--gif", "chains.mp4"}, 2, ".gif"},
+		{[]string{trained, "--label", "3"}, 2, "unconditional"},
 		{[]string{conditional, "--label", "cow"}, 2, "cat, dog"},
 		{[]string{conditional, "--label", "2"}, 2, "0 to 1"},
-		{[]string{model, "-o", dir + "/full"}, 1, "holds files already"},
-		{[]string{model, "-o", dir + "/missing/grid.png"}, 1, "missing/grid.png"},
-		{[]string{model, "-o", dir + "/file/grid.png"}, 1, "file/grid.png"},
-		{[]string{model, "-o", dir + "/grid.png", "--gif", dir + "/missing/a.gif"}, 1, "missing/a.gif"},
+		{[]string{trained, "-o", dir + "/full"}, 1, "holds files already"},
+		{[]string{trained, "-o", dir + "/missing/grid.png"}, 1, "missing/grid.png"},
+		{[]string{trained, "-o", dir + "/file/grid.png"}, 1, "file/grid.png"},
+		{[]string{trained, "-o", dir + "/grid.png", "--gif", dir + "/missing/a.gif"}, 1, "missing/a.gif"},
 	} {
 		t.Run(strings.Join(r.args[1:], " "), func(t *testing.T) {
 			r.args = append([]string{"sample"}, r.args...)

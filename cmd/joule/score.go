@@ -17,8 +17,7 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 type scoreOptions struct {
@@ -102,20 +101,20 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if err := checkOutput(o.explain, true); err != nil {
 		return err
 	}
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	label := eval.AnyLabel
+	label := model.AnyLabel
 	if o.label != "" {
-		chosen, err := chooseLabels(model, []string{o.label})
+		chosen, err := chooseLabels(trained, []string{o.label})
 		if err != nil {
 			return err
 		}
 		label = int(chosen[0])
 	}
 	engine := &cpu.Engine{Threads: int(o.threads)}
-	judge, err := newJudge(engine, model, o, label)
+	judge, err := newJudge(engine, trained, o, label)
 	if err != nil {
 		return err
 	}
@@ -123,7 +122,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if isTerminal(cmd.OutOrStdout()) {
 		stderr = noTerminal{stderr} // the table shows the progress
 	}
-	s := &scoring{judge: judge, size: model.Config.ImageSize(), flush: out.Flush, stderr: stderr,
+	s := &scoring{judge: judge, size: trained.Config.ImageSize(), flush: out.Flush, stderr: stderr,
 		bar: newProgress(stderr, "scoring", "images", -1)}
 	decided := o.falseAlarm != 0 || o.fdr != 0
 	if s.table = newTable(out); o.format == "table" && decided {
@@ -133,7 +132,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 		s.table = &discoveries{table: s.table, rate: float64(o.fdr)}
 	}
 	if o.explain != "" {
-		if s.explain, err = newExplaining(engine, model, label, o.explain); err != nil {
+		if s.explain, err = newExplaining(engine, trained, label, o.explain); err != nil {
 			return err
 		}
 	}

@@ -25,23 +25,23 @@ func scoreJSON(t *testing.T, args ...string) (result []scored) {
 }
 
 func TestScoreFormats(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
 	for i, name := range []string{"a.png", "b/b,\"1\".png", "b/c/d.png"} {
 		writePicture(t, filepath.Join(dir, name), 12, i, true)
 	}
-	want := scoreJSON(t, model, dir)
+	want := scoreJSON(t, trained, dir)
 	if len(want) != 3 || want[1].Image != dir+`/b/b,"1".png` || want[0].Energy == want[1].Energy || want[0].Resized {
 		t.Fatalf("scores %+v", want)
 	}
 
-	records, err := csv.NewReader(strings.NewReader(mustJoule(t, "score", model, dir, "--format", "csv"))).ReadAll()
+	records, err := csv.NewReader(strings.NewReader(mustJoule(t, "score", trained, dir, "--format", "csv"))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(records) != 4 || strings.Join(records[0], " ") != "image energy resized score p q unusual" {
 		t.Fatalf("CSV %q", records)
 	}
-	lines := strings.Split(mustJoule(t, "score", model, dir), "\n")
+	lines := strings.Split(mustJoule(t, "score", trained, dir), "\n")
 	if len(lines) != 4 {
 		t.Fatalf("table %q", lines)
 	}
@@ -53,7 +53,7 @@ func TestScoreFormats(t *testing.T) {
 			t.Errorf("row %q, want %q", lines[i], row)
 		}
 		// An image has the same energy alone, and twice.
-		if alone := scoreJSON(t, model, s.Image, s.Image, "--threads", "1"); len(alone) != 2 || alone[0] != s || alone[1] != s {
+		if alone := scoreJSON(t, trained, s.Image, s.Image, "--threads", "1"); len(alone) != 2 || alone[0] != s || alone[1] != s {
 			t.Errorf("alone %+v, want %+v", alone, s)
 		}
 	}
@@ -61,7 +61,7 @@ func TestScoreFormats(t *testing.T) {
 
 // Archives and built-in data sets go through in batches.
 func TestScoreMany(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
 	for i := range 300 {
@@ -80,7 +80,7 @@ func TestScoreMany(t *testing.T) {
 	}
 	zipped := filepath.Join(t.TempDir(), "many.zip")
 	writeFile(t, zipped, archive.Bytes())
-	result := scoreJSON(t, model, zipped)
+	result := scoreJSON(t, trained, zipped)
 	if len(result) != 300 {
 		t.Fatalf("%d scores", len(result))
 	}
@@ -90,7 +90,7 @@ func TestScoreMany(t *testing.T) {
 		}
 	}
 
-	code, out, warning := joule("score", model, "fashion-mnist", "--format", "csv")
+	code, out, warning := joule("score", trained, "fashion-mnist", "--format", "csv")
 	if code != 0 || strings.Count(out, "\n") != 10_001 || !strings.Contains(warning, "10000 of 10000 images were scaled or cropped to 12x12") {
 		t.Errorf("exit code %d, %d lines, warning %q", code, strings.Count(out, "\n"), warning)
 	}
@@ -104,8 +104,8 @@ func TestScoreConverts(t *testing.T) {
 	scoreJSON(t, colour, dir)
 
 	writePicture(t, filepath.Join(dir, "b.png"), 30, 1, true)
-	for _, model := range []string{grey, colour} {
-		code, out, warning := joule("score", model, dir, "--json")
+	for _, trained := range []string{grey, colour} {
+		code, out, warning := joule("score", trained, dir, "--json")
 		var result []scored
 		if err := json.Unmarshal([]byte(out), &result); err != nil {
 			t.Fatal(err)
@@ -121,14 +121,14 @@ func TestScoreConverts(t *testing.T) {
 
 // A bad image, or a bad path, costs neither the others nor the exit code's honesty.
 func TestScoreGoesOn(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
 	writePicture(t, filepath.Join(dir, "a.png"), 12, 1, true)
 	writePicture(t, filepath.Join(dir, "c.png"), 12, 2, true)
 	whole := readFile(t, filepath.Join(dir, "c.png"))
 	writeFile(t, filepath.Join(dir, "b.png"), whole[:len(whole)/2])
 
 	for _, format := range []string{"table", "csv", "json"} {
-		code, out, stderr := joule("score", model, dir, filepath.Join(dir, "missing"), filepath.Join(dir, "a.png"), "--format", format)
+		code, out, stderr := joule("score", trained, dir, filepath.Join(dir, "missing"), filepath.Join(dir, "a.png"), "--format", format)
 		if code != 1 || strings.Count(out, ".png") != 3 || strings.Contains(out, "b.png") {
 			t.Errorf("%s: exit code %d, %s", format, code, out)
 		}
@@ -144,18 +144,18 @@ func TestScoreGoesOn(t *testing.T) {
 }
 
 func TestScoreLabels(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), t.TempDir()
 	picture := filepath.Join(dir, "a.png")
 	writePicture(t, picture, 12, 1, true)
-	cat, dog := scoreJSON(t, model, picture, "--label", "cat")[0].Energy, scoreJSON(t, model, picture, "--label", "1")[0].Energy
+	cat, dog := scoreJSON(t, trained, picture, "--label", "cat")[0].Energy, scoreJSON(t, trained, picture, "--label", "1")[0].Energy
 	mixture := -math.Log(math.Exp(-float64(cat)) + math.Exp(-float64(dog)))
-	if got := scoreJSON(t, model, picture)[0].Energy; math.Abs(float64(got)-mixture) > 1e-6 || cat == dog {
+	if got := scoreJSON(t, trained, picture)[0].Energy; math.Abs(float64(got)-mixture) > 1e-6 || cat == dog {
 		t.Errorf("energy %v; cat %v, dog %v, so the mixture has %v", got, cat, dog, mixture)
 	}
 }
 
 func TestScoreRefuses(t *testing.T) {
-	model, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
+	trained, dir := newModel(t, expr.Shape{12, 12, 1}), t.TempDir()
 	writeFile(t, filepath.Join(dir, "text.png"), []byte("no picture"))
 	writeFile(t, filepath.Join(dir, "none", "readme.txt"), []byte("no picture"))
 	for _, r := range []refused{
@@ -166,7 +166,7 @@ func TestScoreRefuses(t *testing.T) {
 		{[]string{dir + "/none", "--label", "3"}, 2, "unconditional"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {
-			r.args = append([]string{"score", model}, r.args...)
+			r.args = append([]string{"score", trained}, r.args...)
 			r.check(t)
 		})
 	}

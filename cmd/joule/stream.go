@@ -60,8 +60,8 @@ func nextDigest(digest, name string) string {
 }
 
 // open begins the output, or goes on with it where the state file says.
-func (w *watching) open(stdout io.Writer, model, folder string) error {
-	content, err := os.ReadFile(model)
+func (w *watching) open(stdout io.Writer, trained, folder string) error {
+	content, err := os.ReadFile(trained)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -70,7 +71,7 @@ func TestTrain(t *testing.T) {
 			}
 		}
 	}
-	if m, err := run.OpenModel(dir); err != nil || m.Iterations != 12 {
+	if m, err := model.Open(dir); err != nil || m.Iterations != 12 {
 		t.Errorf("resumed with more iterations: %v", err)
 	}
 
@@ -228,7 +229,7 @@ func TestTrainInterrupted(t *testing.T) {
 	if want := "all saved; go on with: joule train --resume --out '" + dir + "'\n"; code != 1 || stdout != "" || !strings.HasSuffix(last, want) {
 		t.Fatalf("exit code %d, last line %q, want %q; stdout %q", code, last, want, stdout)
 	}
-	m, err := run.OpenModel(dir)
+	m, err := model.Open(dir)
 	if err != nil || !strings.Contains(last, "interrupted after") || m.Iterations < 1 {
 		t.Fatalf("the model of %d iterations, said %q: %v", m.Iterations, last, err)
 	}

@@ -19,9 +19,8 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/drift"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/internal/durable"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // exitDrift is the exit code that says that the stream has drifted.
@@ -113,16 +112,17 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	if info, err := os.Stat(folder); folder != "" && (err != nil || !info.IsDir()) {
 		return fmt.Errorf("%s: not a folder; give the names of pictures on standard input", folder)
 	}
-	model, err := run.OpenModel(path)
+	trained, err := model.Open(path)
 	if err != nil {
 		return err
 	}
-	judge, err := newJudge(&cpu.Engine{Threads: int(o.threads)}, model, scoreOptions{detector: o.detector, falseAlarm: o.falseAlarm}, eval.AnyLabel)
+	judge, err := newJudge(&cpu.Engine{Threads: int(o.threads)}, trained, scoreOptions{detector: o.detector, falseAlarm: o.falseAlarm}, model.AnyLabel)
 	if err != nil {
 		return err
 	}
 	if judge.detector.Distribution == nil {
-		return notCalibrated(model)
+		_, err := detect.CalibrationOf(trained)
+		return calibrateFirst(trained, err)
 	}
 	if o.state != "" {
 		lock, err := durable.TakeLock(o.state + ".lock")
@@ -134,11 +134,11 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 		}
 		defer lock.Release()
 	}
-	w := &watching{judge: judge, size: model.Config.ImageSize(), options: o, stderr: cmd.ErrOrStderr(), saved: time.Now()}
+	w := &watching{judge: judge, size: trained.Config.ImageSize(), options: o, stderr: cmd.ErrOrStderr(), saved: time.Now()}
 	if w.drift, err = drift.New(judge.detector.Distribution, o.every); err != nil {
 		return err
 	}
-	if err := w.open(cmd.OutOrStdout(), model.Path, folder); err != nil {
+	if err := w.open(cmd.OutOrStdout(), trained.Path, folder); err != nil {
 		return err
 	}
 	defer w.close()

@@ -55,25 +55,25 @@ func jouleReading(t *testing.T, list []string, args ...string) (code int, stdout
 }
 
 // newWatched is a calibrated model, and a list of pictures like those it is calibrated with: the folder's, n times over.
-func newWatched(t *testing.T, n int) (model, folder string, list []string) {
+func newWatched(t *testing.T, n int) (trained, folder string, list []string) {
 	t.Helper()
-	model, folder = newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 99)
-	mustJoule(t, "calibrate", model, "--data", folder)
+	trained, folder = newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 99)
+	mustJoule(t, "calibrate", trained, "--data", folder)
 	s := rng.New(4)
 	for range n {
 		list = append(list, fmt.Sprintf("%s/%03d.png", folder, s.IntN(99)))
 	}
-	return model, folder, list
+	return trained, folder, list
 }
 
 // Lines are in order, say what joule score says, and leave no image out.
 func TestWatch(t *testing.T) {
-	model, folder, list := newWatched(t, 400)
+	trained, folder, list := newWatched(t, 400)
 	bad, missing := filepath.Join(folder, "bad.png"), filepath.Join(folder, "missing.png")
 	writeFile(t, bad, []byte("no picture"))
 	list[3], list[300] = bad, missing
 	want := map[string]scored{}
-	code, out, _ := joule("score", model, folder, "--json", "--false-alarm", "5%")
+	code, out, _ := joule("score", trained, folder, "--json", "--false-alarm", "5%")
 	var scores []scored
 	if err := json.Unmarshal([]byte(out), &scores); err != nil || code != 1 {
 		t.Fatal(code, err)
@@ -82,7 +82,7 @@ func TestWatch(t *testing.T) {
 		want[s.Image] = s
 	}
 
-	code, out, said := jouleReading(t, list, "watch", model, "--false-alarm", "5%")
+	code, out, said := jouleReading(t, list, "watch", trained, "--false-alarm", "5%")
 	if code != 1 || !strings.Contains(said, "398 images judged, 2 could not be read") || !strings.Contains(said, "no drift\njoule: 2 images could not be read") {
 		t.Errorf("exit code %d, said %s", code, said)
 	}
@@ -110,9 +110,9 @@ func TestWatch(t *testing.T) {
 
 // Once images are no longer as they were, there is an alarm, in the lines, on standard error and in the exit code.
 func TestWatchDrift(t *testing.T) {
-	model, folder, list := newWatched(t, 150)
+	trained, folder, list := newWatched(t, 150)
 	// The most unusual pictures of all, again and again.
-	scores := scoreJSON(t, model, folder)
+	scores := scoreJSON(t, trained, folder)
 	slices.SortFunc(scores, func(a, b scored) int { return cmp.Compare(b.Energy, a.Energy) })
 	for i := range 100 {
 		list = append(list, scores[i%3].Image)
@@ -120,7 +120,7 @@ func TestWatchDrift(t *testing.T) {
 	dir := t.TempDir()
 	for _, stop := range []bool{false, true} {
 		output := filepath.Join(dir, fmt.Sprintf("%v.ndjson", stop))
-		args := []string{"watch", model, "--out", output, "--json", "--alarm-every", "10000"}
+		args := []string{"watch", trained, "--out", output, "--json", "--alarm-every", "10000"}
 		if stop {
 			args = append(args, "--stop", "--state", filepath.Join(dir, "state"))
 		}
@@ -152,10 +152,10 @@ func TestWatchDrift(t *testing.T) {
 
 // A watch whose list has grown goes on with what is new; another list, another question or another output is refused.
 func TestWatchGoesOn(t *testing.T) {
-	model, folder, list := newWatched(t, 90)
+	trained, folder, list := newWatched(t, 90)
 	dir := t.TempDir()
 	output, state, whole := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "state"), filepath.Join(dir, "whole.ndjson")
-	args := []string{"watch", model, "--out", output, "--state", state}
+	args := []string{"watch", trained, "--out", output, "--state", state}
 	for _, n := range []int{40, 40, 90} {
 		if code, _, said := jouleReading(t, list[:n], args...); code != 0 {
 			t.Fatalf("exit code %d, %s", code, said)
@@ -164,7 +164,7 @@ func TestWatchGoesOn(t *testing.T) {
 			t.Fatalf("%d lines, want %d", got, n)
 		}
 	}
-	if code, _, said := jouleReading(t, list, "watch", model, "--out", whole); code != 0 || !bytes.Equal(readFile(t, whole), readFile(t, output)) {
+	if code, _, said := jouleReading(t, list, "watch", trained, "--out", whole); code != 0 || !bytes.Equal(readFile(t, whole), readFile(t, output)) {
 		t.Errorf("in parts, the lines are others; exit code %d, %s", code, said)
 	}
 
@@ -180,8 +180,8 @@ func TestWatchGoesOn(t *testing.T) {
 		"of another false-alarm rate":                  {list, append(args[:len(args):len(args)], "--false-alarm", "1%")},
 		"of another detector":                          {list, append(args[:len(args):len(args)], "--detector", "combined")},
 		"of another source":                            {list, append(args[:len(args):len(args)], folder)},
-		"it holds lines already":                       {list, []string{"watch", model, "--out", output}},
-		"it has 0 bytes, and had":                      {list, []string{"watch", model, "--out", elsewhere, "--state", state}},
+		"it holds lines already":                       {list, []string{"watch", trained, "--out", output}},
+		"it has 0 bytes, and had":                      {list, []string{"watch", trained, "--out", elsewhere, "--state", state}},
 	} {
 		before := readFile(t, output)
 		code, _, said := jouleReading(t, c.list, c.args...)
@@ -192,7 +192,7 @@ func TestWatchGoesOn(t *testing.T) {
 			t.Errorf("%s: lines have changed", words)
 		}
 	}
-	mustJoule(t, "calibrate", model, "--data", folder, "-n", "50")
+	mustJoule(t, "calibrate", trained, "--data", folder, "-n", "50")
 	if code, _, said := jouleReading(t, list, args...); code != 1 || !strings.Contains(said, "of another model") {
 		t.Errorf("calibrated again: exit code %d, %s", code, said)
 	}
@@ -252,12 +252,12 @@ func TestWatchIsKilled(t *testing.T) {
 	if os.Getenv("JOULE_LONG") != "" {
 		kills = 100
 	}
-	model, _, list := newWatched(t, 3000)
+	trained, _, list := newWatched(t, 3000)
 	dir := t.TempDir()
 	whole, input := filepath.Join(dir, "whole.ndjson"), filepath.Join(dir, "list.txt")
 	writeFile(t, input, []byte(strings.Join(list, "\n")+"\n"))
 	began := time.Now()
-	if code, _, said := jouleReading(t, list, "watch", model, "--false-alarm", "1%", "--out", whole); code != 0 {
+	if code, _, said := jouleReading(t, list, "watch", trained, "--false-alarm", "1%", "--out", whole); code != 0 {
 		t.Fatal(said)
 	}
 	most, s := time.Since(began), rng.New(9)
@@ -270,7 +270,7 @@ func TestWatchIsKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := watchProcess(t, "watch", model, "--false-alarm", "1%", "--out", output, "--state", state)
+		p := watchProcess(t, "watch", trained, "--false-alarm", "1%", "--out", output, "--state", state)
 		p.Stdin = list
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
@@ -310,10 +310,10 @@ func TestWatchIsKilled(t *testing.T) {
 // A folder is followed until the watch is interrupted, and pictures that are gone when it goes on are not missed.
 // Two watches would write over each other's state.
 func TestWatchAlone(t *testing.T) {
-	model, _, list := newWatched(t, 2)
+	trained, _, list := newWatched(t, 2)
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
-	args := []string{"watch", model, "--out", filepath.Join(dir, "a.ndjson"), "--state", state}
+	args := []string{"watch", trained, "--out", filepath.Join(dir, "a.ndjson"), "--state", state}
 	lock, err := durable.TakeLock(state + ".lock")
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +328,7 @@ func TestWatchAlone(t *testing.T) {
 }
 
 func TestWatchFollows(t *testing.T) {
-	model, folder, _ := newWatched(t, 0)
+	trained, folder, _ := newWatched(t, 0)
 	dir := t.TempDir()
 	arrivals, output := filepath.Join(dir, "in"), filepath.Join(dir, "a.ndjson")
 	arrive := func(i int) {
@@ -343,7 +343,7 @@ func TestWatchFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for part := range 2 {
-		p := watchProcess(t, "watch", model, link, "--follow", "--out", output, "--state", filepath.Join(dir, "state"))
+		p := watchProcess(t, "watch", trained, link, "--follow", "--out", output, "--state", filepath.Join(dir, "state"))
 		var said bytes.Buffer
 		p.Stderr = &said
 		if err := p.Start(); err != nil {

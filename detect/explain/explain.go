@@ -17,19 +17,11 @@ import (
 	"math"
 
 	"github.com/joule-ebm/joule/cd"
-	"github.com/joule-ebm/joule/detect"
-	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 )
-
-// Descent says how far the energy's wishes are followed.
-type Descent struct {
-	StepSize float64 // λ
-	Steps    int
-}
 
 // Explanation is what an energy finds unusual in an image.
 type Explanation struct {
@@ -44,26 +36,30 @@ type Explanation struct {
 
 // An Explainer explains images. It is for one goroutine at a time.
 type Explainer struct {
-	model   *energy.Energy
-	meter   *detect.Meter
-	chain   *mcmc.Chain
-	descent Descent
+	model *model.Model
+	meter *model.Meter
+	chain *mcmc.Chain
+	steps int // of a descent
 }
 
-// New compiles a model for explanations.
-func New(e engine.Engine, model *energy.Energy, params map[string][]float32, d Descent) (*Explainer, error) {
-	meter, err := detect.NewMeter(e, model, params, true)
+// New compiles a model for explanations. Its descent has the step size and the number of steps of a chain of training.
+func New(e engine.Engine, m *model.Model) (*Explainer, error) {
+	sampler, err := m.Config.NewSampler()
 	if err != nil {
 		return nil, err
 	}
-	chain, err := cd.NewChain(e, model, mcmc.Langevin{StepSize: d.StepSize})
+	meter, err := m.NewMeter(e, true)
 	if err != nil {
 		return nil, err
 	}
-	return &Explainer{model, meter, chain, d}, chain.Bind(params)
+	chain, err := cd.NewChain(e, m.Energy, mcmc.Langevin{StepSize: sampler.Drift()})
+	if err != nil {
+		return nil, err
+	}
+	return &Explainer{m, meter, chain, m.Config.Sampler.Steps}, chain.Bind(m.Params)
 }
 
-// Explain explains each image in pixels (N,H,W,C), given the label: a class, or [eval.AnyLabel]. An image of a conditional model
+// Explain explains each image in pixels (N,H,W,C), given the label: a class, or [model.AnyLabel]. An image of a conditional model
 // without a label is explained by the mixture of the classes, and goes down the energy of the class where its own is lowest.
 func (x *Explainer) Explain(ctx context.Context, pixels []uint8, label int) ([]Explanation, error) {
 	gradients, err := x.meter.Gradients(ctx, pixels, label)
@@ -74,7 +70,7 @@ func (x *Explainer) Explain(ctx context.Context, pixels []uint8, label int) ([]E
 	if err != nil {
 		return nil, err
 	}
-	size := x.model.Image.Size()
+	size := x.model.Energy.Image.Size()
 	explanations := make([]Explanation, len(pixels)/size)
 	for i := range explanations {
 		one := func(g []float32) []float32 { return g[i*size:][:size] }
@@ -105,7 +101,7 @@ func (x *Explainer) descend(ctx context.Context, pixels []uint8, label int) ([]u
 	if err != nil {
 		return nil, err
 	}
-	o := mcmc.RunOptions{Steps: x.descent.Steps, Inputs: map[string][]float32{"label": cd.OneHot(labels, x.model.Classes)}}
+	o := mcmc.RunOptions{Steps: x.steps, Inputs: map[string][]float32{"label": x.model.OneHot(labels)}}
 	if _, err := x.chain.Run(ctx, images, o); err != nil {
 		return nil, err
 	}
@@ -114,15 +110,15 @@ func (x *Explainer) descend(ctx context.Context, pixels []uint8, label int) ([]u
 
 // labels are the classes of the images: the one given, or of each image the one under which its energy is lowest.
 func (x *Explainer) labels(ctx context.Context, pixels []uint8, label int) ([]int32, error) {
-	labels := make([]int32, len(pixels)/x.model.Image.Size())
-	if label != eval.AnyLabel {
+	labels := make([]int32, len(pixels)/x.model.Energy.Image.Size())
+	if label != model.AnyLabel {
 		for i := range labels {
 			labels[i] = int32(label)
 		}
 		return labels, nil
 	}
 	lowest := make([]float64, len(labels))
-	for y := range x.model.Classes {
+	for y := range x.model.Energy.Classes {
 		measured, err := x.meter.Measure(ctx, pixels, y)
 		if err != nil {
 			return nil, err
@@ -138,7 +134,7 @@ func (x *Explainer) labels(ctx context.Context, pixels []uint8, label int) ([]in
 
 // heat smooths the squares of a gradient, H,W,C.
 func (x *Explainer) heat(gradient []float32) []float64 {
-	h, w, c := x.model.Image[0], x.model.Image[1], x.model.Image[2]
+	h, w, c := x.model.Energy.Image[0], x.model.Energy.Image[1], x.model.Energy.Image[2]
 	squares := make([]float64, h*w)
 	for p, g := range gradient {
 		squares[p/c] += float64(g) * float64(g)

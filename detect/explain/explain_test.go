@@ -9,8 +9,8 @@ import (
 	"github.com/joule-ebm/joule/detect/explain"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 )
 
 const side = 16
@@ -41,6 +41,13 @@ func levels() (*energy.Energy, map[string][]float32) {
 	return e, params
 }
 
+// trained is a model of the energy whose chains make 100 steps of size 0.1.
+func trained(e *energy.Energy, params map[string][]float32) *model.Model {
+	m := &model.Model{Config: model.Paper(), Energy: e, Params: params}
+	m.Config.Sampler.StepSize, m.Config.Sampler.Steps = 0.1, 100
+	return m
+}
+
 // grey is an image of the grey 64, which class 0 wants, with a spot.
 func spotted(spot uint8, x, y int) []uint8 {
 	pixels := make([]uint8, side*side)
@@ -54,12 +61,12 @@ func spotted(spot uint8, x, y int) []uint8 {
 // The heat is where the image is wrong, in the map of the scale that sees it; the energy would rather see it right.
 func TestExplain(t *testing.T) {
 	e, params := levels()
-	x, err := explain.New(&cpu.Engine{Threads: 1}, e, params, explain.Descent{StepSize: 0.1, Steps: 100})
+	x, err := explain.New(&cpu.Engine{Threads: 1}, trained(e, params))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pixels := append(spotted(200, 3, 5), spotted(0, 12, 9)...)
-	explanations, err := x.Explain(context.Background(), pixels, eval.AnyLabel)
+	explanations, err := x.Explain(context.Background(), pixels, model.AnyLabel)
 	if err != nil {
 		t.Fatal(err)
 	}

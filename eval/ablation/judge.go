@@ -6,17 +6,13 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/eval/statistics"
-	"github.com/joule-ebm/joule/internal/picture"
-	"github.com/joule-ebm/joule/mcmc"
-	"github.com/joule-ebm/joule/run"
+	"github.com/joule-ebm/joule/model"
 )
 
 // Quality is how like usual images the samples are.
@@ -29,25 +25,25 @@ type Quality struct {
 
 // judge fills in what a model is worth.
 func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
-	model, err := run.OpenModel(dir)
+	m, err := model.Open(dir)
 	if err != nil {
 		return err
 	}
-	row.Iterations = model.Iterations
+	row.Iterations = m.Iterations
 	s.Log.Info("judging", "images", s.Samples)
-	if row.Quality, err = s.quality(ctx, model); err != nil {
+	if row.Quality, err = s.quality(ctx, m); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	scorer, err := eval.NewScorer(&cpu.Engine{Threads: s.Threads}, model.Energy, model.Params)
+	meter, err := m.NewMeter(&cpu.Engine{Threads: s.Threads}, false)
 	if err != nil {
 		return err
 	}
-	in, err := scorer.Score(ctx, s.In.Pixels, eval.AnyLabel)
+	in, err := meter.Energies(ctx, s.In.Pixels, model.AnyLabel)
 	if err != nil {
 		return err
 	}
 	for _, set := range s.Outliers {
-		out, err := scorer.Score(ctx, set.Pixels, eval.AnyLabel)
+		out, err := meter.Energies(ctx, set.Pixels, model.AnyLabel)
 		if err != nil {
 			return err
 		}
@@ -60,8 +56,8 @@ func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 	return nil
 }
 
-func (s *Study) quality(ctx context.Context, model *run.Model) (Quality, error) {
-	samples, err := s.generate(ctx, model)
+func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
+	samples, err := m.Sample(ctx, &cpu.Engine{Threads: s.Threads}, model.Sampling{Images: s.Samples, Steps: s.Steps, Seed: m.Config.Seed, Threads: s.Threads})
 	if err != nil {
 		return Quality{}, err
 	}
@@ -101,36 +97,4 @@ func (s *Study) quality(ctx context.Context, model *run.Model) (Quality, error) 
 	c, err := chains.Cover(of.Probabilities, in.Probabilities, s.Classifier.Classes())
 	q.KID, q.Classes = &kid, &c
 	return q, err
-}
-
-// generate draws samples from noise by the authors' procedure, as bytes N,H,W,C; of a conditional model, its classes in turn.
-func (s *Study) generate(ctx context.Context, model *run.Model) ([]uint8, error) {
-	sampler, err := model.Config.NewSampler()
-	if err != nil {
-		return nil, err
-	}
-	chain, err := cd.NewChain(&cpu.Engine{Threads: s.Threads}, model.Energy, sampler)
-	if err != nil {
-		return nil, err
-	}
-	if err := chain.Bind(model.Params); err != nil {
-		return nil, err
-	}
-	g := model.Config.NewGeneration()
-	if s.Steps > 0 {
-		g = g.WithSteps(s.Steps)
-	}
-	g.Seed, g.Threads = model.Config.Seed, s.Threads
-	if classes := model.Energy.Classes; classes > 0 {
-		labels := make([]int32, s.Samples)
-		for i := range labels {
-			labels[i] = int32(i % classes)
-		}
-		g.Inputs = map[string][]float32{"label": cd.OneHot(labels, classes)}
-	}
-	size := model.Energy.Image.Size()
-	x := make([]float32, s.Samples*size)
-	mcmc.FillNoise(x, size, g.Seed, 0)
-	_, err = chain.Generate(ctx, x, g, nil)
-	return picture.Quantise(x), err
 }

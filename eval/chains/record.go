@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 )
 
 // Walker runs the chains of a model.
@@ -21,17 +21,21 @@ type Walker struct {
 	image  expr.Shape
 }
 
-// NewWalker compiles the energy that is written down. A conditional model's label is the input "label", as for its chain.
-func NewWalker(e engine.Engine, chain *mcmc.Chain, model *energy.Energy, params map[string][]float32) (*Walker, error) {
-	of, err := model.Function()
+// NewWalker compiles the chain of a model and the energy that is written down.
+func NewWalker(e engine.Engine, m *model.Model) (*Walker, error) {
+	chain, err := m.NewChain(e)
 	if err != nil {
 		return nil, err
 	}
-	program, err := e.Compile(of(expr.Input("x", model.Image)))
+	of, err := m.Energy.Function()
+	if err != nil {
+		return nil, err
+	}
+	program, err := e.Compile(of(expr.Input("x", m.Energy.Image)))
 	if err != nil {
 		return nil, fmt.Errorf("chains: %w", err)
 	}
-	return &Walker{chain, program, model.Image}, program.Bind(params)
+	return &Walker{chain, program, m.Energy.Image}, program.Bind(m.Params)
 }
 
 // Recording is what chains have done.

@@ -11,6 +11,7 @@ import (
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/model"
 )
 
 // A sampler known to be right on a distribution known to be simple: chains of HMC on a wide bowl mix at once, agree and have the right
@@ -21,25 +22,17 @@ func TestRecord(t *testing.T) {
 		d := expr.Affine(x, 10, -5)
 		return []*expr.Value{expr.Affine(expr.Total(expr.Mul(d, d)), 0.5, 0)}
 	}
-	model := &energy.Energy{Image: image, Build: bowl}
 	record := func(threads int, step float64) (Recording, []float32) {
-		e := &cpu.Engine{Threads: threads}
-		hmc := mcmc.HMC{StepSize: step, Leapfrogs: 4, Temperature: 1}
-		chain, err := mcmc.NewChain(e, hmc, func(x *expr.Value) *expr.Value { return bowl(nil, x, nil)[0] }, image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := chain.Bind(nil); err != nil {
-			t.Fatal(err)
-		}
-		w, err := NewWalker(e, chain, model, nil)
+		m := &model.Model{Config: model.Paper(), Energy: &energy.Energy{Image: image, Build: bowl}}
+		m.Config.Sampler.Kind, m.Config.Sampler.StepSize, m.Config.Sampler.Leapfrogs = "hmc", step, 4
+		w, err := NewWalker(&cpu.Engine{Threads: threads}, m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		const n = 10
 		x := make([]float32, n*image.Size())
 		mcmc.FillNoise(x, image.Size(), 1, 0)
-		if _, err := chain.Run(context.Background(), x, mcmc.RunOptions{Steps: 20, Seed: 1}); err != nil {
+		if _, err := w.Chain.Run(context.Background(), x, mcmc.RunOptions{Steps: 20, Seed: 1}); err != nil {
 			t.Fatal(err)
 		}
 		var made int64

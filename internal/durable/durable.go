@@ -139,3 +139,12 @@ func bare(err error) error {
 	}
 	return err
 }
+
+// Cause strips the operation and the name from an error of package os: the message around it names the file.
+func Cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}

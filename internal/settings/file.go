@@ -19,29 +19,71 @@ const maxFile = 1 << 20
 // Read changes the fields of cfg, a pointer to a struct, that the YAML in r names; the others keep their values. A key that cfg
 // does not have, a key twice and a value of the wrong type are errors, with the line. On error cfg stays as it was.
 func Read(r io.Reader, cfg any) error {
-	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if err != nil {
-		return fmt.Errorf("reading settings: %w", err)
-	}
-	if len(text) > maxFile {
-		return fmt.Errorf("settings of over %d bytes: not a settings file", maxFile)
-	}
 	if _, err := fieldsOf(cfg); err != nil {
 		return err
+	}
+	mapping, err := parseDocument(r)
+	if err != nil || mapping == nil {
+		return err
+	}
+	return readInto(mapping, cfg)
+}
+
+// ReadPart is Read of a file that has more to it than cfg: groups and settings at the top of the file that cfg does not have are no
+// error, but returned, as YAML with their comments.
+func ReadPart(r io.Reader, cfg any) (rest string, err error) {
+	fields, err := fieldsOf(cfg)
+	if err != nil {
+		return "", err
+	}
+	mapping, err := parseDocument(r)
+	if err != nil || mapping == nil {
+		return "", err
+	}
+	if mapping.Kind != yaml.MappingNode {
+		return "", readInto(mapping, cfg)
+	}
+	known, others := *mapping, *mapping
+	known.Content, others.Content = nil, nil
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		part := &others
+		if _, err := find(fields, mapping.Content[i].Value); err == nil {
+			part = &known
+		}
+		part.Content = append(part.Content, mapping.Content[i], mapping.Content[i+1])
+	}
+	if err := readInto(&known, cfg); err != nil || len(others.Content) == 0 {
+		return "", err
+	}
+	return encode(&others)
+}
+
+// parseDocument reads one YAML document; nil if there is nothing, or comments alone.
+func parseDocument(r io.Reader) (*yaml.Node, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading settings: %w", err)
+	}
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("settings of over %d bytes: not a settings file", maxFile)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document yaml.Node
 	if err := decoder.Decode(&document); err == io.EOF {
-		return nil // nothing, or comments alone
+		return nil, nil
 	} else if err != nil {
-		return oneLine(err)
+		return nil, oneLine(err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); err == nil {
-		return errors.New("settings: more than one YAML document")
+		return nil, errors.New("settings: more than one YAML document")
 	} else if err != io.EOF {
-		return oneLine(err)
+		return nil, oneLine(err)
 	}
+	return document.Content[0], nil
+}
 
+// readInto sets the fields of cfg, all or none.
+func readInto(mapping *yaml.Node, cfg any) error {
 	// Set the fields of a copy. Assignments replace lists and do not write into them, so the copy may share cfg's.
 	target := reflect.ValueOf(cfg).Elem()
 	changed := reflect.New(target.Type())
@@ -50,7 +92,7 @@ func Read(r io.Reader, cfg any) error {
 	if err != nil {
 		return err
 	}
-	if err := read(document.Content[0], fields, ""); err != nil {
+	if err := read(mapping, fields, ""); err != nil {
 		return err
 	}
 	target.Set(changed.Elem())
@@ -147,14 +189,23 @@ func Write(w io.Writer, cfg any) error {
 		}
 		parent.Content = append(parent.Content, key, value)
 	}
-	var text bytes.Buffer
-	encoder := yaml.NewEncoder(&text)
-	encoder.SetIndent(2)
-	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
-		return fmt.Errorf("writing settings: %w", oneLine(err))
+	text, err := encode(root)
+	if err != nil {
+		return err
 	}
-	if _, err := w.Write(text.Bytes()); err != nil {
+	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("writing settings: %w", err)
 	}
 	return nil
+}
+
+// encode is a mapping as YAML.
+func encode(root *yaml.Node) (string, error) {
+	var text strings.Builder
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
+		return "", fmt.Errorf("writing settings: %w", oneLine(err))
+	}
+	return text.String(), nil
 }

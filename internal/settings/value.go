@@ -134,3 +134,11 @@ func format(v reflect.Value) string {
 	}
 	return fmt.Sprint(v.Interface())
 }
+
+// CheckRange is an error, with the setting's name, unless its value lies between least and most.
+func CheckRange(name string, value, least, most float64) error {
+	if !(value >= least && value <= most) { // refuses NaN too
+		return fmt.Errorf("setting %s is %v: want %v to %v", name, value, least, most)
+	}
+	return nil
+}

@@ -1,7 +1,7 @@
-package run
+package model
 
-// This file keeps a trained model in one file, model.safetensors: the averaged weights under the parameters' names in PyTorch's
-// layout, and in the metadata what is needed to use them and where they come from.
+// This file keeps a model in one file: the parameters under their names in PyTorch's layout, and in the metadata what is needed to use
+// them and where they come from. In a run directory that file is model.safetensors.
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,25 +17,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/internal/settings"
 )
-
-// Model is a trained energy.
-type Model struct {
-	Path       string // of the file
-	Config     Config // of the run
-	Classes    []string
-	Iterations int64 // that the run had made
-	Energy     *energy.Energy
-	Params     map[string][]float32 // by the names of the energy's parameters, in the layout of package expr
-
-	Calibration   *detect.Calibration // of the detectors; nil if there is none
-	NotCalibrated error               // why there is none
-}
 
 // The keys of a model file's metadata.
 const (
@@ -53,21 +40,28 @@ const (
 	programMeta = "joule, github.com/joule-ebm/joule"
 )
 
-// OpenModel reads a model: path is a run directory or a model file. Errors are one line and say what to do.
-func OpenModel(path string) (*Model, error) {
+// The files of a run directory that say what it is: its configuration, its model, and what a process that writes in it has locked.
+const (
+	ConfigFile = "config.yaml"
+	File       = "model.safetensors"
+	LockFile   = "lock"
+)
+
+// Open reads a model: path is a run directory or a model file. Errors are one line and say what to do.
+func Open(path string) (*Model, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no such run directory or model file; train one with joule train --out %s", path, path)
 	case err != nil:
-		return nil, plain(err)
+		return nil, fmt.Errorf("%s: %w", path, durable.Cause(err))
 	case info.IsDir():
-		file := filepath.Join(path, modelFile)
+		file := filepath.Join(path, File)
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			if _, err := os.Stat(filepath.Join(path, configFile)); err == nil {
+			if _, err := os.Stat(filepath.Join(path, ConfigFile)); err == nil {
 				return nil, fmt.Errorf("%s: the run has no model yet; let joule train --resume --out %s reach its first checkpoint", path, path)
 			}
-			return nil, fmt.Errorf("%s: the directory holds no run (no %s)", path, modelFile)
+			return nil, fmt.Errorf("%s: the directory holds no run (no %s)", path, File)
 		}
 		path = file
 	}
@@ -75,7 +69,7 @@ func OpenModel(path string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := readModel(file)
+	m, err := read(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -83,14 +77,14 @@ func OpenModel(path string) (*Model, error) {
 	return m, nil
 }
 
-func readModel(file *safetensors.File) (*Model, error) {
+func read(file *safetensors.File) (*Model, error) {
 	text, ok := file.Metadata[metaConfig]
 	if !ok {
 		return nil, errors.New("a safetensors file, but not a model of joule train: its metadata has no configuration")
 	}
-	m := &Model{Config: paper()}
-	err := settings.Read(strings.NewReader(text), &m.Config)
-	if err != nil {
+	m := &Model{Config: Paper()}
+	var err error
+	if m.Training, err = settings.ReadPart(strings.NewReader(text), &m.Config); err != nil {
 		return nil, fmt.Errorf("the configuration in the metadata: %w", err)
 	}
 	if err := m.Config.Validate(); err != nil {
@@ -107,28 +101,16 @@ func readModel(file *safetensors.File) (*Model, error) {
 	if m.Iterations, err = strconv.ParseInt(file.Metadata[metaIterations], 10, 64); err != nil {
 		return nil, errors.New("damaged: the metadata have no number of iterations")
 	}
-	if m.Energy, err = m.Config.energy(len(m.Classes)); err != nil {
+	if m.Energy, err = m.Config.NewEnergy(len(m.Classes)); err != nil {
 		return nil, err
 	}
 	if m.Params, err = loadParams(file, m.Energy); err != nil {
 		return nil, err
 	}
-	m.readCalibration(file.Metadata[metaCalibrated])
+	if text := file.Metadata[metaCalibrated]; text != "" {
+		m.Calibration = json.RawMessage(text)
+	}
 	return m, nil
-}
-
-// readCalibration takes the calibration from the metadata. One that cannot be read costs nothing but itself.
-func (m *Model) readCalibration(text string) {
-	m.NotCalibrated = errors.New("the model is not calibrated")
-	if text == "" {
-		return
-	}
-	c := new(detect.Calibration)
-	if err := json.Unmarshal([]byte(text), c); err != nil {
-		m.NotCalibrated = fmt.Errorf("the model's calibration cannot be read: %w", err)
-		return
-	}
-	m.Calibration, m.NotCalibrated = c, nil
 }
 
 // loadParams takes the energy's parameters, all and no others, from a file.
@@ -165,10 +147,13 @@ func loadParams(file *safetensors.File, e *energy.Energy) (map[string][]float32,
 	return values, nil
 }
 
-// Write replaces the file at path by the model, whole or not at all. Equal models give equal bytes.
-func (m *Model) Write(path string) error {
+// Save replaces the file at path by the model, whole or not at all. Equal models give equal bytes.
+func (m *Model) Save(path string) error {
 	params, err := m.Energy.Params()
 	if err != nil {
+		return err
+	}
+	if err := m.check(); err != nil {
 		return err
 	}
 	var tensors []safetensors.Tensor
@@ -181,7 +166,7 @@ func (m *Model) Write(path string) error {
 	if err := settings.Write(&config, &m.Config); err != nil {
 		return err
 	}
-	metadata := map[string]string{metaFormat: "pt", metaConfig: config.String(), metaIterations: strconv.FormatInt(m.Iterations, 10),
+	metadata := map[string]string{metaFormat: "pt", metaConfig: config.String() + m.Training, metaIterations: strconv.FormatInt(m.Iterations, 10),
 		metaData: m.Config.Data, metaProgram: programMeta, metaMethod: methodMeta}
 	if len(m.Classes) > 0 {
 		names, err := json.Marshal(m.Classes)
@@ -191,20 +176,52 @@ func (m *Model) Write(path string) error {
 		metadata[metaClasses] = string(names)
 	}
 	if m.Calibration != nil {
-		text, err := json.Marshal(m.Calibration)
-		if err != nil {
-			return err
-		}
-		metadata[metaCalibrated] = string(text)
+		metadata[metaCalibrated] = string(m.Calibration)
 	}
 	return durable.WriteFile(path, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) })
 }
 
-// plain strips the operation and the name from an error of package os: the message around it names the file.
-func plain(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
+// SaveCalibration puts a calibration into the file that the model was read from. All else in the file stays as it is, bit for bit. It is
+// an error if the file is a run's that is being trained, or is another model by now.
+func (m *Model) SaveCalibration(calibration json.RawMessage) error {
+	if m.Path == "" {
+		return errors.New("model: it was not read from a file: save it with its calibration")
 	}
-	return err
+	dir := filepath.Dir(m.Path)
+	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil && filepath.Base(m.Path) == File {
+		lock, err := LockRun(dir)
+		if err != nil {
+			return err
+		}
+		defer lock.Release()
+	}
+	file, err := safetensors.ReadFile(m.Path)
+	if err != nil {
+		return err
+	}
+	params, err := loadParams(file, m.Energy)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.Path, err)
+	}
+	if !maps.EqualFunc(params, m.Params, slices.Equal[[]float32]) {
+		return fmt.Errorf("%s: the model has changed since it was read; calibrate it again", m.Path)
+	}
+	file.Metadata[metaCalibrated] = string(calibration)
+	if err := durable.WriteFile(m.Path, func(w io.Writer) error { return safetensors.Write(w, file.Tensors, file.Metadata) }); err != nil {
+		return err
+	}
+	m.Calibration = calibration
+	return nil
+}
+
+// LockRun makes this process the one that writes in a run directory.
+func LockRun(dir string) (*durable.Lock, error) {
+	lock, err := durable.TakeLock(filepath.Join(dir, LockFile))
+	switch {
+	case errors.Is(err, durable.ErrLocked):
+		return nil, fmt.Errorf("%s: another process is training in it; wait for it or stop it", dir)
+	case err != nil:
+		return nil, fmt.Errorf("%s: cannot write in the run directory: %w", dir, durable.Cause(err))
+	}
+	return lock, nil
 }

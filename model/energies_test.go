@@ -1,4 +1,4 @@
-package eval_test
+package model_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 )
 
 // pull is an energy of two scales that can be computed by hand: a·Σx and Σ b_y, where y is the label.
@@ -24,16 +24,16 @@ func pull(classes int) *energy.Energy {
 	}}
 }
 
-func newScorer(t *testing.T, classes int) *eval.Scorer {
+func newMeterOf(t *testing.T, classes int) *model.Meter {
 	t.Helper()
-	s, err := eval.NewScorer(&cpu.Engine{Threads: 2}, pull(classes), map[string][]float32{"a": {2}, "b": {1, -3, 0.5}})
+	s, err := model.NewMeter(&cpu.Engine{Threads: 2}, pull(classes), map[string][]float32{"a": {2}, "b": {1, -3, 0.5}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func TestScore(t *testing.T) {
+func TestEnergies(t *testing.T) {
 	var pixels []uint8
 	var want []float64
 	for i := range 600 { // more than one batch
@@ -41,10 +41,10 @@ func TestScore(t *testing.T) {
 		pixels = append(pixels, u, 0, 255, u)
 		want = append(want, 2*(2*float64(u)+255+4*0.5)/256)
 	}
-	labels := map[int]float64{0: 1, 1: -3, 2: 0.5, eval.AnyLabel: -math.Log(math.Exp(-1) + math.Exp(3) + math.Exp(-0.5))}
+	labels := map[int]float64{0: 1, 1: -3, 2: 0.5, model.AnyLabel: -math.Log(math.Exp(-1) + math.Exp(3) + math.Exp(-0.5))}
 	for label, shift := range labels {
 		t.Run(fmt.Sprint("label ", label), func(t *testing.T) {
-			got, err := newScorer(t, 3).Score(context.Background(), pixels, label)
+			got, err := newMeterOf(t, 3).Energies(context.Background(), pixels, label)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestScore(t *testing.T) {
 		})
 	}
 	t.Run("unconditional", func(t *testing.T) {
-		got, err := newScorer(t, 0).Score(context.Background(), pixels, eval.AnyLabel)
+		got, err := newMeterOf(t, 0).Energies(context.Background(), pixels, model.AnyLabel)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,25 +72,25 @@ func compare(t *testing.T, got, want []float64, shift float64) {
 	}
 }
 
-func TestScoreRefuses(t *testing.T) {
+func TestEnergiesRefuses(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := newScorer(t, 3)
-	if _, err := s.Score(ctx, make([]uint8, 5), 0); err == nil {
+	s := newMeterOf(t, 3)
+	if _, err := s.Energies(ctx, make([]uint8, 5), 0); err == nil {
 		t.Error("no error for a part of an image")
 	}
 	for _, label := range []int{-2, 3} {
-		if _, err := s.Score(ctx, make([]uint8, 4), label); err == nil {
+		if _, err := s.Energies(ctx, make([]uint8, 4), label); err == nil {
 			t.Errorf("no error for label %d", label)
 		}
 	}
-	if _, err := newScorer(t, 0).Score(ctx, make([]uint8, 4), 0); err == nil {
+	if _, err := newMeterOf(t, 0).Energies(ctx, make([]uint8, 4), 0); err == nil {
 		t.Error("no error for a label in an unconditional model")
 	}
-	if _, err := eval.NewScorer(&cpu.Engine{}, pull(0), nil); err == nil {
+	if _, err := model.NewMeter(&cpu.Engine{}, pull(0), nil, false); err == nil {
 		t.Error("no error for missing parameters")
 	}
 	cancel()
-	if _, err := s.Score(ctx, make([]uint8, 4), eval.AnyLabel); err == nil {
+	if _, err := s.Energies(ctx, make([]uint8, 4), model.AnyLabel); err == nil {
 		t.Error("no error when cancelled")
 	}
 }

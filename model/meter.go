@@ -1,6 +1,4 @@
-// Package detector turns what an energy says of an image into a score of how unusual the image is, in several ways, and calibrates
-// each of them with usual images (package conformal), so that scores become p-values.
-package detect
+package model
 
 // This file measures images: energies and their derivatives with respect to the image,
 //
@@ -17,13 +15,15 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/expr"
 )
 
+// AnyLabel stands for a label that is not known.
+const AnyLabel = -1
+
 // Measurement is what an energy says of an image.
 type Measurement struct {
-	Energy float64   // the sum over the scales, as package eval's Scorer has it
+	Energy float64   // the sum over the scales
 	Scales []float64 // of each scale
 	Norm   float64   // ‖∂E/∂x‖₂, for intensities in [0, 1]; 0 from a meter without gradients
 }
@@ -31,33 +31,33 @@ type Measurement struct {
 // A Meter measures images. It is for one goroutine at a time; the engine uses its threads.
 type Meter struct {
 	program   engine.Program
-	model     *energy.Energy
+	energy    *energy.Energy
 	scales    int
 	gradients bool
 }
 
-// NewMeter compiles a model and gives its parameters their values. A meter with gradients takes about three times as long.
-func NewMeter(e engine.Engine, model *energy.Energy, params map[string][]float32, gradients bool) (*Meter, error) {
-	p, err := model.Params()
+// NewMeter compiles an energy and gives its parameters their values. A meter with gradients takes about three times as long.
+func NewMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, gradients bool) (*Meter, error) {
+	p, err := e.Params()
 	if err != nil {
 		return nil, err
 	}
-	x := expr.Input("x", model.Image)
-	scales := model.Build(p, x, model.Label())
+	x := expr.Input("x", e.Image)
+	scales := e.Build(p, x, e.Label())
 	outputs := append([]*expr.Value{energy.Sum(scales)}, scales...)
 	if gradients {
 		for _, s := range scales {
 			outputs = append(outputs, expr.Grad(s, x)[0])
 		}
 	}
-	program, err := e.Compile(outputs...)
+	program, err := on.Compile(outputs...)
 	if err != nil {
-		return nil, fmt.Errorf("detector: %w", err)
+		return nil, fmt.Errorf("model: %w", err)
 	}
 	if err := program.Bind(params); err != nil {
-		return nil, fmt.Errorf("detector: %w", err)
+		return nil, fmt.Errorf("model: %w", err)
 	}
-	return &Meter{program, model, len(scales), gradients}, nil
+	return &Meter{program, e, len(scales), gradients}, nil
 }
 
 // Scales is the number of scales of the energy.
@@ -67,10 +67,17 @@ func (m *Meter) Scales() int { return m.scales }
 const batchValues = 1 << 21
 
 // Batch is the number of images to measure at a time.
-func (m *Meter) Batch() int { return min(max(batchValues/m.model.Image.Size(), 1), 256) }
+func (m *Meter) Batch() int { return min(max(batchValues/m.energy.Image.Size(), 1), 256) }
 
-// Measure measures each image in pixels (N,H,W,C), given the label: a class, or [eval.AnyLabel]. An unconditional model has AnyLabel
+// Energies are those of each image in pixels (N,H,W,C), given the label: a class, or [AnyLabel]. An unconditional energy has AnyLabel
 // only.
+func (m *Meter) Energies(ctx context.Context, pixels []uint8, label int) ([]float64, error) {
+	var all []float64
+	err := m.batches(ctx, pixels, label, func(r reading) { all = append(all, r.energies[0]...) })
+	return all, err
+}
+
+// Measure measures each image in pixels (N,H,W,C), given the label as for Energies.
 func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measurement, error) {
 	var all []Measurement
 	err := m.batches(ctx, pixels, label, func(r reading) {
@@ -79,7 +86,7 @@ func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measu
 			for _, scale := range r.energies[1:] {
 				one.Scales = append(one.Scales, scale[i])
 			}
-			size, squares := m.model.Image.Size(), 0.0
+			size, squares := m.energy.Image.Size(), 0.0
 			for p := i * size; m.gradients && p < (i+1)*size; p++ {
 				var g float64
 				for _, scale := range r.gradients {
@@ -112,12 +119,12 @@ type reading struct {
 }
 
 func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func(reading)) error {
-	size := m.model.Image.Size()
+	size := m.energy.Image.Size()
 	if len(pixels)%size != 0 {
-		return fmt.Errorf("detector: %d bytes are not whole images of shape %v", len(pixels), m.model.Image)
+		return fmt.Errorf("model: %d bytes are not whole images of shape %v", len(pixels), m.energy.Image)
 	}
-	if label != eval.AnyLabel && (label < 0 || label >= m.model.Classes) {
-		return fmt.Errorf("detector: no label %d in a model of %d classes", label, m.model.Classes)
+	if label != AnyLabel && (label < 0 || label >= m.energy.Classes) {
+		return fmt.Errorf("model: no label %d in a model of %d classes", label, m.energy.Classes)
 	}
 	for len(pixels) > 0 {
 		part := pixels[:min(len(pixels), m.Batch()*size)]
@@ -136,7 +143,7 @@ func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, 
 	for i, u := range pixels {
 		x[i] = (float32(u) + 0.5) / 256
 	}
-	n, classes := len(pixels)/m.model.Image.Size(), m.model.Classes
+	n, classes := len(pixels)/m.energy.Image.Size(), m.energy.Classes
 	if classes == 0 {
 		return m.run(ctx, n, map[string][]float32{"x": x})
 	}
@@ -148,7 +155,7 @@ func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, 
 		}
 		return m.run(ctx, n, map[string][]float32{"x": x, "label": labels})
 	}
-	if label != eval.AnyLabel {
+	if label != AnyLabel {
 		return given(label)
 	}
 	mixture, err := given(0)
@@ -190,7 +197,7 @@ func (m *Meter) run(ctx context.Context, n int, inputs map[string][]float32) (re
 	}
 	if m.gradients {
 		for range m.scales {
-			r.gradients = append(r.gradients, make([]float32, n*m.model.Image.Size()))
+			r.gradients = append(r.gradients, make([]float32, n*m.energy.Image.Size()))
 		}
 		outputs = append(outputs, r.gradients...)
 	}
@@ -213,12 +220,4 @@ func logAddExp(a, b float64) float64 {
 		a, b = b, a
 	}
 	return a + math.Log1p(math.Exp(b-a))
-}
-
-// Scales is the number of scales of an energy.
-func Scales(e *energy.Energy) (int, error) {
-	if _, err := e.Params(); err != nil {
-		return 0, err
-	}
-	return len(e.Build(energy.NewParams(), expr.Input("x", e.Image), e.Label())), nil
 }

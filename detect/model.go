@@ -1,0 +1,66 @@
+package detect
+
+// This file calibrates the detectors of a model: measures images, and keeps in the model what comes of it.
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/model"
+)
+
+// Calibrate makes a calibration of all detectors with in-distribution images (N,H,W,C) that the model was not trained on; data describes
+// them. The model stays as it is. Progress, if not nil, is called with the number of images measured since it was last called.
+func Calibrate(ctx context.Context, e engine.Engine, m *model.Model, data string, pixels []uint8, progress func(int)) (*Calibration, error) {
+	meter, err := m.NewMeter(e, true)
+	if err != nil {
+		return nil, err
+	}
+	var images []model.Measurement
+	for size := m.Energy.Image.Size(); len(pixels) > 0; {
+		part := pixels[:min(len(pixels), meter.Batch()*size)]
+		pixels = pixels[len(part):]
+		measured, err := meter.Measure(ctx, part, model.AnyLabel)
+		if err != nil {
+			return nil, err
+		}
+		if images = append(images, measured...); progress != nil {
+			progress(len(measured))
+		}
+	}
+	return CalibrateWith(data, images)
+}
+
+// ErrNotCalibrated says that a model has no calibration.
+var ErrNotCalibrated = errors.New("the model is not calibrated")
+
+// CalibrationOf is the calibration of a model. Without one the error is [ErrNotCalibrated]; one that cannot be read, being of another
+// version or damaged, costs nothing but itself.
+func CalibrationOf(m *model.Model) (*Calibration, error) {
+	if m.Calibration == nil {
+		return nil, ErrNotCalibrated
+	}
+	c := new(Calibration)
+	if err := json.Unmarshal(m.Calibration, c); err != nil {
+		return nil, fmt.Errorf("the model's calibration cannot be read: %w", err)
+	}
+	return c, nil
+}
+
+// Attach gives a model a calibration, which [model.Model.Save] then writes with it.
+func Attach(m *model.Model, c *Calibration) (err error) {
+	m.Calibration, err = json.Marshal(c)
+	return err
+}
+
+// Save puts a calibration into the file of a model, as [model.Model.SaveCalibration] says.
+func Save(m *model.Model, c *Calibration) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return m.SaveCalibration(text)
+}

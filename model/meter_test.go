@@ -1,0 +1,142 @@
+package model_test
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
+)
+
+// network is a small network with random weights.
+func network(t *testing.T, name string, o energy.Options) (*energy.Energy, map[string][]float32) {
+	t.Helper()
+	e, err := energy.New(name, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := e.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, energy.InitialValues(params.Specs(), 3)
+}
+
+func newMeter(t *testing.T, e *energy.Energy, params map[string][]float32) *model.Meter {
+	t.Helper()
+	m, err := model.NewMeter(&cpu.Engine{Threads: 1}, e, params, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func noise(n int) []uint8 {
+	pixels, s := make([]uint8, n), rng.New(5)
+	for i := range pixels {
+		pixels[i] = uint8(s.IntN(256))
+	}
+	return pixels
+}
+
+// Energies are those of a meter without gradients, those of the scales add up to them, and gradients are slopes of the energy, for a single class
+// and for the mixture.
+func TestMeter(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		name string
+		o    energy.Options
+	}{
+		{"quick", energy.Options{Filters: 4, Image: expr.Shape{12, 12, 1}}},
+		{"quick", energy.Options{Filters: 4, Image: expr.Shape{12, 12, 1}, Classes: 3}},
+		{"cifar10", energy.Options{Filters: 4, Image: expr.Shape{16, 16, 3}, MultiScale: true}},
+		{"cifar10", energy.Options{Filters: 4, Image: expr.Shape{16, 16, 3}, MultiScale: true, Classes: 2}},
+	} {
+		e, params := network(t, c.name, c.o)
+		meter := newMeter(t, e, params)
+		if scales, err := e.Scales(); err != nil || scales != meter.Scales() || (scales == 3) != c.o.MultiScale {
+			t.Fatalf("%d scales, %v; the meter has %d", scales, err, meter.Scales())
+		}
+		scorer, err := model.NewMeter(&cpu.Engine{Threads: 1}, e, params, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := e.Image.Size()
+		pixels := noise(3 * size)
+		labels := []int{model.AnyLabel}
+		if e.Classes > 0 {
+			labels = append(labels, 1)
+		}
+		for _, label := range labels {
+			want, err := scorer.Energies(ctx, pixels, label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := meter.Measure(ctx, pixels, label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gradients, err := meter.Gradients(ctx, pixels, label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, m := range got {
+				if math.Abs(m.Energy-want[i]) > 1e-6 {
+					t.Errorf("%s, label %d: energy %v, want %v", c.name, label, m.Energy, want[i])
+				}
+				sum := 0.0
+				for _, s := range m.Scales {
+					sum += s
+				}
+				if e.Classes == 0 && math.Abs(sum-m.Energy) > 1e-6 {
+					t.Errorf("%s: scales %v, energy %v", c.name, m.Scales, m.Energy)
+				}
+
+				squares := 0.0
+				for q := range size {
+					g := 0.0
+					for _, scale := range gradients {
+						g += float64(scale[i*size+q])
+					}
+					squares += g * g
+				}
+				if math.Abs(m.Norm-math.Sqrt(squares)) > 1e-9*m.Norm {
+					t.Errorf("%s: norm %v of a gradient of length %v", c.name, m.Norm, math.Sqrt(squares))
+				}
+				p := i*size + size/2
+				beside := func(step int) float64 {
+					moved := slices.Clone(pixels)
+					moved[p] = uint8(128 + step)
+					energies, err := scorer.Energies(ctx, moved, label)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return energies[i]
+				}
+				pixels[p] = 128
+				at, err := meter.Gradients(ctx, pixels, label)
+				if err != nil {
+					t.Fatal(err)
+				}
+				slope := 0.0
+				for _, scale := range at {
+					slope += float64(scale[p])
+				}
+				if fd := (beside(8) - beside(-8)) / (16.0 / 256); math.Abs(slope-fd) > 0.03*math.Abs(fd)+2e-4 {
+					t.Errorf("%s, label %d: slope %v, by differences %v", c.name, label, slope, fd)
+				}
+			}
+		}
+		if _, err := meter.Measure(ctx, pixels, e.Classes); err == nil {
+			t.Errorf("%s: a label out of range is no error", c.name)
+		}
+		if _, err := meter.Measure(ctx, pixels[1:], model.AnyLabel); err == nil {
+			t.Errorf("%s: a part of an image is no error", c.name)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package model
+
+// This file draws images from a model: chains that start from noise go through the rounds of a generation (mcmc.Generation), as the
+// authors of the method evaluate theirs. Everything that samples from a model does so here.
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/internal/picture"
+	"github.com/joule-ebm/joule/mcmc"
+)
+
+// Sampling says how many images to draw from a model, and how. All but Images may be zero.
+type Sampling struct {
+	Images  int
+	Steps   int     // of each chain; 0: all rounds that the model's configuration names
+	Labels  []int32 // the classes of a conditional model to draw, in turn; none: all of them
+	Seed    uint64  // of all random numbers. Image i is the same whatever Together and Threads are
+	Threads int     // for augmentation; 0: all cores
+	// Together is the number of chains that run, and are in memory, at a time; 0: all.
+	Together int
+	// Look, if not nil, is called with the images x (N,H,W,C, in [0, 1]) that have made so many steps: at first 0, and at last all of
+	// them; Every is the number of steps in between, 0 a round. The first of the images is image number first. An error of Look ends
+	// the sampling.
+	Look  func(first, step int, x []float32) error
+	Every int
+}
+
+// Batch is a number of images drawn from a model.
+type Batch struct {
+	First  int     // the number of the first one
+	Pixels []uint8 // N,H,W,C
+	Labels []int32 // of a conditional model
+}
+
+// ChainSteps is the number of steps that each chain will make.
+func (m *Model) ChainSteps(s Sampling) int { return m.generation(s).Steps }
+
+func (m *Model) generation(s Sampling) mcmc.Generation {
+	g := m.Config.NewGeneration()
+	if s.Steps > 0 {
+		g = g.WithSteps(s.Steps)
+	}
+	g.Seed, g.Threads, g.Every = s.Seed, s.Threads, s.Every
+	if g.Threads == 0 {
+		g.Threads = runtime.GOMAXPROCS(0)
+	}
+	return g
+}
+
+// labelOf is the class of image i; 0 in an unconditional model.
+func (m *Model) labelOf(s Sampling, i int) int32 {
+	if len(s.Labels) > 0 {
+		return s.Labels[i%len(s.Labels)]
+	}
+	return int32(i % max(m.Energy.Classes, 1))
+}
+
+// Sample draws images, N,H,W,C.
+func (m *Model) Sample(ctx context.Context, e engine.Engine, s Sampling) ([]uint8, error) {
+	var pixels []uint8
+	for batch, err := range m.Samples(ctx, e, s) {
+		if err != nil {
+			return nil, err
+		}
+		pixels = append(pixels, batch.Pixels...)
+	}
+	return pixels, nil
+}
+
+// Samples draws images and yields them as chains end, s.Together at a time. An error ends them.
+func (m *Model) Samples(ctx context.Context, e engine.Engine, s Sampling) iter.Seq2[Batch, error] {
+	return func(yield func(Batch, error) bool) {
+		if err := m.sample(ctx, e, s, func(b Batch) bool { return yield(b, nil) }); err != nil {
+			yield(Batch{}, err)
+		}
+	}
+}
+
+// sample gives batches to use as long as that wants more.
+func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use func(Batch) bool) error {
+	for _, label := range s.Labels {
+		if label < 0 || int(label) >= m.Energy.Classes {
+			return fmt.Errorf("model: no label %d in a model of %d classes", label, m.Energy.Classes)
+		}
+	}
+	chain, err := m.NewChain(e)
+	if err != nil {
+		return err
+	}
+	g, size := m.generation(s), m.Energy.Image.Size()
+	for first, n := 0, 0; first < s.Images; first += n {
+		if n = s.Images - first; s.Together > 0 {
+			n = min(n, s.Together)
+		}
+		batch := Batch{First: first}
+		for i := first; m.Energy.Classes > 0 && i < first+n; i++ {
+			batch.Labels = append(batch.Labels, m.labelOf(s, i))
+		}
+		x := make([]float32, n*size)
+		mcmc.FillNoise(x, size, g.Seed, uint64(first))
+		g.FirstChain, g.Inputs = uint64(first), map[string][]float32{"label": m.OneHot(batch.Labels)}
+		var look func(step int) error
+		if s.Look != nil {
+			look = func(step int) error { return s.Look(first, step, x) }
+		}
+		if _, err := chain.Generate(ctx, x, g, look); err != nil {
+			return err
+		}
+		if batch.Pixels = picture.Quantise(x); !use(batch) {
+			return nil
+		}
+	}
+	return nil
+}
