@@ -13,10 +13,11 @@ import (
 // them. A Params is used by one goroutine at a time.
 type Params struct {
 	known  *registry
+	scope  string // before the names
 	frozen bool
 }
 
-// registry is what a Params and its frozen twin share.
+// registry is what a Params, its frozen twin and its scopes share.
 type registry struct {
 	specs []Spec
 	index map[string]int // into specs and values
@@ -58,7 +59,7 @@ func NewParams() *Params { return &Params{known: &registry{index: map[string]int
 // Get is the parameter of that name, always the same value. The first call makes the parameter and decides how it starts. To ask
 // for another shape later, or for a shape that the layout of init cannot hold, gives an invalid value.
 func (p *Params) Get(name string, shape expr.Shape, init Init) *expr.Value {
-	k := p.known
+	k, name := p.known, p.scope+name
 	i, ok := k.index[name]
 	if !ok {
 		live := expr.Param(name, shape)
@@ -91,7 +92,17 @@ func (k *registry) fail(err error) *expr.Value {
 }
 
 // Frozen gives the same parameters held fixed, E_sg(θ): an energy built from them has no derivative with respect to them.
-func (p *Params) Frozen() *Params { return &Params{known: p.known, frozen: true} }
+func (p *Params) Frozen() *Params { return &Params{known: p.known, scope: p.scope, frozen: true} }
+
+// Scope gives a part of an energy parameters of its own: those it asks for have the name before theirs, with a dot. Two networks that
+// are added have two sets of parameters only in two scopes; in one they share what has the same name:
+//
+//	func(p *energy.Params, x, label *expr.Value) []*expr.Value {
+//		return append(a.Build(p.Scope("a"), x, label), b.Build(p.Scope("b"), x, label)...) // a.fc.weight, b.fc.weight
+//	}
+func (p *Params) Scope(name string) *Params {
+	return &Params{known: p.known, scope: p.scope + name + ".", frozen: p.frozen}
+}
 
 // Specs describes the parameters in order of first use.
 func (p *Params) Specs() []Spec { return slices.Clone(p.known.specs) }
