@@ -1,166 +1,19 @@
 package cpu_test
 
-// This file runs programs on the engine and on the float64 reference, and compares.
+// This file holds the engine, with each set of kernels, to package enginetest: operations, programs made at random, chains, mistakes.
 
 import (
-	"context"
 	"math"
 	"os"
-	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/engine/reference"
-	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/enginetest"
 	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 type shape = expr.Shape
-
-// numbers are those of the leaves of a program by name: float32, so that engine and reference start from the same.
-type numbers map[string][]float32
-
-// random makes numbers uniform in [-1, 1] for the inputs and parameters that the outputs need, or in [½, 1½] where the name
-// starts with "positive".
-func random(seed uint64, batch int, outputs ...*expr.Value) numbers {
-	n, s := numbers{}, rng.New(seed)
-	for _, v := range expr.Order(outputs...) {
-		if v.Op() != expr.OpInput && v.Op() != expr.OpParam {
-			continue
-		}
-		x := make([]float32, sizeOf(v, batch))
-		s.FillUniform(x)
-		for i := range x {
-			if strings.HasPrefix(v.Attr().Name, "positive") {
-				x[i] += 0.5
-			} else {
-				x[i] = 2*x[i] - 1
-			}
-		}
-		n[v.Attr().Name] = x
-	}
-	return n
-}
-
-func sizeOf(v *expr.Value, batch int) int {
-	if v.Kind() == expr.Shared {
-		return v.Shape().Size()
-	}
-	return batch * v.Shape().Size()
-}
-
-// wide are the numbers in float64.
-func (n numbers) wide() map[string][]float64 {
-	out := map[string][]float64{}
-	for name, values := range n {
-		w := make([]float64, len(values))
-		for i, x := range values {
-			w[i] = float64(x)
-		}
-		out[name] = w
-	}
-	return out
-}
-
-func narrow(v []float64) []float32 {
-	out := make([]float32, len(v))
-	for i, x := range v {
-		out[i] = float32(x)
-	}
-	return out
-}
-
-// buffers are where the outputs of a batch go, full of what a program must overwrite.
-func buffers(batch int, outputs ...*expr.Value) [][]float32 {
-	out := make([][]float32, len(outputs))
-	for i, v := range outputs {
-		out[i] = make([]float32, sizeOf(v, batch))
-		for j := range out[i] {
-			out[i][j] = float32(math.NaN())
-		}
-	}
-	return out
-}
-
-// compile prepares the outputs and gives the parameters their numbers.
-func compile(t testing.TB, e engine.Engine, n numbers, outputs ...*expr.Value) engine.Program {
-	t.Helper()
-	p, err := e.Compile(outputs...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Bind(n); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// compute runs the outputs once for a batch.
-func compute(t testing.TB, e engine.Engine, batch int, n numbers, outputs ...*expr.Value) [][]float32 {
-	t.Helper()
-	out := buffers(batch, outputs...)
-	if err := compile(t, e, n, outputs...).Run(context.Background(), engine.Call{Batch: batch, Inputs: n, Outputs: out}); err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// eval is the same on the reference.
-func eval(t testing.TB, batch int, n map[string][]float64, outputs ...*expr.Value) [][]float64 {
-	t.Helper()
-	out, err := reference.Eval(outputs, batch, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// shaken says for each output how far rounding can take it: how far the reference moves when every number on the way has a random
-// error of a few units in float32's last place.
-func shaken(t testing.TB, batch int, n map[string][]float64, want [][]float64, outputs ...*expr.Value) []float64 {
-	t.Helper()
-	const units, draws = 4.0 / (1 << 24), 3
-	worst := make([]float64, len(outputs))
-	for seed := range uint64(draws) {
-		moved, err := reference.Shaken(outputs, batch, n, units, seed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range outputs {
-			worst[i] = math.Max(worst[i], distance(narrow(moved[i]), want[i]))
-		}
-	}
-	return worst
-}
-
-// distance is the largest difference of an element, +Inf if one is finite and the other is not.
-func distance(got []float32, want []float64) float64 {
-	worst := 0.0
-	for i, w := range want {
-		g := float64(got[i])
-		switch d := math.Abs(g - w); {
-		case g == w || math.IsNaN(g) && math.IsNaN(w): // infinities too
-		case math.IsNaN(d):
-			return math.Inf(1)
-		default:
-			worst = math.Max(worst, d)
-		}
-	}
-	return worst
-}
-
-// largest is that of the finite magnitudes.
-func largest(values []float64) float64 {
-	most := 0.0
-	for _, v := range values {
-		if v = math.Abs(v); v > most && !math.IsInf(v, 0) {
-			most = v
-		}
-	}
-	return most
-}
 
 // engines has one for each set of kernels that this machine can run.
 func engines() map[string]*cpu.Engine {
@@ -173,3 +26,81 @@ func engines() map[string]*cpu.Engine {
 
 // long says whether tests may take long: JOULE_LONG=1.
 func long() bool { return os.Getenv("JOULE_LONG") == "1" }
+
+// TestContract: what holds of every engine, and here bit by bit.
+func TestContract(t *testing.T) {
+	for name, e := range engines() {
+		for _, tile := range []int{0, 1, 2, 3} {
+			e.TileImages = tile
+			t.Run(name, func(t *testing.T) { enginetest.Contract(t, e, 0) })
+		}
+	}
+}
+
+// TestEveryOperation: each operation by itself is that of the reference. Inputs are of order 1; the longest sums are those of 9·130
+// products, whose float32 rounding adds up to a few 10⁻⁷ of the largest result.
+func TestEveryOperation(t *testing.T) {
+	const tolerance = 5e-6
+	list := enginetest.Operations()
+	seen := map[expr.Op]bool{expr.OpGaussian: true, expr.OpUniform: true} // tested by their statistics
+	for _, o := range list {
+		if err := expr.Err(o.Value); err != nil {
+			t.Fatalf("%s: %v", o.Name, err)
+		}
+		for _, v := range expr.Order(o.Value) {
+			seen[v.Op()] = true
+		}
+	}
+	for op := expr.OpInvalid + 1; op.String() != "unknown"; op++ {
+		if !seen[op] {
+			t.Errorf("no test of %v", op)
+		}
+	}
+	const batch = 3
+	for i, o := range list {
+		n := enginetest.Random(uint64(i), batch, o.Value)
+		want := enginetest.Reference(t, batch, n.Wide(), o.Value)[0]
+		for name, e := range engines() {
+			got := enginetest.Compute(t, e, batch, n, o.Value)[0]
+			if d := enginetest.Distance(got, want); d > tolerance*enginetest.Largest(want) {
+				t.Errorf("%s, %s: off by %.2g of %.2g", o.Name, name, d, enginetest.Largest(want))
+			}
+		}
+	}
+}
+
+// TestRandomPrograms holds a program off by no more than rounding explains.
+func TestRandomPrograms(t *testing.T) {
+	programs := 40
+	if long() {
+		programs = 1000
+	}
+	const batch = 5
+	tried := 0
+	for seed := range uint64(programs) {
+		outputs := enginetest.Grown(seed)
+		if err := expr.Err(outputs...); err != nil {
+			t.Fatalf("program %d: %v", seed, err)
+		}
+		n := enginetest.Random(seed, batch, outputs...)
+		if enginetest.NearStep(t, batch, n.Wide(), outputs) {
+			continue
+		}
+		tried++
+		want := enginetest.Reference(t, batch, n.Wide(), outputs...)
+		rounding := enginetest.Rounding(t, batch, n.Wide(), want, outputs...)
+		for name, e := range engines() {
+			e.TileImages = int(seed % 4) // 0: the engine's choice
+			for i, got := range enginetest.Compute(t, e, batch, n, outputs...) {
+				// Values and gradients are of order 1: what is far smaller is what other numbers have left of each other.
+				if d := enginetest.Distance(got, want[i]); d > 1e-6*math.Max(1, enginetest.Largest(want[i]))+5*rounding[i] {
+					t.Errorf("program %d, output %d, %v, %s: off by %.2g of %.2g, which rounding does not explain (%.2g)",
+						seed, i, outputs[i], name, d, enginetest.Largest(want[i]), rounding[i])
+				}
+			}
+		}
+	}
+	if tried < programs/2 {
+		t.Errorf("only %d programs of %d have no value near a jump", tried, programs)
+	}
+}

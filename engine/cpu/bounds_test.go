@@ -8,6 +8,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/enginetest"
 	"github.com/joule-ebm/joule/internal/kernels"
 )
 
@@ -63,7 +64,7 @@ func TestTilesWithinBounds(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := make([]float32, images*model.Image.Size())
-				call := engine.Call{Batch: images, Inputs: random(1, images, x), Outputs: [][]float32{got}}
+				call := engine.Call{Batch: images, Inputs: enginetest.Random(1, images, x), Outputs: [][]float32{got}}
 				if err := p.Run(t.Context(), call); err != nil {
 					t.Fatal(err)
 				}

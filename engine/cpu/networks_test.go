@@ -7,6 +7,7 @@ import (
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/enginetest"
 	"github.com/joule-ebm/joule/mcmc"
 )
 
@@ -51,13 +52,13 @@ func checkMethod(t *testing.T, model *energy.Energy) {
 		outputs = append(outputs, q.values...)
 	}
 	const batch = 3
-	n := random(1, batch, outputs...)
+	n := enginetest.Random(1, batch, outputs...)
 	for i := range n["x_hat"] { // images are in [0, 1]
 		n["x_pos"][i], n["x_hat"][i] = n["x_pos"][i]/2+0.5, n["x_hat"][i]/2+0.5
 	}
-	want := eval(t, batch, n.wide(), outputs...)
+	want := enginetest.Reference(t, batch, n.Wide(), outputs...)
 	for name, e := range engines() {
-		got, at := compute(t, e, batch, n, outputs...), 0
+		got, at := enginetest.Compute(t, e, batch, n, outputs...), 0
 		for _, q := range quantities {
 			off, size := 0.0, 0.0 // squared norms
 			for range q.values {

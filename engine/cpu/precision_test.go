@@ -8,6 +8,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/enginetest"
 	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
@@ -26,15 +27,15 @@ func TestPrecision(t *testing.T) {
 		second := expr.Grad(expr.BatchSum(expr.Total(expr.Mul(gradient, gradient))), w1, w2)
 		outputs := append([]*expr.Value{y, gradient}, second...)
 		const batch = 5
-		n := random(1, batch, outputs...)
-		want := eval(t, batch, n.wide(), outputs...)
-		float := compute(t, &cpu.Engine{TileImages: 3}, batch, n, outputs...)
+		n := enginetest.Random(1, batch, outputs...)
+		want := enginetest.Reference(t, batch, n.Wide(), outputs...)
+		float := enginetest.Compute(t, &cpu.Engine{TileImages: 3}, batch, n, outputs...)
 		for p, tolerance := range precisions {
-			got := compute(t, &cpu.Engine{TileImages: 3, Precision: p}, batch, n, outputs...)
+			got := enginetest.Compute(t, &cpu.Engine{TileImages: 3, Precision: p}, batch, n, outputs...)
 			for i := range want {
-				exact := distance(float[i], want[i])
-				if d := distance(got[i], want[i]); !(d <= tolerance*largest(want[i])) || d <= exact {
-					t.Errorf("%v, %v, output %d: off by %g of %g; float32 by %g", image, p, i, d, largest(want[i]), exact)
+				exact := enginetest.Distance(float[i], want[i])
+				if d := enginetest.Distance(got[i], want[i]); !(d <= tolerance*enginetest.Largest(want[i])) || d <= exact {
+					t.Errorf("%v, %v, output %d: off by %g of %g; float32 by %g", image, p, i, d, enginetest.Largest(want[i]), exact)
 				}
 			}
 		}
@@ -43,15 +44,15 @@ func TestPrecision(t *testing.T) {
 
 // TestPrecisionSameBits: as with float32, the number of threads and the grouping of images change nothing.
 func TestPrecisionSameBits(t *testing.T) {
-	next, energy := langevin()
+	next, energy := enginetest.Langevin()
 	const batch = 7
-	n := random(1, batch, next)
+	n := enginetest.Random(1, batch, next)
 	chain := engine.Chain{Steps: 2, Feedback: map[string]int{"x": 0}, Seed: 5}
 	for p := range precisions {
 		want := walk(t, &cpu.Engine{Threads: 1, Precision: p}, batch, n, chain, next, energy)
 		for _, tile := range []int{1, 2, 5} {
 			got := walk(t, &cpu.Engine{Threads: 3, TileImages: tile, Precision: p}, batch, n, chain, next, energy)
-			same(t, fmt.Sprintf("%v, tiles of %d", p, tile), got, want)
+			enginetest.Same(t, fmt.Sprintf("%v, tiles of %d", p, tile), got, want)
 		}
 	}
 }

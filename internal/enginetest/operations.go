@@ -1,23 +1,22 @@
-package cpu_test
+package enginetest
 
 import (
 	"fmt"
 	"math"
-	"testing"
 
 	"github.com/joule-ebm/joule/expr"
 )
 
-// operation is one operation on operands of some shape and kind.
-type operation struct {
-	name string
-	v    *expr.Value
+// Operation is one operation on operands of some shape and kind.
+type Operation struct {
+	Name  string
+	Value *expr.Value
 }
 
-// operations lists every operation on shapes that do not suit vectors, tiles or chunks of any length.
-func operations() (list []operation) {
+// Operations lists every operation on shapes that do not suit vectors, tiles or chunks of any length.
+func Operations() (list []Operation) {
 	add := func(v *expr.Value, format string, args ...any) {
-		list = append(list, operation{fmt.Sprintf(format, args...), v})
+		list = append(list, Operation{fmt.Sprintf(format, args...), v})
 	}
 	kinds := []struct {
 		name string
@@ -143,36 +142,4 @@ func axes(s shape) (list []shape) {
 		}
 	}
 	return list
-}
-
-// TestEveryOperation: each operation by itself is that of the reference. Inputs are of order 1; the longest sums are those of 9·130
-// products, whose float32 rounding adds up to a few 10⁻⁷ of the largest result.
-func TestEveryOperation(t *testing.T) {
-	const tolerance = 5e-6
-	list := operations()
-	seen := map[expr.Op]bool{expr.OpGaussian: true, expr.OpUniform: true} // tested by their statistics
-	for _, o := range list {
-		if err := expr.Err(o.v); err != nil {
-			t.Fatalf("%s: %v", o.name, err)
-		}
-		for _, v := range expr.Order(o.v) {
-			seen[v.Op()] = true
-		}
-	}
-	for op := expr.OpInvalid + 1; op.String() != "unknown"; op++ {
-		if !seen[op] {
-			t.Errorf("no test of %v", op)
-		}
-	}
-	const batch = 3
-	for i, o := range list {
-		n := random(uint64(i), batch, o.v)
-		want := eval(t, batch, n.wide(), o.v)[0]
-		for name, e := range engines() {
-			got := compute(t, e, batch, n, o.v)[0]
-			if d := distance(got, want); d > tolerance*largest(want) {
-				t.Errorf("%s, %s: off by %.2g of %.2g", o.name, name, d, largest(want))
-			}
-		}
-	}
 }

@@ -1,7 +1,6 @@
-package cpu_test
+package enginetest
 
-// This file makes expressions at random, as networks are made and as nobody would, and holds their values and their derivatives of
-// first and second order against the reference.
+// This file makes expressions at random, as networks are made and as nobody would, with their derivatives of first and second order.
 
 import (
 	"fmt"
@@ -117,8 +116,8 @@ func (g *grower) grow() {
 	g.pool = append(g.pool, y)
 }
 
-// grown are the outputs of one random program: values, a loss, its gradients, and those of a number made of a gradient.
-func grown(seed uint64) []*expr.Value {
+// Grown are the outputs of one random program: values, a loss, its gradients, and those of a number made of a gradient.
+func Grown(seed uint64) []*expr.Value {
 	g := &grower{Stream: rng.New(seed)}
 	g.x = expr.Input("x", shape{1 + g.IntN(7), 1 + g.IntN(7), g.oneOf(1, 2, 3, 5, 8, 16, 19)})
 	g.pool = []*expr.Value{g.x}
@@ -144,8 +143,8 @@ func grown(seed uint64) []*expr.Value {
 	return append(outputs, expr.Grad(through, append(slices.Clone(g.params), g.x)...)...)
 }
 
-// nearStep says whether a value is so near a jump of Within, where rounding decides, that the numbers say nothing about the program.
-func nearStep(t *testing.T, batch int, n map[string][]float64, outputs []*expr.Value) bool {
+// NearStep says whether a value is so near a jump of Within, where rounding decides, that the numbers say nothing about the program.
+func NearStep(t testing.TB, batch int, n map[string][]float64, outputs []*expr.Value) bool {
 	var steps []*expr.Value
 	for _, v := range expr.Order(outputs...) {
 		if v.Op() == expr.OpWithin {
@@ -156,7 +155,7 @@ func nearStep(t *testing.T, batch int, n map[string][]float64, outputs []*expr.V
 	for i, v := range steps {
 		before[i] = v.In()[0]
 	}
-	for i, values := range eval(t, batch, n, before...) {
+	for i, values := range Reference(t, batch, n, before...) {
 		for _, x := range values {
 			for _, edge := range steps[i].Attr().X {
 				if math.Abs(x-edge) < 1e-4*math.Max(1, math.Abs(x)) {
@@ -166,40 +165,4 @@ func nearStep(t *testing.T, batch int, n map[string][]float64, outputs []*expr.V
 		}
 	}
 	return false
-}
-
-// TestRandomPrograms holds a program off by no more than rounding explains.
-func TestRandomPrograms(t *testing.T) {
-	programs := 40
-	if long() {
-		programs = 1000
-	}
-	const batch = 5
-	tried := 0
-	for seed := range uint64(programs) {
-		outputs := grown(seed)
-		if err := expr.Err(outputs...); err != nil {
-			t.Fatalf("program %d: %v", seed, err)
-		}
-		n := random(seed, batch, outputs...)
-		if nearStep(t, batch, n.wide(), outputs) {
-			continue
-		}
-		tried++
-		want := eval(t, batch, n.wide(), outputs...)
-		rounding := shaken(t, batch, n.wide(), want, outputs...)
-		for name, e := range engines() {
-			e.TileImages = int(seed % 4) // 0: the engine's choice
-			for i, got := range compute(t, e, batch, n, outputs...) {
-				// Values and gradients are of order 1: what is far smaller is what other numbers have left of each other.
-				if d := distance(got, want[i]); d > 1e-6*math.Max(1, largest(want[i]))+5*rounding[i] {
-					t.Errorf("program %d, output %d, %v, %s: off by %.2g of %.2g, which rounding does not explain (%.2g)",
-						seed, i, outputs[i], name, d, largest(want[i]), rounding[i])
-				}
-			}
-		}
-	}
-	if tried < programs/2 {
-		t.Errorf("only %d programs of %d have no value near a jump", tried, programs)
-	}
 }

@@ -1,4 +1,4 @@
-package cpu_test
+package enginetest
 
 // This file uses the engine wrongly: every mistake is an error in one line that names what is wrong, and harms nothing.
 
@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
 )
 
@@ -21,7 +20,7 @@ func complains(t *testing.T, what string, err error, word string) {
 	}
 }
 
-func TestCompileErrors(t *testing.T) {
+func compileErrors(t *testing.T, e engine.Engine, _ float64) {
 	x, w := expr.Input("x", shape{3, 3, 2}), expr.Param("w", shape{3, 3, 2})
 	for _, c := range []struct {
 		what, word string
@@ -37,17 +36,17 @@ func TestCompileErrors(t *testing.T) {
 		{"an image's value that needs all images", "batch", []*expr.Value{expr.Sub(x, expr.BatchMean(x))}},
 		{"a convolution by a kernel made of all images", "batch", []*expr.Value{expr.Conv(x, expr.ConvKernel(x, x, 9))}},
 	} {
-		_, err := (&cpu.Engine{}).Compile(c.outputs...)
+		_, err := e.Compile(c.outputs...)
 		complains(t, c.what, err, c.word)
 	}
 }
 
-func TestBindErrors(t *testing.T) {
+func bindErrors(t *testing.T, e engine.Engine, tolerance float64) {
 	x, a, b := expr.Input("x", shape{1, 1, 4}), expr.Param("a", shape{1, 1, 4}), expr.Param("b", shape{1, 1, 4})
 	y := expr.Add(expr.Mul(x, a), b)
-	good := random(1, 2, y)
-	p := compile(t, &cpu.Engine{}, good, y)
-	want := step(t, p, 2, good, engine.Chain{}, y)
+	good := Random(1, 2, y)
+	p := Compile(t, e, good, y)
+	want := Run(t, p, 2, good, engine.Chain{}, y)
 	other := []float32{9, 9, 9, 9}
 	for _, c := range []struct {
 		what, word string
@@ -60,29 +59,29 @@ func TestBindErrors(t *testing.T) {
 		{"one too long", `"a"`, map[string][]float32{"a": make([]float32, 5), "b": other}},
 	} {
 		complains(t, c.what, p.Bind(c.params), c.word)
-		same(t, "after "+c.what, step(t, p, 2, good, engine.Chain{}, y), want)
+		within(t, tolerance, "after "+c.what, Run(t, p, 2, good, engine.Chain{}, y), want)
 	}
 }
 
-func TestRunErrors(t *testing.T) {
+func runErrors(t *testing.T, e engine.Engine, tolerance float64) {
 	x, s, w := expr.Input("x", shape{2, 2, 3}), expr.Input("s", expr.Scalar), expr.Param("w", shape{1, 1, 3})
 	outputs := []*expr.Value{expr.Mul(expr.Mul(x, s), w), expr.BatchSum(x), expr.Total(x)}
 	const batch = 2
-	n := random(1, batch, outputs...)
-	fresh, err := (&cpu.Engine{}).Compile(outputs...)
+	n := Random(1, batch, outputs...)
+	fresh, err := e.Compile(outputs...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	call := func(change func(c *engine.Call)) engine.Call {
-		c := engine.Call{Batch: batch, Inputs: map[string][]float32{"x": n["x"], "s": n["s"]}, Outputs: buffers(batch, outputs...)}
+		c := engine.Call{Batch: batch, Inputs: map[string][]float32{"x": n["x"], "s": n["s"]}, Outputs: Buffers(batch, outputs...)}
 		c.Chain.Steps = 3
 		change(&c)
 		return c
 	}
 	complains(t, "Run before Bind", fresh.Run(context.Background(), call(func(*engine.Call) {})), "Bind")
 
-	p := compile(t, &cpu.Engine{}, n, outputs...)
-	want := step(t, p, batch, n, engine.Chain{}, outputs...)
+	p := Compile(t, e, n, outputs...)
+	want := Run(t, p, batch, n, engine.Chain{}, outputs...)
 	for _, c := range []struct {
 		what, word string
 		change     func(c *engine.Call)
@@ -112,6 +111,6 @@ func TestRunErrors(t *testing.T) {
 		{"an image per step", `"x"`, func(c *engine.Call) { c.Chain.PerStep = map[string][]float32{"x": {1, 2, 3}} }},
 	} {
 		complains(t, c.what, p.Run(context.Background(), call(c.change)), c.word)
-		same(t, "after "+c.what, step(t, p, batch, n, engine.Chain{}, outputs...), want)
+		within(t, tolerance, "after "+c.what, Run(t, p, batch, n, engine.Chain{}, outputs...), want)
 	}
 }
