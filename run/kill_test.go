@@ -31,17 +31,16 @@ func TestKilledProcess(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(at, "config.yaml")); err == nil {
 		resume(t, at, nil)
 	} else {
-		start(t, at, toKill(t, dir, os.Getenv(killedEnvironment+"_DIVERGING")))
+		start(t, at, toKill(t, dir, os.Getenv(killedEnvironment+"_KIND")))
 	}
 }
 
+// kinds are the runs to kill, by name: what is special about them.
+var kinds = map[string][]string{"plain": nil, "diverging": diverging, "own energy": {"network.name=" + ownEnergy}}
+
 // toKill is a run that spends much of its time writing.
-func toKill(t *testing.T, dir, diverges string) run.Config {
-	changes := []string{"output.checkpoint=3", "output.samples=2", calibrating}
-	if diverges != "" {
-		changes = append(changes, diverging...)
-	}
-	return config(t, filepath.Join(dir, dataFile), changes...)
+func toKill(t *testing.T, dir, kind string) run.Config {
+	return config(t, filepath.Join(dir, dataFile), append([]string{"output.checkpoint=3", "output.samples=2", calibrating}, kinds[kind]...)...)
 }
 
 func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
@@ -52,18 +51,18 @@ func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
 	if os.Getenv("JOULE_LONG") != "" {
 		kills = 60
 	}
-	for _, diverges := range []string{"", "yes"} {
-		t.Run("diverging="+diverges, func(t *testing.T) {
+	for kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
 			dir := t.TempDir()
 			stripes(t, dir, 300, 1)
-			c := toKill(t, dir, diverges)
+			c := toKill(t, dir, kind)
 			whole := filepath.Join(dir, "whole")
 			began := time.Now()
 			start(t, whole, c)
 			most := time.Since(began)
 			want := kept(t, whole)
 
-			s := rng.New(3, uint64(len(diverges)))
+			s := rng.New(3, uint64(len(kind)))
 			at := filepath.Join(dir, "run")
 			runs, sinceStart, early := 0, 0, 0
 			for done := 0; done < kills || runs == 0; {
@@ -71,7 +70,7 @@ func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
 				if sinceStart > 20 { // a busy machine: let the run end
 					delay = time.Hour
 				}
-				ended, output := processKilledAfter(t, dir, diverges, delay)
+				ended, output := processKilledAfter(t, dir, kind, delay)
 				switch {
 				case !ended:
 					done, sinceStart = done+1, sinceStart+1
@@ -95,11 +94,11 @@ func TestKilledAtAnyTimeEqualsNeverKilled(t *testing.T) {
 }
 
 // processKilledAfter starts the process and kills it, unless it ends by itself before that.
-func processKilledAfter(t *testing.T, dir, diverges string, delay time.Duration) (ended bool, output []byte) {
+func processKilledAfter(t *testing.T, dir, kind string, delay time.Duration) (ended bool, output []byte) {
 	t.Helper()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledProcess$")
-	cmd.Env = append(os.Environ(), killedEnvironment+"="+dir, killedEnvironment+"_DIVERGING="+diverges)
+	cmd.Env = append(os.Environ(), killedEnvironment+"="+dir, killedEnvironment+"_KIND="+kind)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -73,6 +73,7 @@ func TestOpenModelRefuses(t *testing.T) {
 		"other classes":       {file.Tensors, with("classes", `["a","b"]`), "shape"},
 		"iterations":          {file.Tensors, with("iterations", "many"), "iterations"},
 		"another network":     {file.Tensors, with("config", strings.Replace(config, "filters: 2", "filters: 3", 1)), "shape"},
+		"an unknown energy":   {file.Tensors, with("config", strings.Replace(config, "name: quick", "name: theirs", 1)), "no energy of that name is registered"},
 		"a parameter missing": {file.Tensors[1:], file.Metadata, "tensors, but the network has"},
 		"a parameter renamed": {renamed, file.Metadata, "no tensor"},
 		"no number":           {nan, file.Metadata, "NaN"},
