@@ -59,7 +59,7 @@ type Picture struct {
 
 // Pictures lists the pictures of samples of the run in dir: those drawn on the way, from the replay buffer, in order, and the one
 // drawn from noise in the end. Either may be missing.
-func Pictures(dir string) (onTheWay []Picture, inTheEnd *Picture, err error) {
+func Pictures(dir string) (fromBuffer []Picture, fromNoise *Picture, err error) {
 	entries, err := os.ReadDir(filepath.Join(dir, samplesDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("%s: %w", filepath.Join(dir, samplesDir), durable.Cause(err))
@@ -67,14 +67,14 @@ func Pictures(dir string) (onTheWay []Picture, inTheEnd *Picture, err error) {
 	for _, e := range entries {
 		number, isPicture := strings.CutSuffix(e.Name(), ".png")
 		if iteration, err := strconv.ParseInt(number, 10, 64); isPicture && err == nil {
-			onTheWay = append(onTheWay, Picture{iteration, filepath.Join(dir, samplesDir, e.Name())})
+			fromBuffer = append(fromBuffer, Picture{iteration, filepath.Join(dir, samplesDir, e.Name())})
 		}
 	}
-	slices.SortFunc(onTheWay, func(a, b Picture) int { return int(a.Iteration - b.Iteration) })
+	slices.SortFunc(fromBuffer, func(a, b Picture) int { return int(a.Iteration - b.Iteration) })
 	if path := filepath.Join(dir, samplesFile); isFile(path) {
-		inTheEnd = &Picture{Path: path}
+		fromNoise = &Picture{Path: path}
 	}
-	return onTheWay, inTheEnd, nil
+	return fromBuffer, fromNoise, nil
 }
 
 func isFile(path string) bool {

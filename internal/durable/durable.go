@@ -49,9 +49,9 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, permissions)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the directory %s does not exist, create it first: %w", filepath.Dir(path), bare(err))
+		return fmt.Errorf("the directory %s does not exist, create it first: %w", filepath.Dir(path), Cause(err))
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("the directory %s is read-only, make it writable or choose another: %w", filepath.Dir(path), bare(err))
+		return fmt.Errorf("the directory %s is read-only, make it writable or choose another: %w", filepath.Dir(path), Cause(err))
 	case err != nil:
 		return err
 	}
@@ -122,29 +122,20 @@ func Sweep(dir string) error {
 
 // explain names the file, not its temporary one, and says what to do where that is known.
 func explain(path string, err error) error {
-	err = bare(err)
+	err = Cause(err)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("writing %s: the disk or quota is full, free some space (the previous content is kept): %w", path, err)
 	}
 	return fmt.Errorf("writing %s: %w", path, err)
 }
 
-// bare strips the file name from an error of package os.
-func bare(err error) error {
+// Cause is an error of package os without the operation and the file name: the message around it names the file.
+func Cause(err error) error {
 	switch err := err.(type) {
 	case *fs.PathError:
 		return err.Err
 	case *os.LinkError:
 		return err.Err
-	}
-	return err
-}
-
-// Cause strips the operation and the name from an error of package os: the message around it names the file.
-func Cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
 	}
 	return err
 }
