@@ -84,11 +84,11 @@ func parseDocument(r io.Reader) (*yaml.Node, error) {
 
 // readInto sets the fields of cfg, all or none.
 func readInto(mapping *yaml.Node, cfg any) error {
-	// Set the fields of a copy. Assignments replace lists and do not write into them, so the copy may share cfg's.
+	// Set the fields of a copy. Assignments replace lists of values and do not write into them, so the copy may share cfg's.
 	target := reflect.ValueOf(cfg).Elem()
 	changed := reflect.New(target.Type())
 	changed.Elem().Set(target)
-	fields, err := fieldsOf(changed.Interface())
+	fields, err := fieldsToSet(changed.Interface())
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,8 @@
 //
 // A field is named by the yaml names on the way to it: sampler.steps. Its value comes from a YAML file ([Read]) or an assignment
 // such as sampler.steps=40 ([Set]); both know the same keys and refuse the same mistakes. Fields are bool, integers, floats,
-// string, time.Duration, slices of these, and structs; fields with the tag yaml:"-" and unexported ones are left alone.
+// string, time.Duration, slices of these, structs, and lists of settings ([Named]); fields with the tag yaml:"-" and unexported ones
+// are left alone.
 package settings
 
 // This file finds fields by key and changes one.
@@ -26,6 +27,14 @@ type Key struct {
 	Type  string // in words, such as "integer" or "list of numbers"
 	Value string // as Set takes it
 	Doc   string // one line
+}
+
+// Named is implemented by pointers to the elements of a list that are settings of their own, such as the coefficients of a list of terms:
+// a field of a struct with the tag yaml:",inline". Its keys stand in the file as the struct's own, in the order of the list. Which there are
+// is up to the list as it is before it is read.
+type Named interface {
+	// Setting gives the key of an element, its doc, and a pointer to its value.
+	Setting() (key, doc string, value any)
 }
 
 // Keys lists the settings of cfg, a pointer to a struct, in the order of the fields.
@@ -46,7 +55,7 @@ func Keys(cfg any) ([]Key, error) {
 // Set changes the field of cfg, a pointer to a struct, that assignment ("sampler.steps=40") names. The elements of a list are
 // separated by commas. On error cfg stays as it was.
 func Set(cfg any, assignment string) error {
-	fields, err := fieldsOf(cfg)
+	fields, err := fieldsToSet(cfg)
 	if err != nil {
 		return err
 	}
@@ -91,8 +100,21 @@ type field struct {
 	group bool
 }
 
+var namedType = reflect.TypeFor[Named]()
+
 // fieldsOf lists the fields of cfg, a pointer to a struct, depth first; a group comes before its members.
-func fieldsOf(cfg any) ([]field, error) {
+func fieldsOf(cfg any) ([]field, error) { return listFields(cfg, func(reflect.Value) {}) }
+
+// fieldsToSet does the same for those who set them. Lists of settings are copied first: another cfg may share their memory.
+func fieldsToSet(cfg any) ([]field, error) {
+	return listFields(cfg, func(list reflect.Value) {
+		if !list.IsNil() {
+			list.Set(reflect.AppendSlice(reflect.MakeSlice(list.Type(), 0, list.Len()), list))
+		}
+	})
+}
+
+func listFields(cfg any, visitList func(list reflect.Value)) ([]field, error) {
 	v := reflect.ValueOf(cfg)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("settings: want a pointer to a struct, not %T", cfg)
@@ -109,10 +131,22 @@ func fieldsOf(cfg any) ([]field, error) {
 			if name == "" {
 				name = strings.ToLower(f.Name) // as package yaml does
 			}
+			inline := strings.Contains(options, "inline")
 			switch {
-			case f.Type.Kind() == reflect.Struct && strings.Contains(options, "inline"):
+			case inline && f.Type.Kind() == reflect.Struct:
 				if err := walk(v.Field(i), prefix); err != nil {
 					return err
+				}
+			case inline && f.Type.Kind() == reflect.Slice && reflect.PointerTo(f.Type.Elem()).Implements(namedType):
+				list := v.Field(i)
+				visitList(list)
+				for j := range list.Len() {
+					key, doc, value := list.Index(j).Addr().Interface().(Named).Setting()
+					p := reflect.ValueOf(value)
+					if p.Kind() != reflect.Pointer || p.IsNil() || typeName(p.Type().Elem()) == "" {
+						return fmt.Errorf("settings: %s is a %T, want a pointer to what can be a setting", prefix+key, value)
+					}
+					fields = append(fields, field{prefix + key, doc, p.Elem(), false})
 				}
 			case f.Type.Kind() == reflect.Struct:
 				fields = append(fields, field{prefix + name, f.Tag.Get("doc"), v.Field(i), true})

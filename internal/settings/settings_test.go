@@ -283,11 +283,72 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error)  { return 0, f.err }
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
+// pointless is an element of a list that does not say where its value is.
+type pointless struct{}
+
+func (*pointless) Setting() (key, doc string, value any) { return "a", "", 1 }
+
+// weight is an element of a list of settings.
+type weight struct {
+	of    string
+	value float64
+}
+
+func (w *weight) Setting() (key, doc string, value any) { return w.of, "of " + w.of, &w.value }
+
+type weighted struct {
+	Name string `yaml:"name"`
+	Loss struct {
+		Weights []weight `yaml:",inline"`
+		Last    bool     `yaml:"last"`
+	} `yaml:"loss"`
+}
+
+// The elements of a list may be settings of their own, of which there are as many as the list has.
+func TestLists(t *testing.T) {
+	c := weighted{Name: "a"}
+	c.Loss.Weights = []weight{{"second", 2}, {"first", 1}}
+	before := c
+	if err := settings.Set(&c, "loss.first=0.5"); err != nil {
+		t.Fatal(err)
+	}
+	if err := settings.Read(strings.NewReader("loss: {second: 3, last: true}"), &c); err != nil {
+		t.Fatal(err)
+	}
+	if want := []weight{{"second", 3}, {"first", 0.5}}; !reflect.DeepEqual(c.Loss.Weights, want) || !c.Loss.Last {
+		t.Errorf("%+v, want %v", c, want)
+	}
+	if want := []weight{{"second", 2}, {"first", 1}}; !reflect.DeepEqual(before.Loss.Weights, want) {
+		t.Errorf("a copy became %v, want %v as it was", before.Loss.Weights, want)
+	}
+	if err := settings.Set(&before, "loss.first=a"); err == nil || before.Loss.Weights[1].value != 1 {
+		t.Errorf("%v: %+v", err, before)
+	}
+	var text strings.Builder
+	if err := settings.Write(&text, &c); err != nil {
+		t.Fatal(err)
+	}
+	const want = "name: a\nloss:\n  # of second\n  second: 3\n  # of first\n  first: 0.5\n  last: true\n"
+	if text.String() != want {
+		t.Errorf("written as\n%s\nwant\n%s", text.String(), want)
+	}
+	keys, err := settings.Keys(&c)
+	if err != nil || len(keys) != 4 || keys[2] != (settings.Key{Name: "loss.first", Type: "number", Value: "0.5", Doc: "of first"}) {
+		t.Errorf("%+v, %v", keys, err)
+	}
+	checkError(t, settings.Set(&c, "loss.fist=1"), `did you mean "loss.first"?`)
+	checkError(t, settings.Set(&c, "loss=1"), "set one of loss.second, loss.first, loss.last")
+	checkError(t, settings.Set(&weighted{}, "loss.first=1"), "unknown setting")
+}
+
 func TestNotSettings(t *testing.T) {
 	var unsuitable struct {
 		Inner struct{ Table map[string]int }
 	}
-	for _, cfg := range []any{nil, config{}, (*config)(nil), new(int), &unsuitable} {
+	list := struct {
+		List []pointless `yaml:",inline"`
+	}{make([]pointless, 1)}
+	for _, cfg := range []any{nil, config{}, (*config)(nil), new(int), &unsuitable, &list} {
 		_, keys := settings.Keys(cfg)
 		for _, err := range []error{keys, settings.Set(cfg, "a=1"), settings.Read(strings.NewReader("a: 1"), cfg), settings.Write(io.Discard, cfg)} {
 			checkError(t, err, "settings: ")
