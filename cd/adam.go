@@ -22,7 +22,7 @@ func (a *Adam) Update(parameters, gradient []float32, learningRate float64, thre
 	rate := float32(learningRate / (1 - math.Pow(a.Beta1, t)))
 	correction := float32(1 / math.Sqrt(1-math.Pow(a.Beta2, t)))
 	b1, b2, eps := float32(a.Beta1), float32(a.Beta2), float32(a.Epsilon)
-	inParts(len(gradient), threads, func(_, from, to int) {
+	inBlocks(len(gradient), threads, func(_, from, to int) {
 		mean, square, parameters := a.Mean[from:to], a.Square[from:to], parameters[from:to]
 		for i, g := range gradient[from:to] {
 			m := b1*mean[i] + (1-b1)*g

@@ -4,7 +4,7 @@ package cd
 // It works on so many threads; 0 means one a core.
 func Average(average, parameters []float32, decay float64, threads int) {
 	d := float32(decay)
-	inParts(len(parameters), threads, func(_, from, to int) {
+	inBlocks(len(parameters), threads, func(_, from, to int) {
 		average := average[from:to]
 		for i, p := range parameters[from:to] {
 			average[i] = d*average[i] + (1-d)*p

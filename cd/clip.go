@@ -4,13 +4,13 @@ import "math"
 
 // Norm is the Euclidean norm of a vector, computed on so many threads; 0 means one a core.
 func Norm(v []float32, threads int) float64 {
-	sums := make([]float64, parts(len(v)))
-	inParts(len(v), threads, func(part, from, to int) {
+	sums := make([]float64, blocks(len(v)))
+	inBlocks(len(v), threads, func(block, from, to int) {
 		var four [4]float64 // that need not wait for each other
 		for i, x := range v[from:to] {
 			four[i%4] += float64(x) * float64(x)
 		}
-		sums[part] = four[0] + four[1] + four[2] + four[3]
+		sums[block] = four[0] + four[1] + four[2] + four[3]
 	})
 	sum := 0.0
 	for _, s := range sums {
@@ -27,7 +27,7 @@ func Norm(v []float32, threads int) float64 {
 func ClipNorm(gradient []float32, limit float64, threads int) float64 {
 	norm := Norm(gradient, threads)
 	if scale := limit / (norm + 1e-6); limit > 0 && scale < 1 {
-		inParts(len(gradient), threads, func(_, from, to int) {
+		inBlocks(len(gradient), threads, func(_, from, to int) {
 			for i := range gradient[from:to] {
 				gradient[from+i] *= float32(scale)
 			}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/energy"
@@ -19,8 +20,21 @@ import (
 	"github.com/joule-ebm/joule/mcmc"
 )
 
+// references is the number of reference images that L_ent looks at here.
+const references = 5
+
 // graph is an engine that keeps the graph it is given. It computes nothing.
 type graph struct{ outputs []*expr.Value }
+
+// references are the names of the parameters that hold reference images.
+func (g *graph) references() (names []string) {
+	for _, v := range expr.Order(g.outputs...) {
+		if name := v.Attr().Name; v.Op() == expr.OpParam && strings.HasPrefix(name, "references_") && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 func (g *graph) Compile(outputs ...*expr.Value) (engine.Program, error) {
 	g.outputs = append(g.outputs, outputs...)
@@ -57,6 +71,7 @@ type bench struct {
 	values     map[string][]float64
 	outputs    []*expr.Value
 	references [][]float64
+	third      bool // L_ent takes the third nearest reference
 }
 
 func newBench(t *testing.T, classes int, o ObjectiveOptions) *bench {
@@ -86,12 +101,14 @@ func newBench(t *testing.T, classes int, o ObjectiveOptions) *bench {
 	for _, spec := range b.specs {
 		b.values[spec.Name] = normal(spec.Shape.Size(), 0, 0.7)
 	}
-	for _, name := range []string{"x_pos", "x_neg", "x_hat"} {
+	for _, name := range []string{"x_pos", "x_neg", "x_hat", "x_start"} {
 		b.values[name] = normal(b.batch*size, 0.5, 0.1)
 	}
-	b.values["references"] = normal(o.References*size, 0.5, 0.1)
-	for i := range o.References {
-		b.references = append(b.references, b.values["references"][i*size:][:size])
+	for _, name := range g.references() {
+		b.values[name] = normal(references*size, 0.5, 0.1)
+		for i := range references {
+			b.references = append(b.references, b.values[name][i*size:][:size])
+		}
 	}
 	for k := range o.Unrolled {
 		b.values[fmt.Sprintf("noise_%d", k)] = normal(b.batch*size, 0, 1)
@@ -135,10 +152,10 @@ func (b *bench) energies(values map[string][]float64, images []float64, label st
 	return b.eval(values, energy.Mean(b.model.Build(b.params, expr.Input("x", b.model.Image), one)))[0]
 }
 
-// end is x_kl at some parameters.
+// end is x_kl at some parameters; the third output of an objective with a term that asks for it.
 func (b *bench) end(values map[string][]float64) []float64 { return b.eval(values, b.outputs[2])[0] }
 
-func mean(v []float64, of func(float64) float64) float64 {
+func average(v []float64, of func(float64) float64) float64 {
 	sum := 0.0
 	for _, x := range v {
 		sum += of(x)
@@ -151,26 +168,39 @@ func square(x float64) float64 { return x * x }
 
 // negative is x⁻: given, or the end of an unrolled chain at the bench's own parameters.
 func (b *bench) negative() []float64 {
-	if b.options.Unrolled > 0 && b.options.Weights.kl() {
+	if b.options.Unrolled > 0 && b.hasEnd() {
 		return b.end(b.values)
 	}
 	return b.values["x_neg"]
 }
 
+// hasEnd says whether a term asks for x_kl.
+func (b *bench) hasEnd() bool {
+	return slices.ContainsFunc(b.options.Terms, func(t Term) bool { return t.Weight != 0 && (t.Name == "opt" || t.Name == "ent") })
+}
+
+// neighbour is the k of L_ent here.
+func (b *bench) neighbour() int {
+	if b.third {
+		return 3
+	}
+	return 1
+}
+
 // The terms by their formulas, as functions of the parameters that a gradient is taken of.
-func (b *bench) formulas() map[Term]func(values map[string][]float64) float64 {
+func (b *bench) formulas() map[string]func(values map[string][]float64) float64 {
 	xneg := b.negative()
-	return map[Term]func(map[string][]float64) float64{
-		TermContrastive: func(v map[string][]float64) float64 {
-			return mean(b.energies(v, b.values["x_pos"], "label_pos"), same) - mean(b.energies(v, xneg, "label_neg"), same)
+	return map[string]func(map[string][]float64) float64{
+		"cd": func(v map[string][]float64) float64 {
+			return average(b.energies(v, b.values["x_pos"], "label_pos"), same) - average(b.energies(v, xneg, "label_neg"), same)
 		},
-		TermMagnitude: func(v map[string][]float64) float64 {
+		"reg": func(v map[string][]float64) float64 {
 			return b.squares(v, b.values["x_pos"], "label_pos") + b.squares(v, xneg, "label_neg")
 		},
-		TermOptimisation: func(v map[string][]float64) float64 { // the outer energy has the bench's parameters
-			return mean(b.energies(b.values, b.end(v), "label_neg"), same)
+		"opt": func(v map[string][]float64) float64 { // the outer energy has the bench's parameters
+			return average(b.energies(b.values, b.end(v), "label_neg"), same)
 		},
-		TermEntropy: func(v map[string][]float64) float64 {
+		"ent": func(v map[string][]float64) float64 {
 			end, size := b.end(v), b.model.Image.Size()
 			sum := 0.0
 			for n := range b.batch {
@@ -183,7 +213,7 @@ func (b *bench) formulas() map[Term]func(values map[string][]float64) float64 {
 					distances = append(distances, math.Sqrt(d))
 				}
 				slices.Sort(distances)
-				sum -= math.Log(distances[max(b.options.Neighbour, 1)-1])
+				sum -= math.Log(distances[b.neighbour()-1])
 			}
 			return sum / float64(b.batch)
 		},
@@ -201,7 +231,7 @@ func (b *bench) squares(values map[string][]float64, images []float64, label str
 	values["x"] = images
 	sum, n := 0.0, 0.0
 	for _, scale := range b.eval(values, b.model.Build(b.params, expr.Input("x", b.model.Image), one)...) {
-		sum += mean(scale, square)
+		sum += average(scale, square)
 		n++
 	}
 	return sum / n
@@ -225,35 +255,55 @@ func (b *bench) difference(f func(map[string][]float64) float64) []float64 {
 	return gradient
 }
 
+// weighted are the terms of the paper with these weights, L_cd's aside.
+func weighted(reg, opt, ent float64, neighbour int) []Term {
+	terms := PaperTerms(Entropy{Neighbour: neighbour, References: references})
+	for i, w := range []float64{1, reg, opt, ent} {
+		terms[i].Weight = w
+	}
+	return terms
+}
+
 func TestTermsAndTheirGradients(t *testing.T) {
-	all := Weights{Magnitude: 0.7, Optimisation: 1.3, Entropy: 0.3}
+	all := weighted(0.7, 1.3, 0.3, 1)
+	doubled := weighted(0.7, 1.3, 0.3, 0)
+	doubled[0].Weight = 2
 	langevin := mcmc.Langevin{StepSize: 0.5, Sigma: 0.01}
 	annealed := mcmc.Langevin{StepSize: 0.5, Sigma: 0.1, Anneal: true}
 	for name, test := range map[string]struct {
 		classes int
 		options ObjectiveOptions
 	}{
-		"last step":         {0, ObjectiveOptions{Weights: all, Neighbour: 1, References: 5, Sampler: langevin}},
-		"term by term":      {0, ObjectiveOptions{Weights: all, Neighbour: 1, References: 5, Sampler: langevin, PerTerm: true}},
-		"conditional":       {2, ObjectiveOptions{Weights: all, Neighbour: 1, References: 5, Sampler: langevin}},
-		"third neighbour":   {0, ObjectiveOptions{Weights: Weights{Entropy: 1}, Neighbour: 3, References: 5, Sampler: langevin}},
-		"hmc":               {0, ObjectiveOptions{Weights: all, References: 5, Sampler: mcmc.HMC{StepSize: 0.3, Leapfrogs: 2, Temperature: 0.5}}},
-		"plain":             {0, ObjectiveOptions{References: 1, Sampler: langevin}},
-		"without L_opt":     {0, ObjectiveOptions{Weights: Weights{Magnitude: 1, Entropy: 0.3}, References: 5, Sampler: langevin, PerTerm: true}},
-		"without L_ent":     {0, ObjectiveOptions{Weights: Weights{Optimisation: 1}, References: 5, Sampler: langevin, PerTerm: true}},
-		"all steps":         {0, ObjectiveOptions{Weights: all, References: 5, Sampler: langevin, Unrolled: 3, PerTerm: true}},
-		"annealed":          {2, ObjectiveOptions{Weights: all, References: 5, Sampler: annealed, Unrolled: 3}},
-		"all steps of hmc":  {0, ObjectiveOptions{Weights: all, References: 5, Sampler: mcmc.HMC{StepSize: 0.05, Leapfrogs: 2, Temperature: 0.5}, Unrolled: 2}},
-		"unrolled for none": {0, ObjectiveOptions{Weights: Weights{Magnitude: 1}, References: 5, Sampler: langevin, Unrolled: 2}},
+		"last step":         {0, ObjectiveOptions{Terms: all, Sampler: langevin}},
+		"group by group":    {0, ObjectiveOptions{Terms: all, Sampler: langevin, Apart: true}},
+		"twice L_cd":        {0, ObjectiveOptions{Terms: doubled, Sampler: langevin}},
+		"twice L_cd, apart": {0, ObjectiveOptions{Terms: doubled, Sampler: langevin, Apart: true}},
+		"conditional":       {2, ObjectiveOptions{Terms: all, Sampler: langevin}},
+		"third neighbour":   {0, ObjectiveOptions{Terms: weighted(0, 0, 1, 3), Sampler: langevin}},
+		"hmc":               {0, ObjectiveOptions{Terms: all, Sampler: mcmc.HMC{StepSize: 0.3, Leapfrogs: 2, Temperature: 0.5}}},
+		"plain":             {0, ObjectiveOptions{Terms: weighted(0, 0, 0, 1), Sampler: langevin}},
+		"without L_opt":     {0, ObjectiveOptions{Terms: weighted(1, 0, 0.3, 1), Sampler: langevin, Apart: true}},
+		"without L_ent":     {0, ObjectiveOptions{Terms: weighted(0, 1, 0, 1), Sampler: langevin, Apart: true}},
+		"all steps":         {0, ObjectiveOptions{Terms: all, Sampler: langevin, Unrolled: 3, Apart: true}},
+		"annealed":          {2, ObjectiveOptions{Terms: all, Sampler: annealed, Unrolled: 3}},
+		"all steps of hmc":  {0, ObjectiveOptions{Terms: all, Sampler: mcmc.HMC{StepSize: 0.05, Leapfrogs: 2, Temperature: 0.5}, Unrolled: 2}},
+		"unrolled for none": {0, ObjectiveOptions{Terms: weighted(1, 0, 0, 1), Sampler: langevin, Unrolled: 2}},
 	} {
-		t.Run(name, func(t *testing.T) { newBench(t, test.classes, test.options).check() })
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, test.classes, test.options)
+			b.third = name == "third neighbour"
+			b.check()
+		})
 	}
 }
 
 // check compares the losses and gradients that the graph computes with the formulas.
 func (b *bench) check() {
-	t, w := b.t, b.options.Weights
-	results := b.eval(b.values, b.outputs...)[3:]
+	t := b.t
+	results := b.eval(b.values, b.outputs...)[2:]
+	if b.hasEnd() {
+		results = results[1:]
+	}
 	if _, ok := b.options.Sampler.(mcmc.HMC); ok && b.options.Unrolled > 0 {
 		for _, accepted := range results[0] {
 			if accepted != 1 {
@@ -262,29 +312,27 @@ func (b *bench) check() {
 		}
 		results = results[1:]
 	}
-	coefficient := map[Term]float64{TermContrastive: 1, TermMagnitude: w.Magnitude, TermOptimisation: w.Optimisation, TermEntropy: w.Entropy}
 	formulas := b.formulas()
 	groups := [3][]float64{}
 	total := []float64(nil)
-	for term := range terms {
-		if coefficient[term] == 0 {
+	for i, term := range b.options.Terms {
+		if term.Weight == 0 {
 			continue
 		}
-		loss := results[0][0]
+		loss, formula := results[0][0], formulas[term.Name]
 		results = results[1:]
-		if want := formulas[term](b.values); math.Abs(loss-want) > 1e-9*math.Max(1, math.Abs(want)) {
-			t.Errorf("L_%s is %v, want %v", TermNames[term], loss, want)
+		if want := formula(b.values); math.Abs(loss-want) > 1e-9*math.Max(1, math.Abs(want)) {
+			t.Errorf("L_%s is %v, want %v", term.Name, loss, want)
 		}
-		gradient := b.difference(formulas[term])
-		g := max(0, int(term)-1) // L_cd and L_reg go together
-		scale := coefficient[term]
-		if b.options.PerTerm && g > 0 {
+		gradient := b.difference(formula)
+		g, scale := max(0, i-1), term.Weight // L_cd and L_reg go together
+		if b.options.Apart && g > 0 {
 			scale = 1
 		}
-		groups[g], total = add(groups[g], gradient, scale), add(total, gradient, coefficient[term])
+		groups[g], total = add(groups[g], gradient, scale), add(total, gradient, term.Weight)
 	}
 	want := [][]float64{total}
-	if b.options.PerTerm {
+	if b.options.Apart {
 		want = slices.DeleteFunc(groups[:], func(g []float64) bool { return g == nil })
 	}
 	for g, gradient := range want {

@@ -1,5 +1,7 @@
 package cd
 
+// This file notices when training has gone wrong.
+
 import (
 	"errors"
 	"fmt"
@@ -9,11 +11,8 @@ import (
 // ErrDiverged says that training has gone wrong: what it has learnt since it was last well should be given up.
 var ErrDiverged = errors.New("training diverged")
 
-// Limits beyond which training counts as diverged.
-const (
-	energyLimit    = 10   // of |mean E|: the authors' code stops here
-	collapsedShare = 0.01 // of the data's diversity
-)
+// collapsedShare is the share of the data's diversity below which chains count as collapsed.
+const collapsedShare = 0.01
 
 // Healthy returns an error that wraps [ErrDiverged] if the numbers of an iteration are no longer those of a training that learns:
 // not numbers, energies far from zero, or chains that all end in the same picture.
@@ -27,28 +26,28 @@ func (m Metrics) Healthy() error {
 		}
 	}
 	switch {
-	case math.Abs(m.EnergyPos) > energyLimit:
-		return fmt.Errorf("%w: the mean energy of the data is %.3g, beyond ±%d", ErrDiverged, m.EnergyPos, energyLimit)
-	case math.Abs(m.EnergyNeg) > energyLimit:
-		return fmt.Errorf("%w: the mean energy of the samples is %.3g, beyond ±%d", ErrDiverged, m.EnergyNeg, energyLimit)
+	case math.Abs(m.EnergyPos) > PaperEnergyLimit:
+		return fmt.Errorf("%w: the mean energy of the data is %.3g, beyond ±%d", ErrDiverged, m.EnergyPos, PaperEnergyLimit)
+	case math.Abs(m.EnergyNeg) > PaperEnergyLimit:
+		return fmt.Errorf("%w: the mean energy of the samples is %.3g, beyond ±%d", ErrDiverged, m.EnergyNeg, PaperEnergyLimit)
 	case m.Diversity < collapsedShare*m.DataDiversity:
 		return fmt.Errorf("%w: all samples look alike (a pixel varies by %.2g between them, by %.2g in the data)", ErrDiverged, m.Diversity, m.DataDiversity)
 	}
 	return nil
 }
 
-func meanAndSpread(v []float32) (mean, spread float64) {
+func meanAndDeviation(v []float32) (mean, deviation float64) {
 	for _, x := range v {
 		mean += float64(x) / float64(len(v))
 	}
 	for _, x := range v {
-		spread += (float64(x) - mean) * (float64(x) - mean) / float64(len(v))
+		deviation += (float64(x) - mean) * (float64(x) - mean) / float64(len(v))
 	}
-	return mean, math.Sqrt(spread)
+	return mean, math.Sqrt(deviation)
 }
 
-// rootMeanSquareChange is that of a pixel from a to b.
-func rootMeanSquareChange(a, b []float32) float64 {
+// rootMeanSquareDisplacement is that of a pixel from a to b.
+func rootMeanSquareDisplacement(a, b []float32) float64 {
 	sum := 0.0
 	for i, x := range a {
 		d := float64(x - b[i])

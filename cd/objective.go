@@ -1,5 +1,7 @@
 package cd
 
+// This file puts the terms of the loss together and differentiates them.
+
 import (
 	"context"
 	"fmt"
@@ -11,64 +13,31 @@ import (
 	"github.com/joule-ebm/joule/mcmc"
 )
 
-// This file puts the loss together and differentiates it:
-//
-//	L = L_cd + c_reg·L_reg + c_opt·L_opt + c_ent·L_ent
-//	x_kl = clamp(x̂ - λ ∇x E_θ(x̂), 0, 1)
-//
-// or, unrolled, x_kl is the end of the whole chain from its start, and x⁻ the same, held fixed.
-
-// Weights are the coefficients of the terms; a term of coefficient 0 is left out.
-type Weights struct {
-	Magnitude    float64 // c_reg
-	Optimisation float64 // c_opt, "kl_coeff"
-	Entropy      float64 // c_ent
-}
-
-// kl says whether any part of the KL term is left.
-func (w Weights) kl() bool { return w.Optimisation != 0 || w.Entropy != 0 }
-
-// Term is one term of the loss.
-type Term int
-
-// The terms, in the order in which an [Objective] reports them.
-const (
-	TermContrastive Term = iota
-	TermMagnitude
-	TermOptimisation
-	TermEntropy
-	terms
-)
-
-// TermNames are the names used in metrics.
-var TermNames = [terms]string{"cd", "reg", "opt", "ent"}
-
 // Objective is the compiled loss and its derivative.
 type Objective struct {
-	programs   []engine.Program // the first computes all but the gradients of further groups, which have one each
+	programs   []engine.Program // one a group; the first computes everything but the gradients of the others too
+	groups     []Group
+	terms      []Term // that are there, in order
 	specs      []energy.Spec
-	present    []Term // terms whose value is an output, in order
-	perTerm    bool
-	references bool
-	unrolled   int
-	accepted   bool // the end of the unrolled chain comes with its acceptance
-	sampler    mcmc.Sampler
 	image      expr.Shape
+	sampler    mcmc.Sampler
+	unrolled   int   // steps of a chain that is part of the loss; 0: x⁻ is given
+	end        bool  // x_kl is an output
+	accepted   bool  // so is the acceptance of an unrolled chain
+	references []int // the numbers of references that are read
+	most       int   // the greatest of them
 }
 
 // ObjectiveOptions say what an objective is made of.
 type ObjectiveOptions struct {
-	Weights   Weights
-	Neighbour int // k of the entropy term; 0 means 1
-	// References is the number of reference images of the entropy term.
-	References int
-	Sampler    mcmc.Sampler
-	// Unrolled > 0 runs that many steps of the sampler and differentiates the KL term through all of them instead of the last one.
-	// Without a KL term there is nothing to unroll.
+	Terms   []Term // those of weight 0 are left out
+	Sampler mcmc.Sampler
+	// Unrolled > 0 makes chains of so many steps of the sampler part of the loss, if a term asks for x_kl: it is then differentiated
+	// through all of them instead of the last one.
 	Unrolled int
-	// PerTerm reports three gradients instead of that of the weighted sum: L_cd + c_reg·L_reg, L_opt, L_ent (as far as present), one after
-	// the other: together they would take three times the memory for sums over the batch.
-	PerTerm bool
+	// Apart computes the gradient of each group of terms ([Term].Gradient) instead of the loss's, one after the other: together they
+	// would take so many times the memory for sums over the batch.
+	Apart bool
 }
 
 // NewObjective compiles the loss of an energy.
@@ -77,79 +46,42 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 	if err != nil {
 		return nil, err
 	}
-	image := model.Image
-	label := func(name string) *expr.Value {
-		if model.Classes == 0 {
-			return nil
-		}
-		return expr.Input(name, expr.Shape{1, 1, model.Classes})
+	if err := checkTerms(o.Terms); err != nil {
+		return nil, err
 	}
-	labelPos, labelNeg := label("label_pos"), label("label_neg")
-	live := func(x *expr.Value) *expr.Value { return energy.Sum(model.Build(params, x, labelNeg)) }
-
-	obj := &Objective{specs: params.Specs(), perTerm: o.PerTerm, references: o.Weights.Entropy != 0, sampler: o.Sampler, image: image}
-	xneg, xkl := expr.Input("x_neg", image), expr.Input("x_hat", image)
-	var accepted *expr.Value
-	switch {
-	case !o.Weights.kl():
-	case o.Unrolled > 0:
+	b := NewBatch(model, params, o.Sampler)
+	losses, err := b.losses(o.Terms)
+	obj := &Objective{specs: params.Specs(), image: model.Image, sampler: o.Sampler}
+	if err == nil && b.end != nil && o.Unrolled > 0 {
 		obj.unrolled = o.Unrolled
-		last := mcmc.Unroll(o.Sampler, live, xkl, o.Unrolled)
-		xkl, accepted = last.Next, last.Accepted
-		xneg = expr.Stop(xkl)
-	default:
-		xkl = mcmc.GradientStep(live, xkl, o.Sampler.Drift())
+		b = newUnrolledBatch(model, params, o.Sampler, o.Unrolled)
+		losses, err = b.losses(o.Terms)
+	}
+	if err != nil {
+		return nil, err
 	}
 
-	positive := model.Build(params, expr.Input("x_pos", image), labelPos)
-	negative := model.Build(params, xneg, labelNeg)
-	losses := map[Term]*expr.Value{TermContrastive: Contrastive(positive, negative)}
-	if o.Weights.Magnitude != 0 {
-		losses[TermMagnitude] = Magnitude(positive, negative)
+	outputs := []*expr.Value{energy.Mean(b.Energies(b.Positive)), energy.Mean(b.Energies(b.Negative))}
+	if obj.end = b.end != nil; obj.end {
+		outputs = append(outputs, b.end.X)
 	}
-	if o.Weights.Optimisation != 0 {
-		losses[TermOptimisation] = Optimisation(model.Build(params.Frozen(), xkl, labelNeg))
+	if obj.accepted = b.accepted != nil; obj.accepted {
+		outputs = append(outputs, b.accepted)
 	}
-	if o.Weights.Entropy != 0 {
-		references := expr.Param("references", expr.Shape{o.References, image[0] * image[1], image[2]})
-		losses[TermEntropy] = Entropy(xkl, references, max(o.Neighbour, 1))
-	}
-
-	outputs := []*expr.Value{energy.Mean(positive), energy.Mean(negative), xkl}
-	if obj.accepted = accepted != nil; obj.accepted {
-		outputs = append(outputs, accepted)
-	}
-	coefficient := [terms]float64{1, o.Weights.Magnitude, o.Weights.Optimisation, o.Weights.Entropy}
-	group := [terms]int{0, 0, 1, 2} // of a per-term gradient
-	var sums [3]*expr.Value
-	for t := range terms {
-		loss := losses[t]
-		if loss == nil {
-			continue
+	for i, l := range losses {
+		if l != nil {
+			obj.terms, outputs = append(obj.terms, o.Terms[i]), append(outputs, l)
 		}
-		obj.present = append(obj.present, t)
-		outputs = append(outputs, loss)
-		g := 0
-		if o.PerTerm {
-			g = group[t]
-		}
-		if g == 0 {
-			loss = expr.Affine(loss, coefficient[t], 0)
-		}
-		if sums[g] != nil {
-			loss = expr.Add(sums[g], loss)
-		}
-		sums[g] = loss
 	}
-	leaves := make([]*expr.Value, len(obj.specs))
-	for i, s := range obj.specs {
-		leaves[i] = params.Get(s.Name, s.Shape, s.Init)
+	for n := range b.references {
+		obj.references, obj.most = append(obj.references, n), max(obj.most, n)
 	}
-	for _, sum := range sums {
-		if sum == nil {
-			continue
-		}
-		program, err := e.Compile(append(outputs, expr.Grad(sum, leaves...)...)...)
+	obj.groups = together(o.Terms, losses)
+	if o.Apart {
+		obj.groups = apart(o.Terms, losses)
+	}
+	for _, g := range obj.groups {
+		program, err := e.Compile(append(outputs, expr.Grad(g.loss, b.Parameters()...)...)...)
 		if err != nil {
 			return nil, fmt.Errorf("cd: %w", err)
 		}
@@ -158,58 +90,74 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 	return obj, nil
 }
 
-// Examples is what an objective is evaluated on.
+// Groups are what gradients there are: one, without a name, of the whole loss, or one for each group of terms.
+func (o *Objective) Groups() []Group { return o.groups }
+
+// Unrolled says whether chains are part of the loss.
+func (o *Objective) Unrolled() bool { return o.unrolled > 0 }
+
+// References is the number of images of the replay buffer that the terms look at.
+func (o *Objective) References() int { return o.most }
+
+// Examples is what an objective is evaluated on: N images of each kind, N,H,W,C.
 type Examples struct {
-	Positive, Negative, Before []float32 // data, chain ends, and points before the last gradient step; unrolled: data, none, chain starts; N,H,W,C
-	LabelPos, LabelNeg         []float32 // one-hot, N×classes; nil when unconditional
-	References                 []float32 // images of the entropy term
-	// Seed and FirstChain name the noise of an unrolled chain.
+	Positive   []float32 // x⁺, data
+	Negative   []float32 // x⁻, ends of chains; not needed if they are unrolled
+	GradientAt []float32 // x̂, the points at which the chains' last gradients were taken; needed for x_kl unless they are unrolled
+	Start      []float32 // the chains' starts; needed if they are unrolled
+
+	LabelPos, LabelNeg []float32 // of the data and the chains, one-hot, N×classes; nil when unconditional
+	References         []float32 // images of the replay buffer, as many as [Objective.References] says
+	// Seed and FirstChain name the noise of unrolled chains, and what other random numbers the terms draw.
 	Seed, FirstChain uint64
 }
 
 // Evaluation is the loss and its parts at some examples.
 type Evaluation struct {
-	Loss                 [terms]float64 // by Term; 0 if absent
-	EnergyPos, EnergyNeg []float32      // per image, mean over the scales
-	DifferentiableEnd    []float32      // x_kl
-	Acceptance           float64        // unrolled: of the last step's proposals, 1 for samplers without
+	Terms                []float64 // the value of each term of the objective that has a weight, in order
+	EnergyPos, EnergyNeg []float32 // per image, mean over the scales
+	End                  []float32 // x_kl; nil if no term asks for it
+	Acceptance           float64   // unrolled: of the last step's proposals; 1 for samplers without
 }
 
-// Evaluate computes the loss; the gradient goes to gradients, one map from parameter name to values per group: one group, or with
-// PerTerm one each for contrastive + magnitude, optimisation, entropy as far as present.
+// Evaluate computes the loss. The gradients go to maps from parameter name to values, one for each of [Objective.Groups].
 func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x Examples, gradients ...map[string][]float32) (Evaluation, error) {
 	if len(gradients) != len(o.programs) {
 		return Evaluation{}, fmt.Errorf("cd: %d gradients asked for, the objective has %d", len(gradients), len(o.programs))
 	}
-	bound := params
-	if o.references {
-		bound = make(map[string][]float32, len(params)+1)
-		for name, v := range params {
-			bound[name] = v
-		}
-		bound["references"] = x.References
+	size := o.image.Size()
+	if len(x.References) < o.most*size {
+		return Evaluation{}, fmt.Errorf("cd: %d numbers of reference images, the objective looks at %d images of %d", len(x.References), o.most, size)
 	}
-	n := len(x.Positive) / o.image.Size()
-	ev := Evaluation{EnergyPos: make([]float32, n), EnergyNeg: make([]float32, n), DifferentiableEnd: make([]float32, n*o.image.Size())}
-	outputs := [][]float32{ev.EnergyPos, ev.EnergyNeg, ev.DifferentiableEnd}
+	if len(o.references) > 0 {
+		params = maps.Clone(params)
+	}
+	for _, n := range o.references {
+		params[referencesParam(n)] = x.References[:n*size]
+	}
+	n := len(x.Positive) / size
+	ev := Evaluation{EnergyPos: make([]float32, n), EnergyNeg: make([]float32, n), Acceptance: 1}
+	outputs := [][]float32{ev.EnergyPos, ev.EnergyNeg}
+	if o.end {
+		ev.End = make([]float32, n*size)
+		outputs = append(outputs, ev.End)
+	}
 	accepted := make([]float32, n)
 	if o.accepted {
 		outputs = append(outputs, accepted)
 	}
-	losses := make([][]float32, len(o.present))
+	losses := make([][1]float32, len(o.terms))
 	for i := range losses {
-		losses[i] = make([]float32, 1)
-		outputs = append(outputs, losses[i])
+		outputs = append(outputs, losses[i][:])
 	}
-	inputs := map[string][]float32{"x_pos": x.Positive, "x_neg": x.Negative, "x_hat": x.Before, "label_pos": x.LabelPos, "label_neg": x.LabelNeg}
-	if o.unrolled > 0 {
-		maps.Copy(inputs, mcmc.UnrolledInputs(o.sampler, o.unrolled, n))
-	}
+	inputs := mcmc.UnrolledInputs(o.sampler, o.unrolled, n)
+	maps.Copy(inputs, map[string][]float32{dataInput: x.Positive, negativeInput: x.Negative, gradientAtInput: x.GradientAt,
+		startInput: x.Start, dataLabelInput: x.LabelPos, chainLabelInput: x.LabelNeg})
 	for i, program := range o.programs {
 		for _, s := range o.specs {
 			outputs = append(outputs, gradients[i][s.Name])
 		}
-		if err := program.Bind(bound); err != nil {
+		if err := program.Bind(params); err != nil {
 			return Evaluation{}, err
 		}
 		err := program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{Seed: x.Seed, FirstImage: x.FirstChain}})
@@ -218,12 +166,11 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 		}
 		outputs = nil
 	}
-	for i, t := range o.present {
-		ev.Loss[t] = float64(losses[i][0])
+	for _, l := range losses {
+		ev.Terms = append(ev.Terms, float64(l[0]))
 	}
-	ev.Acceptance = 1
 	if o.accepted {
-		ev.Acceptance, _ = meanAndSpread(accepted)
+		ev.Acceptance, _ = meanAndDeviation(accepted)
 	}
 	return ev, nil
 }

@@ -1,7 +1,10 @@
 package cd
 
+// This file is the training step.
+
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -20,16 +23,13 @@ type Settings struct {
 
 	Steps    int // K, the length of a chain
 	Sampler  mcmc.Sampler
-	AllSteps bool // differentiate the KL term through all K steps instead of the last
+	AllSteps bool // differentiate the ends of chains through all K steps instead of the last
 
 	BufferSize   int     // capacity of the replay buffer
 	Restart      float64 // probability that a chain starts from noise
 	Augmentation mcmc.Augmentation
 
-	Weights      Weights
-	Neighbour    int // k of the entropy term
-	References   int // reference images of the entropy term
-	EntropyAfter int // the entropy term needs more images in the buffer than this
+	Terms []Term // of the loss
 
 	LearningRate float64
 	Beta1, Beta2 float64
@@ -37,12 +37,31 @@ type Settings struct {
 	ClipNorm     float64
 	Decay        float64 // of the average of the parameters
 
-	// DiagnoseEvery is the number of iterations between measurements of each term's own gradient norm; 0 means never.
+	// DiagnoseEvery is the number of iterations between measurements of the norms of each group of terms' own gradient; 0 means never.
 	DiagnoseEvery int64
 	// ChainEngine runs the chains; nil means the engine of the loss.
 	ChainEngine engine.Engine
 	// Warmup is the number of updates over which the learning rate rises to its value.
 	Warmup int64
+}
+
+// NewAdam is the optimiser, before its first update.
+func (s *Settings) NewAdam() Adam { return Adam{Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon} }
+
+// checkTerms says which terms cannot work, or never count.
+func (s *Settings) checkTerms() error {
+	if err := checkTerms(s.Terms); err != nil {
+		return err
+	}
+	for _, t := range s.Terms {
+		if t.Weight != 0 && t.Buffer > s.BufferSize {
+			return fmt.Errorf("cd: term %s waits for %d images in the replay buffer, which holds %d", t.Name, t.Buffer, s.BufferSize)
+		}
+	}
+	if !slices.ContainsFunc(s.Terms, func(t Term) bool { return t.Weight != 0 && t.Buffer <= 0 }) {
+		return errors.New("cd: all terms wait for images in the replay buffer, which training on one of them would put there")
+	}
+	return nil
 }
 
 // Trainer learns an energy. Its whole state is in its exported fields: a trainer given the same fields goes on exactly as this one.
@@ -62,10 +81,13 @@ type Trainer struct {
 	chain      *mcmc.Chain
 	objectives map[objectiveKey]*Objective
 	gradient   []float32
-	parts      [3][]float32 // gradients of the groups of terms, when diagnosing
+	groups     map[string][]float32 // gradients of the groups of terms, when diagnosing
 }
 
-type objectiveKey struct{ entropy, perTerm bool }
+type objectiveKey struct {
+	terms string // the names of those that count
+	apart bool   // whether their gradients are
+}
 
 // NewTrainer prepares training of a model from fresh parameters.
 func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, error) {
@@ -73,11 +95,17 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 	if err != nil {
 		return nil, err
 	}
-	if s.Steps < 1 || s.BufferSize < 1 || s.References < 1 {
-		return nil, fmt.Errorf("cd: steps %d, buffer size %d and references %d must be at least 1", s.Steps, s.BufferSize, s.References)
+	if s.Steps < 1 || s.BufferSize < 1 {
+		return nil, fmt.Errorf("cd: steps %d and buffer size %d must be at least 1", s.Steps, s.BufferSize)
 	}
-	t := &Trainer{model: model, specs: params.Specs(), settings: s, engine: e, RateScale: 1, objectives: map[objectiveKey]*Objective{}}
-	t.Adam = Adam{Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon}
+	if err := s.checkTerms(); err != nil {
+		return nil, err
+	}
+	if _, err := NewBatch(model, params, s.Sampler).losses(s.Terms); err != nil { // also of those that count only later
+		return nil, err
+	}
+	t := &Trainer{model: model, specs: params.Specs(), settings: s, engine: e, Adam: s.NewAdam(), RateScale: 1,
+		objectives: map[objectiveKey]*Objective{}, groups: map[string][]float32{}}
 	size := energy.Numbers(t.specs)
 	t.Parameters, t.Averaged, t.gradient = make([]float32, size), make([]float32, size), make([]float32, size)
 	t.Adam.Mean, t.Adam.Square = make([]float32, size), make([]float32, size)
@@ -106,21 +134,26 @@ func (t *Trainer) Named(flat []float32) map[string][]float32 { return energy.Nam
 
 // Metrics is what one iteration measured. Energies are means over the scales.
 type Metrics struct {
-	Iteration            int64
-	Loss                 float64
-	Terms                [terms]float64 // by Term
-	EnergyPos, EnergyNeg float64        // means over the batch
-	SpreadPos, SpreadNeg float64        // standard deviations over the batch
-	GradNorm             float64        // before clipping
-	GradCD, GradOpt      float64        // norms of the gradients of L_cd + L_reg, L_opt
-	GradEnt              float64        // and L_ent; these three are NaN where not measured
-	Moved                float64        // mean over chains of the root mean square change of a pixel
-	Diversity            float64        // mean over pixels of the standard deviation over the chains' ends
-	DataDiversity        float64        // the same of the data
-	Acceptance           float64        // of the sampler's proposals
-	BufferSize           int
-	BufferAge            float64 // mean age of the replay buffer's images, in iterations
-	LearningRate         float64
+	Iteration                  int64
+	Loss                       float64
+	Terms                      []Measurement // the value of each term, without its weight, in the order of the settings; 0 where it does not count
+	EnergyPos, EnergyNeg       float64       // means over the batch
+	DeviationPos, DeviationNeg float64       // standard deviations over the batch
+	GradNorm                   float64       // before clipping
+	Gradients                  []Measurement // the gradient's norm of each group of terms that counts; none where not measured
+	Displacement               float64       // mean over chains of the root mean square displacement of a pixel
+	Diversity                  float64       // mean over pixels of the standard deviation over the chains' ends
+	DataDiversity              float64       // the same of the data
+	Acceptance                 float64       // of the sampler's proposals
+	BufferSize                 int
+	BufferAge                  float64 // mean age of the replay buffer's images, in iterations
+	LearningRate               float64
+}
+
+// Measurement is a number by the name of a term, or of a group of terms.
+type Measurement struct {
+	Name  string
+	Value float64
 }
 
 // The purposes of random streams: each names its own.
@@ -140,139 +173,167 @@ func (t *Trainer) stream(purpose uint64) rng.Stream {
 // [ErrDiverged] says that the update was not made because the training has gone wrong; any error leaves the state as it was.
 func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Metrics, error) {
 	s, n := &t.settings, len(data)/t.model.Image.Size()
-	seed := rng.New(s.Seed, streamChain, uint64(t.Attempt))
-	noiseSeed, firstChain := seed.Uint64(), uint64(t.Iteration)*uint64(n)
+	m := Metrics{Iteration: t.Iteration + 1}
 
 	// Chains start from the replay buffer, augmented, and now and then from noise.
-	start, startLabels := make([]float32, len(data)), t.randomLabels(n)
+	start, chainLabels := make([]float32, len(data)), t.randomLabels(n)
 	draw := t.stream(streamStart)
-	if err := t.Buffer.Draw(start, startLabels, float32(s.Restart), s.Augmentation, s.Threads, &draw); err != nil {
+	if err := t.Buffer.Draw(start, chainLabels, float32(s.Restart), s.Augmentation, s.Threads, &draw); err != nil {
 		return Metrics{}, err
 	}
-	x := Examples{Positive: data, Before: start, LabelPos: OneHot(labels, t.model.Classes), LabelNeg: OneHot(startLabels, t.model.Classes),
-		Seed: noiseSeed, FirstChain: firstChain}
-	key := objectiveKey{entropy: s.Weights.Entropy != 0 && t.Buffer.Len() > s.EntropyAfter,
-		perTerm: s.DiagnoseEvery > 0 && t.Iteration%s.DiagnoseEvery == 0}
-	m := Metrics{Iteration: t.Iteration + 1, GradCD: math.NaN(), GradOpt: math.NaN(), GradEnt: math.NaN()}
-	// K steps of the sampler: x⁻, and x̂ before the last gradient step. An unrolled chain is part of the loss.
-	unrolled := s.AllSteps && t.weights(key).kl()
-	var err error
-	if !unrolled {
-		if m.Acceptance, err = t.walk(ctx, &x, start); err != nil {
-			return Metrics{}, err
-		}
-	}
-	// The loss and its gradient.
-	if key.entropy {
-		if x.References, err = t.references(); err != nil {
-			return Metrics{}, err
-		}
-	}
-	ev, err := t.evaluate(ctx, key, x, &m)
+	noise := rng.New(s.Seed, streamChain, uint64(t.Attempt))
+	x := Examples{Positive: data, Start: start, LabelPos: OneHot(labels, t.model.Classes), LabelNeg: OneHot(chainLabels, t.model.Classes),
+		Seed: noise.Uint64(), FirstChain: uint64(t.Iteration) * uint64(n)}
+
+	// The loss and its gradient, at the ends x⁻ of the chains: K steps of the sampler, which are part of the loss if they are unrolled.
+	objective, err := t.objective()
 	if err != nil {
 		return Metrics{}, err
 	}
-	negative := x.Negative
-	if unrolled {
-		negative, m.Acceptance = ev.DifferentiableEnd, ev.Acceptance
+	if !objective.Unrolled() {
+		if m.Acceptance, err = t.runChains(ctx, &x); err != nil {
+			return Metrics{}, err
+		}
 	}
-	m.Terms = ev.Loss
-	w := s.Weights
-	m.Loss = ev.Loss[TermContrastive] + w.Magnitude*ev.Loss[TermMagnitude] + w.Optimisation*ev.Loss[TermOptimisation] + w.Entropy*ev.Loss[TermEntropy]
-	m.EnergyPos, m.SpreadPos = meanAndSpread(ev.EnergyPos)
-	m.EnergyNeg, m.SpreadNeg = meanAndSpread(ev.EnergyNeg)
-	m.Moved = rootMeanSquareChange(start, negative)
-	m.Diversity, m.DataDiversity = diversity(negative, n), diversity(data, n)
+	if x.References, err = t.references(objective.References()); err != nil {
+		return Metrics{}, err
+	}
+	ev, err := t.evaluate(ctx, objective, x, &m)
+	if err != nil {
+		return Metrics{}, err
+	}
+	if objective.Unrolled() {
+		x.Negative, m.Acceptance = ev.End, ev.Acceptance
+	}
+
+	// Is this still a training that learns?
+	m.EnergyPos, m.DeviationPos = meanAndDeviation(ev.EnergyPos)
+	m.EnergyNeg, m.DeviationNeg = meanAndDeviation(ev.EnergyNeg)
+	m.Displacement = rootMeanSquareDisplacement(start, x.Negative)
+	m.Diversity, m.DataDiversity = diversity(x.Negative, n), diversity(data, n)
 	m.LearningRate = s.LearningRate * t.RateScale * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
 	m.GradNorm = ClipNorm(t.gradient, s.ClipNorm, s.Threads)
 	if err := m.Healthy(); err != nil {
 		return m, err
 	}
 
-	// The update.
+	// The update. The chains' ends go into the buffer.
 	t.Adam.Update(t.Parameters, t.gradient, m.LearningRate, s.Threads)
 	Average(t.Averaged, t.Parameters, s.Decay, s.Threads)
 	t.Iteration++
 	reservoir := t.stream(streamReservoir)
-	if err := t.Buffer.Add(negative, startLabels, t.Iteration, &reservoir); err != nil {
+	if err := t.Buffer.Add(x.Negative, chainLabels, t.Iteration, &reservoir); err != nil {
 		return m, err
 	}
 	m.BufferSize, m.BufferAge = t.Buffer.Len(), t.Buffer.MeanAge(t.Iteration)
 	return m, nil
 }
 
-// walk takes the chains from their starts to x⁻.
-func (t *Trainer) walk(ctx context.Context, x *Examples, start []float32) (acceptance float64, err error) {
+// runChains takes the chains from their starts to x⁻.
+func (t *Trainer) runChains(ctx context.Context, x *Examples) (acceptance float64, err error) {
 	if err := t.chain.Bind(t.Named(t.Parameters)); err != nil {
 		return 0, err
 	}
-	x.Negative, x.Before = slices.Clone(start), make([]float32, len(start))
-	return t.chain.Run(ctx, x.Negative, mcmc.RunOptions{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg}, GradientAt: x.Before,
-		Seed: x.Seed, FirstChain: x.FirstChain})
+	x.Negative, x.GradientAt = slices.Clone(x.Start), make([]float32, len(x.Start))
+	return t.chain.Run(ctx, x.Negative, mcmc.RunOptions{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg},
+		GradientAt: x.GradientAt, Seed: x.Seed, FirstChain: x.FirstChain})
 }
 
-// references are images of the buffer for the entropy term.
-func (t *Trainer) references() ([]float32, error) {
-	s := &t.settings
-	images, labels := make([]float32, s.References*t.model.Image.Size()), make([]int32, t.labelCount(s.References))
+// references are n images of the buffer for the terms that look at some.
+func (t *Trainer) references(n int) ([]float32, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	images, labels := make([]float32, n*t.model.Image.Size()), make([]int32, t.labelCount(n))
 	draw := t.stream(streamReferences)
-	return images, t.Buffer.Draw(images, labels, 0, s.Augmentation, s.Threads, &draw)
+	return images, t.Buffer.Draw(images, labels, 0, t.settings.Augmentation, t.settings.Threads, &draw)
+}
+
+// terms are those of the settings, without weight where the buffer does not hold enough images yet.
+func (t *Trainer) terms() (terms []Term, names string) {
+	terms = slices.Clone(t.settings.Terms)
+	for i := range terms {
+		if t.Buffer.Len() < terms[i].Buffer {
+			terms[i].Weight = 0
+		}
+		if terms[i].Weight != 0 {
+			names += terms[i].Name + " "
+		}
+	}
+	return terms, names
+}
+
+// diagnosing says whether this iteration measures the gradient of each group of terms.
+func (t *Trainer) diagnosing() bool {
+	every := t.settings.DiagnoseEvery
+	return every > 0 && t.Iteration%every == 0
+}
+
+// objective is the loss of the terms that count now.
+func (t *Trainer) objective() (*Objective, error) {
+	terms, names := t.terms()
+	key := objectiveKey{names, t.diagnosing()}
+	if o := t.objectives[key]; o != nil {
+		return o, nil
+	}
+	options := ObjectiveOptions{Terms: terms, Sampler: t.settings.Sampler, Apart: key.apart}
+	if t.settings.AllSteps {
+		options.Unrolled = t.settings.Steps
+	}
+	o, err := NewObjective(t.engine, t.model, options)
+	if err != nil {
+		return nil, err
+	}
+	// Those of before another term came to count, or of after where training was taken back to before it, are done with, and large.
+	maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.terms != key.terms })
+	t.objectives[key] = o
+	return o, nil
 }
 
 // evaluate computes the loss, with its gradient in t.gradient.
-func (t *Trainer) evaluate(ctx context.Context, key objectiveKey, x Examples, m *Metrics) (Evaluation, error) {
-	w := t.weights(key)
-	o := t.objectives[key]
-	if o == nil {
-		options := ObjectiveOptions{Weights: w, Neighbour: t.settings.Neighbour, References: t.settings.References,
-			Sampler: t.settings.Sampler, PerTerm: key.perTerm}
-		if t.settings.AllSteps {
-			options.Unrolled = t.settings.Steps
-		}
-		var err error
-		if o, err = NewObjective(t.engine, t.model, options); err != nil {
-			return Evaluation{}, err
-		}
-		// Those of before the entropy term, or of after where training was taken back to before it, are done with, and large.
-		maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.entropy != key.entropy })
-		t.objectives[key] = o
+func (t *Trainer) evaluate(ctx context.Context, o *Objective, x Examples, m *Metrics) (ev Evaluation, err error) {
+	if t.diagnosing() {
+		ev, err = t.evaluateApart(ctx, o, x, m)
+	} else {
+		ev, err = o.Evaluate(ctx, t.Named(t.Parameters), x, t.Named(t.gradient))
 	}
-	if !key.perTerm {
-		return o.Evaluate(ctx, t.Named(t.Parameters), x, t.Named(t.gradient))
+	if err != nil {
+		return ev, err
 	}
-	coefficients, norms := [3]float64{1, w.Optimisation, w.Entropy}, [3]*float64{&m.GradCD, &m.GradOpt, &m.GradEnt}
-	var groups []int
+	terms, _ := t.terms()
+	present := ev.Terms
+	for _, term := range terms {
+		value := Measurement{Name: term.Name}
+		if term.Weight != 0 {
+			value.Value, present = present[0], present[1:]
+		}
+		m.Terms = append(m.Terms, value)
+		m.Loss += term.Weight * value.Value
+	}
+	return ev, nil
+}
+
+// evaluateApart computes the gradients of the groups of terms one after the other, measures them and adds them up.
+func (t *Trainer) evaluateApart(ctx context.Context, o *Objective, x Examples, m *Metrics) (Evaluation, error) {
 	var gradients []map[string][]float32
-	for g, c := range coefficients {
-		if c == 0 {
-			continue
+	for _, g := range o.Groups() {
+		if t.groups[g.Name] == nil {
+			t.groups[g.Name] = make([]float32, len(t.gradient))
 		}
-		if t.parts[g] == nil {
-			t.parts[g] = make([]float32, len(t.gradient))
-		}
-		groups, gradients = append(groups, g), append(gradients, t.Named(t.parts[g]))
+		gradients = append(gradients, t.Named(t.groups[g.Name]))
 	}
 	ev, err := o.Evaluate(ctx, t.Named(t.Parameters), x, gradients...)
 	if err != nil {
 		return Evaluation{}, err
 	}
 	clear(t.gradient)
-	for _, g := range groups {
-		*norms[g] = Norm(t.parts[g], t.settings.Threads)
-		for i, v := range t.parts[g] {
-			t.gradient[i] += float32(coefficients[g]) * v
+	for _, g := range o.Groups() {
+		m.Gradients = append(m.Gradients, Measurement{g.Name, Norm(t.groups[g.Name], t.settings.Threads)})
+		for i, v := range t.groups[g.Name] {
+			t.gradient[i] += float32(g.Weight) * v
 		}
 	}
 	return ev, nil
-}
-
-// weights are the coefficients of the terms that there are now.
-func (t *Trainer) weights(key objectiveKey) Weights {
-	w := t.settings.Weights
-	if !key.entropy {
-		w.Entropy = 0
-	}
-	return w
 }
 
 func (t *Trainer) labelCount(n int) int {

@@ -25,7 +25,8 @@ const side, batch = 12, 8
 // settings are those of a small fast training.
 func settings() cd.Settings {
 	s := cd.PaperSettings()
-	s.Threads, s.Steps, s.BufferSize, s.References, s.EntropyAfter, s.LearningRate = 1, 5, 64, 10, 2*batch, 2e-3
+	s.Threads, s.Steps, s.BufferSize, s.LearningRate = 1, 5, 64, 2e-3
+	s.Terms = cd.PaperTerms(cd.Entropy{Neighbour: 1, References: 10, After: 2 * batch})
 	s.Restart = 0.05
 	return s
 }
@@ -77,6 +78,16 @@ func mustStep(t *testing.T, trainer *cd.Trainer, n int, conditional bool) (m cd.
 		}
 	}
 	return m
+}
+
+// value is the measurement of that name; NaN if there is none.
+func value(m []cd.Measurement, name string) float64 {
+	for _, x := range m {
+		if x.Name == name {
+			return x.Value
+		}
+	}
+	return math.NaN()
 }
 
 // energies are E of images under the averaged weights.
@@ -138,10 +149,9 @@ func TestTrainingLearns(t *testing.T) {
 		"hmc": {func(s *cd.Settings) {
 			s.Sampler = mcmc.HMC{StepSize: 0.02, Leapfrogs: 3, Temperature: 1e-4}
 		}, 0},
-		"mala":        {func(s *cd.Settings) { s.Sampler = mcmc.MALA{StepSize: 2e-4, Temperature: 1e-4} }, 0},
 		"all steps":   {func(s *cd.Settings) { s.AllSteps = true }, 0},
 		"conditional": {func(*cd.Settings) {}, 2},
-		"plain":       {func(s *cd.Settings) { s.Weights = cd.Weights{Magnitude: 1} }, 0},
+		"plain":       {func(s *cd.Settings) { s.Terms = s.Terms[:2] }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := settings()
@@ -167,7 +177,7 @@ func TestTrainingLearns(t *testing.T) {
 				}
 				t.Logf("right labels have less energy in %v of the pairs", lower(a, energies(t, trainer, seen, swapped)))
 			}
-			t.Logf("acceptance %v, moved %v", m.Acceptance, m.Moved)
+			t.Logf("acceptance %v, displacement %v", m.Acceptance, m.Displacement)
 		})
 	}
 }
@@ -305,14 +315,16 @@ func TestDiagnosisChangesNothing(t *testing.T) {
 	a, b := newTrainer(t, plain, 0), newTrainer(t, often, 0)
 	for range 5 {
 		m, d := mustStep(t, a, 1, false), mustStep(t, b, 1, false)
-		if !math.IsNaN(m.GradCD) || !math.IsNaN(m.GradOpt) || !math.IsNaN(m.GradEnt) {
+		if len(m.Gradients) > 0 {
 			t.Errorf("gradients of terms without being asked: %+v", m)
 		}
+		opt, ent := value(d.Gradients, "opt"), value(d.Gradients, "ent")
+		contrastive := value(d.Gradients, "cd")
 		entropy := d.Iteration > 3 // the buffer held more than two batches
-		if !(d.GradCD > 0) || !(d.GradOpt > 0) || (d.GradEnt > 0) != entropy || (d.Terms[cd.TermEntropy] != 0) != entropy {
-			t.Errorf("iteration %d: gradients of the terms %v, %v, %v; L_ent %v", d.Iteration, d.GradCD, d.GradOpt, d.GradEnt, d.Terms[cd.TermEntropy])
+		if !(contrastive > 0) || !(opt > 0) || (ent > 0) != entropy || (value(d.Terms, "ent") != 0) != entropy || len(d.Terms) != 4 {
+			t.Errorf("iteration %d: gradients of the terms %v, terms %v", d.Iteration, d.Gradients, d.Terms)
 		}
-		if sum := d.GradCD + d.GradOpt + 0.3*max(0, d.GradEnt); d.GradNorm > sum*(1+1e-5) {
+		if sum := contrastive + opt + 0.3*max(0, ent); d.GradNorm > sum*(1+1e-5) {
 			t.Errorf("iteration %d: the gradient's norm %v is more than its parts' %v", d.Iteration, d.GradNorm, sum)
 		}
 		if math.Abs(m.GradNorm-d.GradNorm) > 1e-5*m.GradNorm || math.Abs(m.Loss-d.Loss) > 1e-5*math.Abs(m.Loss) {
@@ -325,13 +337,14 @@ func TestDiagnosisChangesNothing(t *testing.T) {
 // With one step there is nothing more to differentiate through than the last step; without noise the two ways see the same numbers.
 func TestAllOfOneStepIsTheLastStep(t *testing.T) {
 	s := settings()
-	s.Steps, s.Sampler, s.EntropyAfter = 1, mcmc.Langevin{StepSize: 100}, -1
+	s.Steps, s.Sampler = 1, mcmc.Langevin{StepSize: 100}
+	s.Terms = cd.PaperTerms(cd.Entropy{References: 10, After: -1})
 	a := newTrainer(t, s, 0)
 	s.AllSteps = true
 	b := newTrainer(t, s, 0)
 	m, u := mustStep(t, a, 1, false), mustStep(t, b, 1, false)
-	if math.Abs(m.EnergyNeg-u.EnergyNeg) > 1e-6 || math.Abs(m.GradNorm-u.GradNorm) > 1e-4*m.GradNorm || math.Abs(m.Moved-u.Moved) > 1e-6 ||
-		m.Terms[cd.TermEntropy] == 0 || math.Abs(m.Loss-u.Loss) > 1e-5 {
+	if math.Abs(m.EnergyNeg-u.EnergyNeg) > 1e-6 || math.Abs(m.GradNorm-u.GradNorm) > 1e-4*m.GradNorm || math.Abs(m.Displacement-u.Displacement) > 1e-6 ||
+		value(m.Terms, "ent") == 0 || math.Abs(m.Loss-u.Loss) > 1e-5 {
 		t.Errorf("all steps %+v, the last %+v", u, m)
 	}
 }
@@ -344,11 +357,11 @@ func TestAllStepsDifferentiateThroughTheChain(t *testing.T) {
 	s.AllSteps = true
 	b := newTrainer(t, s, 0)
 	m, u := mustStep(t, a, 1, false), mustStep(t, b, 1, false)
-	if math.Abs(m.EnergyNeg-u.EnergyNeg) > 1e-5 || math.Abs(m.GradCD-u.GradCD) > 1e-3*m.GradCD {
+	if math.Abs(m.EnergyNeg-u.EnergyNeg) > 1e-5 || math.Abs(value(m.Gradients, "cd")-value(u.Gradients, "cd")) > 1e-3*value(m.Gradients, "cd") {
 		t.Errorf("all steps end elsewhere: %+v, want %+v", u, m)
 	}
-	if math.Abs(m.GradOpt-u.GradOpt) < 1e-2*m.GradOpt {
-		t.Errorf("the gradient of L_opt is %v through all steps and %v through the last", u.GradOpt, m.GradOpt)
+	if last, all := value(m.Gradients, "opt"), value(u.Gradients, "opt"); math.Abs(last-all) < 1e-2*last {
+		t.Errorf("the gradient of L_opt is %v through all steps and %v through the last", all, last)
 	}
 }
 
@@ -380,13 +393,33 @@ func TestNewTrainerRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, spoil := range []func(*cd.Settings){
-		func(s *cd.Settings) { s.Steps = 0 }, func(s *cd.Settings) { s.BufferSize = 0 }, func(s *cd.Settings) { s.References = 0 },
+	loss := cd.Contrastive
+	for want, spoil := range map[string]func(*cd.Settings){
+		"steps 0":         func(s *cd.Settings) { s.Steps = 0 },
+		"buffer size 0":   func(s *cd.Settings) { s.BufferSize = 0 },
+		"no term":         func(s *cd.Settings) { s.Terms = nil },
+		"term ent":        func(s *cd.Settings) { s.Terms = cd.PaperTerms(cd.Entropy{}) }, // no references
+		`"L_cd"`:          func(s *cd.Settings) { s.Terms[0].Name = "L_cd" },
+		`"a/b"`:           func(s *cd.Settings) { s.Terms[0].Gradient = "a/b" },
+		"total":           func(s *cd.Settings) { s.Terms[0].Name = "total" },
+		"norm":            func(s *cd.Settings) { s.Terms[0].Gradient = "norm" },
+		"two terms":       func(s *cd.Settings) { s.Terms[0].Name = "reg" },
+		"weight is NaN":   func(s *cd.Settings) { s.Terms[0].Weight = math.NaN() },
+		"no function":     func(s *cd.Settings) { s.Terms[0].Loss = nil },
+		"returns nothing": func(s *cd.Settings) { s.Terms[0].Loss = func(*cd.Batch) *expr.Value { return nil } },
+		"shapes": func(s *cd.Settings) {
+			s.Terms[0].Loss = func(b *cd.Batch) *expr.Value { return expr.Add(b.Positive.X, expr.Input("y", expr.Shape{5, 5, 5})) }
+		},
+		"one number": func(s *cd.Settings) {
+			s.Terms[0].Loss = func(b *cd.Batch) *expr.Value { return b.Energies(b.Positive)[0] }
+		},
+		"waits for 65 images": func(s *cd.Settings) { s.Terms[3].Buffer = 65 },
+		"all terms wait":      func(s *cd.Settings) { s.Terms = []cd.Term{{Name: "late", Weight: 1, Buffer: 1, Loss: loss}} },
 	} {
 		s := settings()
 		spoil(&s)
-		if _, err := cd.NewTrainer(&cpu.Engine{}, model, s); err == nil {
-			t.Errorf("%+v is accepted", s)
+		if _, err := cd.NewTrainer(&cpu.Engine{}, model, s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error with %q, got %v", want, err)
 		}
 	}
 	if _, err := cd.NewTrainer(&cpu.Engine{}, &energy.Energy{}, settings()); err == nil {

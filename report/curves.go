@@ -7,20 +7,28 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
+	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/internal/metrics"
 )
 
 // column is one quantity by iteration; those where it was not measured are left out.
-type column struct{ iteration, value []float64 }
+type column struct {
+	iteration, value []float64
+	place            int // among the columns, in the order in which they first have a value
+}
 
 // columns takes records apart by name.
 func columns(records []metrics.Record) map[string]column {
 	c := map[string]column{}
 	for _, r := range records {
 		for _, f := range r.Fields {
-			q := c[f.Name]
-			c[f.Name] = column{append(q.iteration, float64(r.Iteration)), append(q.value, f.Value)}
+			q, ok := c[f.Name]
+			if !ok {
+				q.place = len(c)
+			}
+			c[f.Name] = column{append(q.iteration, float64(r.Iteration)), append(q.value, f.Value), q.place}
 		}
 	}
 	return c
@@ -33,23 +41,53 @@ type plan struct {
 	curves             []planned
 }
 
-// planned is a quantity, and another that is its standard deviation, if any.
+// planned is a quantity, and another that is its standard deviation, if any. A quantity that ends in an asterisk stands for all that
+// begin so and are in no other curve of the plan, such as those of the terms of the loss; each is named L_ and what the asterisk stands for.
 type planned struct{ name, quantity, spread string }
+
+// curvesOf are the curves of a plan, with what asterisks stand for in their place.
+func (p plan) curvesOf(c map[string]column) []planned {
+	var curves []planned
+	for _, q := range p.curves {
+		prefix, all := strings.CutSuffix(q.quantity, "*")
+		if !all {
+			curves = append(curves, q)
+			continue
+		}
+		var found []planned
+		for name := range c {
+			term, ok := strings.CutPrefix(name, prefix)
+			if ok && !slices.ContainsFunc(p.curves, func(q planned) bool { return q.quantity == name }) {
+				found = append(found, planned{name: "L_" + term, quantity: name})
+			}
+		}
+		slices.SortFunc(found, func(a, b planned) int { return c[a.quantity].place - c[b.quantity].place })
+		curves = append(curves, found...)
+	}
+	return curves
+}
+
+// terms explains the names of the paper's terms.
+func terms() string {
+	var list []string
+	for _, t := range cd.PaperTerms(cd.PaperEntropy()) {
+		list = append(list, "L_"+t.Name+" "+t.About)
+	}
+	return strings.Join(list, ", ")
+}
 
 // plans are the charts in order. What a run has not measured is left out, and so is what never changed where that says nothing.
 var plans = []plan{
-	{title: "Loss", about: "The sum that training lowers, and its terms before their coefficients. It need not fall: data and samples pull against each other.",
-		unit: "loss", zero: true, curves: []planned{{"total", "loss_total", ""}, {"contrastive", "loss_cd", ""}, {"squared energies", "loss_reg", ""},
-			{"optimisation", "loss_opt", ""}, {"entropy", "loss_ent", ""}}},
+	{title: "Loss", about: "The sum that training lowers, and its terms before their coefficients: " + terms() + ". It need not fall: data and samples pull against each other.",
+		unit: "loss", zero: true, curves: []planned{{"total", "loss_total", ""}, {"", "loss_*", ""}}},
 	{title: "Energies", about: "Of images of the data and of samples, with a band of one standard deviation. They should stay together and near 0.",
 		unit: "energy", zero: true, curves: []planned{{"data", "energy_data", "energy_spread_data"}, {"samples", "energy_samples", "energy_spread_samples"}}},
 	{title: "Gap", about: "Energy of samples minus energy of data: about 0 when samples are as likely as data.",
 		unit: "energy", zero: true, curves: []planned{{"gap", "energy_gap", ""}}},
 	{title: "Images held out", about: "Their energy under the averaged weights, which are the model, with a band of one standard deviation.",
 		unit: "energy", curves: []planned{{"held out", "held_out_energy", "held_out_spread"}}},
-	{title: "Gradient norms", about: "Of the whole loss before clipping, and now and then of its parts. Sudden jumps are the first sign of trouble.",
-		unit: "norm", log: true, curves: []planned{{"whole", "gradient_norm", ""}, {"contrastive", "gradient_cd", ""},
-			{"optimisation", "gradient_opt", ""}, {"entropy", "gradient_ent", ""}}},
+	{title: "Gradient norms", about: "Of the whole loss before clipping, and now and then of its terms, or groups of them, by themselves. Sudden jumps are the first sign of trouble.",
+		unit: "norm", log: true, curves: []planned{{"whole", "gradient_norm", ""}, {"", "gradient_*", ""}}},
 	{title: "Chain movement", about: "Root mean square change of a pixel from start to end of a chain, in units of intensity. Near 0, chains are stuck.",
 		unit: "distance", zero: true, curves: []planned{{"moved", "chain_moved", ""}}},
 	{title: "Acceptance", about: "Share of proposals of Hamiltonian Monte Carlo that were accepted.",
@@ -71,7 +109,7 @@ var dull = map[string]bool{"chain_acceptance": true, "update_learning_rate": tru
 func charts(c map[string]column) (drawn []*chart) {
 	for _, p := range plans {
 		ch := &chart{Title: p.title, About: p.about, XLabel: "iteration", YLabel: p.unit, Log: p.log, Zero: p.zero}
-		for _, q := range p.curves {
+		for _, q := range p.curvesOf(c) {
 			values, ok := c[q.quantity]
 			if !ok || dull[q.quantity] && slices.Min(values.value) == slices.Max(values.value) {
 				continue

@@ -56,7 +56,7 @@ func TestThin(t *testing.T) {
 			t.Fatalf("point %d: %v is not within %v and %v", i, y, s.Low[i], s.High[i])
 		}
 	}
-	if short := thin(column{[]float64{1, 2}, []float64{3, 4}}); len(short.X) != 2 || short.Low != nil {
+	if short := thin(column{iteration: []float64{1, 2}, value: []float64{3, 4}}); len(short.X) != 2 || short.Low != nil {
 		t.Errorf("a short curve became %+v", short)
 	}
 }

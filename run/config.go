@@ -25,14 +25,7 @@ type Training struct {
 		Restart float64 `yaml:"restart" doc:"probability that a chain starts from noise instead"`
 	} `yaml:"buffer" doc:"the replay buffer, where chains start"`
 
-	Loss struct {
-		Regularisation float64 `yaml:"reg" doc:"coefficient of L_reg, the squared energies; 0 leaves the term out"`
-		Optimisation   float64 `yaml:"opt" doc:"coefficient of L_opt, the first half of the KL term; 0 leaves it out"`
-		Entropy        float64 `yaml:"ent" doc:"coefficient of L_ent, its second half; 0 leaves it out"`
-		Neighbour      int     `yaml:"neighbour" doc:"L_ent takes the k-th nearest of the reference images"`
-		References     int     `yaml:"references" doc:"reference images of L_ent, drawn from the buffer"`
-		EntropyAfter   int     `yaml:"entropy_after" doc:"L_ent starts once the buffer holds more images than this"`
-	} `yaml:"loss" doc:"L = L_cd + reg L_reg + opt L_opt + ent L_ent"`
+	Loss Loss `yaml:"loss" doc:"L, the sum of its terms, each times its coefficient"`
 
 	Optimiser struct {
 		Batch        int     `yaml:"batch" doc:"images and chains of an iteration"`
@@ -70,19 +63,13 @@ type Limits struct {
 // Validate says, in one line that names the setting, what cannot work. It completes what was left open, as [model.Config.Validate] does.
 func (c *Config) Validate() error {
 	const many = 1 << 40
-	o, l := &c.Optimiser, &c.Loss
+	o := &c.Optimiser
 	for _, k := range []struct {
 		key                string
 		value, least, most float64
 	}{
 		{"buffer.size", float64(c.Buffer.Size), 1, 1e8},
 		{"buffer.restart", c.Buffer.Restart, 0, 1},
-		{"loss.reg", l.Regularisation, 0, 1e6},
-		{"loss.opt", l.Optimisation, 0, 1e6},
-		{"loss.ent", l.Entropy, 0, 1e6},
-		{"loss.references", float64(l.References), 1, 1e5},
-		{"loss.neighbour", float64(l.Neighbour), 1, float64(l.References)},
-		{"loss.entropy_after", float64(l.EntropyAfter), 0, many},
 		{"optimiser.batch", float64(o.Batch), 1, 1e6},
 		{"optimiser.learning_rate", o.LearningRate, 0, 1e6},
 		{"optimiser.epsilon", o.Epsilon, 1e-30, 1},
@@ -112,9 +99,8 @@ func (c *Config) Validate() error {
 	if c.Limits.For < 0 {
 		return fmt.Errorf("setting limits.for is %v: want a duration such as 10m, or 0 for no limit", c.Limits.For)
 	}
-	if l.Entropy != 0 && l.EntropyAfter >= c.Buffer.Size {
-		return fmt.Errorf("setting loss.entropy_after is %d: the buffer holds only %d, so lower it, raise buffer.size or set loss.ent=0",
-			l.EntropyAfter, c.Buffer.Size)
+	if err := c.Loss.validate(c.Buffer.Size); err != nil {
+		return err
 	}
 	return c.Config.Validate()
 }
@@ -122,13 +108,12 @@ func (c *Config) Validate() error {
 // training is the configuration of the training step.
 func (c *Config) training(threads int) (cd.Settings, error) {
 	s, err := c.NewSampler()
-	o, l := &c.Optimiser, &c.Loss
+	o := &c.Optimiser
 	return cd.Settings{
 		Seed: c.Seed, Threads: threads,
 		Steps: c.Sampler.Steps, Sampler: s, AllSteps: c.Sampler.AllSteps,
 		BufferSize: c.Buffer.Size, Restart: c.Buffer.Restart, Augmentation: c.Transitions(),
-		Weights:   cd.Weights{Magnitude: l.Regularisation, Optimisation: l.Optimisation, Entropy: l.Entropy},
-		Neighbour: l.Neighbour, References: l.References, EntropyAfter: l.EntropyAfter,
+		Terms:        c.Loss.terms(),
 		LearningRate: o.LearningRate, Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, ClipNorm: o.Clip, Decay: o.Average, Warmup: o.Warmup,
 		DiagnoseEvery: c.Output.Diagnose,
 	}, err

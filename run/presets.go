@@ -1,13 +1,13 @@
 package run
 
-// This file holds configurations to start from. The constants of the paper are those of Du et al., "Improved Contrastive
-// Divergence Training of Energy-Based Models" (ICML 2021), and of its authors' code.
+// This file holds configurations to start from. The constants of training are the paper's, which package cd has, where a preset does not
+// say otherwise.
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/joule-ebm/joule/mcmc"
+	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -53,7 +53,7 @@ func Presets() []Preset {
 		{"celeba128", "the paper's model of faces at 128×128, for many cores; needs --data", func(c *Config) {
 			c.photographs("celeba128")
 			c.Augmentation = "large"
-			c.Sampler.StepSize = 500
+			c.Sampler.StepSize = cd.PaperStepSize128
 			c.Output.Checkpoint, c.Output.Samples = 10, 10
 			c.Limits.Iterations = 20_000
 		}},
@@ -77,13 +77,13 @@ func PresetConfig(name string) (Config, error) {
 // paper has the quick network on MNIST, and for the rest what the paper's models have in common.
 func paper() Config {
 	var c Config
+	s := cd.PaperSettings()
 	c.Config = model.Paper()
-	c.Buffer.Size, c.Buffer.Restart = mcmc.ReplaySize, mcmc.Restart
-	c.Loss.Regularisation, c.Loss.Optimisation, c.Loss.Entropy = 1, 1, 0.3
-	c.Loss.Neighbour, c.Loss.References, c.Loss.EntropyAfter = 1, 100, 1000
-	c.Optimiser.Batch, c.Optimiser.LearningRate = 128, 2e-4
-	c.Optimiser.Beta1, c.Optimiser.Beta2, c.Optimiser.Epsilon = 0, 0.9, 1e-8
-	c.Optimiser.Clip, c.Optimiser.Average = 0.5, 0.99
+	c.Buffer.Size, c.Buffer.Restart = s.BufferSize, s.Restart
+	c.Loss = paperLoss()
+	c.Optimiser.Batch, c.Optimiser.LearningRate = cd.PaperBatch, s.LearningRate
+	c.Optimiser.Beta1, c.Optimiser.Beta2, c.Optimiser.Epsilon = s.Beta1, s.Beta2, s.Epsilon
+	c.Optimiser.Clip, c.Optimiser.Average, c.Optimiser.Warmup = s.ClipNorm, s.Decay, s.Warmup
 	c.Output.Checkpoint, c.Output.Samples, c.Output.Pictures, c.Output.HeldOut, c.Output.Diagnose = 50, 50, 64, 50, 50
 	c.Recovery.Failures, c.Recovery.RateFactor = 5, 0.5
 	return c

@@ -23,31 +23,31 @@ import (
 
 // quantities are the numbers of an iteration under their TensorBoard names; in JSON lines an underscore takes the slash's place.
 // Energies are means over the scales.
-var quantities = []struct {
-	name string
-	of   func(m *cd.Metrics) float64
-}{
-	{"loss/total", func(m *cd.Metrics) float64 { return m.Loss }},
-	{"loss/cd", func(m *cd.Metrics) float64 { return m.Terms[cd.TermContrastive] }},
-	{"loss/reg", func(m *cd.Metrics) float64 { return m.Terms[cd.TermMagnitude] }},
-	{"loss/opt", func(m *cd.Metrics) float64 { return m.Terms[cd.TermOptimisation] }},
-	{"loss/ent", func(m *cd.Metrics) float64 { return m.Terms[cd.TermEntropy] }},
-	{"energy/data", func(m *cd.Metrics) float64 { return m.EnergyPos }},
-	{"energy/samples", func(m *cd.Metrics) float64 { return m.EnergyNeg }},
-	{"energy/gap", func(m *cd.Metrics) float64 { return m.EnergyNeg - m.EnergyPos }},
-	{"energy/spread_data", func(m *cd.Metrics) float64 { return m.SpreadPos }},
-	{"energy/spread_samples", func(m *cd.Metrics) float64 { return m.SpreadNeg }},
-	{"gradient/norm", func(m *cd.Metrics) float64 { return m.GradNorm }},
-	{"gradient/cd", func(m *cd.Metrics) float64 { return m.GradCD }},
-	{"gradient/opt", func(m *cd.Metrics) float64 { return m.GradOpt }},
-	{"gradient/ent", func(m *cd.Metrics) float64 { return m.GradEnt }},
-	{"chain/moved", func(m *cd.Metrics) float64 { return m.Moved }},
-	{"chain/acceptance", func(m *cd.Metrics) float64 { return m.Acceptance }},
-	{"diversity/samples", func(m *cd.Metrics) float64 { return m.Diversity }},
-	{"diversity/data", func(m *cd.Metrics) float64 { return m.DataDiversity }},
-	{"buffer/size", func(m *cd.Metrics) float64 { return float64(m.BufferSize) }},
-	{"buffer/age", func(m *cd.Metrics) float64 { return m.BufferAge }},
-	{"update/learning_rate", func(m *cd.Metrics) float64 { return m.LearningRate }},
+func quantities(m *cd.Metrics) []metrics.Field {
+	fields := []metrics.Field{{Name: "loss/total", Value: m.Loss}}
+	for _, t := range m.Terms {
+		fields = append(fields, metrics.Field{Name: "loss/" + t.Name, Value: t.Value})
+	}
+	fields = append(fields, []metrics.Field{
+		{Name: "energy/data", Value: m.EnergyPos},
+		{Name: "energy/samples", Value: m.EnergyNeg},
+		{Name: "energy/gap", Value: m.EnergyNeg - m.EnergyPos},
+		{Name: "energy/spread_data", Value: m.DeviationPos},
+		{Name: "energy/spread_samples", Value: m.DeviationNeg},
+		{Name: "gradient/norm", Value: m.GradNorm},
+	}...)
+	for _, g := range m.Gradients {
+		fields = append(fields, metrics.Field{Name: "gradient/" + g.Name, Value: g.Value})
+	}
+	return append(fields, []metrics.Field{
+		{Name: "chain/moved", Value: m.Displacement},
+		{Name: "chain/acceptance", Value: m.Acceptance},
+		{Name: "diversity/samples", Value: m.Diversity},
+		{Name: "diversity/data", Value: m.DataDiversity},
+		{Name: "buffer/size", Value: float64(m.BufferSize)},
+		{Name: "buffer/age", Value: m.BufferAge},
+		{Name: "update/learning_rate", Value: m.LearningRate},
+	}...)
 }
 
 // Names of what a run itself measures.
@@ -114,12 +114,9 @@ func (l *records) close() error {
 
 // add writes down an iteration. What was not measured, and so is not a number, is left out.
 func (l *records) add(m *cd.Metrics, more ...metrics.Field) error {
-	var fields []metrics.Field
-	for _, q := range quantities {
-		fields = append(fields, metrics.Field{Name: q.name, Value: q.of(m)})
-	}
-	curves, kept := map[string]float64{}, fields[:0]
-	for _, f := range append(fields, more...) {
+	curves := map[string]float64{}
+	var kept []metrics.Field
+	for _, f := range append(quantities(m), more...) {
 		if !math.IsNaN(f.Value) {
 			curves[f.Name] = f.Value
 			kept = append(kept, metrics.Field{Name: jsonName(f.Name), Value: f.Value})

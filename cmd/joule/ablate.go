@@ -44,11 +44,7 @@ func newAblateCommand() *cobra.Command {
 		Short: "Train without parts of the method and compare",
 		Long: `Train one configuration again and again with parts of the method taken out or put in,
 
-  --loss       cd    contrastive divergence alone
-               opt   with L_opt, the first half of the KL term that it drops
-               ent   with L_ent, the second half
-               full  with both: the paper's
-  --kernel     standardised (weights of each channel with mean 0 and deviation 1) or spectral
+` + lossList() + `  --kernel     standardised (weights of each channel with mean 0 and deviation 1) or spectral
   --attention  on or off, or both in turn
 
 every combination with each of --seeds seeds, from 1 on, and all with the same budget of iterations
@@ -66,7 +62,7 @@ build of joule: the table says so where it is not.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return studyAblation(cmd, o) },
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&o.losses, "loss", []string{"cd", "opt", "ent", "full"}, "variants of the loss")
+	f.StringSliceVar(&o.losses, "loss", lossNames(), "variants of the loss")
 	f.StringSliceVar(&o.kernels, "kernel", ablation.Kernels(), "normalisations of the kernels")
 	f.StringVar(&o.attention, "attention", "both", "on, off or both")
 	f.UintVar(&o.seeds, "seeds", 1, "trainings of each combination")
@@ -84,6 +80,26 @@ build of joule: the table says so where it is not.`,
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON instead of the table")
 	return cmd
+}
+
+func lossNames() (names []string) {
+	for _, l := range ablation.Losses() {
+		names = append(names, string(l))
+	}
+	return names
+}
+
+// lossList explains the variants, in lines of the help.
+func lossList() string {
+	var list strings.Builder
+	for i, l := range ablation.Losses() {
+		flag := ""
+		if i == 0 {
+			flag = "--loss"
+		}
+		fmt.Fprintf(&list, "  %-12s %-5s %s\n", flag, l, l.About())
+	}
+	return list.String()
 }
 
 // ablationReport is what ablation.json holds and --json prints.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -122,7 +121,10 @@ func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOpti
 	if err != nil {
 		return nil, "", err
 	}
-	return set.AtMost(int(min(o.limit, math.MaxInt32)), o.seed), name, nil
+	if n := int(min(o.limit, uint(set.Len()))); n > 0 && n < set.Len() {
+		set = drawn(set, n, o.seed)
+	}
+	return set, name, nil
 }
 
 func describe(trained *model.Model, c *detect.Calibration) (calibrated, error) {

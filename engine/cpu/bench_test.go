@@ -86,12 +86,12 @@ func BenchmarkLangevinStep(b *testing.B) {
 func BenchmarkObjective(b *testing.B) {
 	for _, w := range workloads {
 		for _, terms := range []struct {
-			name    string
-			weights cd.Weights
-		}{{"cd", cd.Weights{Magnitude: 1}}, {"full", cd.Weights{Magnitude: 1, Optimisation: 1, Entropy: 0.3}}} {
+			name  string
+			terms []cd.Term
+		}{{"cd", cd.PaperSettings().Terms[:2]}, {"full", cd.PaperSettings().Terms}} {
 			b.Run(fmt.Sprintf("%s-%d-%d/%s", w.network, w.filters, w.batch, terms.name), func(b *testing.B) {
 				model, params := workload(b, w.network, w.filters)
-				objective, err := cd.NewObjective(&cpu.Engine{}, model, cd.ObjectiveOptions{Weights: terms.weights, References: 100,
+				objective, err := cd.NewObjective(&cpu.Engine{}, model, cd.ObjectiveOptions{Terms: terms.terms,
 					Sampler: mcmc.Langevin{StepSize: 100, Sigma: 0.001}})
 				if err != nil {
 					b.Fatal(err)
@@ -100,8 +100,8 @@ func BenchmarkObjective(b *testing.B) {
 				for name, v := range params {
 					gradient[name] = make([]float32, len(v))
 				}
-				x := cd.Examples{Positive: images(model, w.batch, 1), Negative: images(model, w.batch, 2), Before: images(model, w.batch, 3),
-					References: images(model, 100, 4)}
+				x := cd.Examples{Positive: images(model, w.batch, 1), Negative: images(model, w.batch, 2), GradientAt: images(model, w.batch, 3),
+					References: images(model, objective.References(), 4)}
 				b.ReportAllocs()
 				for b.Loop() {
 					if _, err := objective.Evaluate(b.Context(), params, x, gradient); err != nil {
@@ -120,15 +120,16 @@ func BenchmarkEntropy(b *testing.B) {
 		for _, references := range []int{100, 1000, 10000} {
 			for _, batch := range []int{16, 64} {
 				b.Run(fmt.Sprintf("references=%d/dimension=%d/batch=%d", references, image.Size(), batch), func(b *testing.B) {
-					x := expr.Input("x", image)
-					entropy := cd.Entropy(x, expr.Param("references", expr.Shape{references, image[0] * image[1], image[2]}), 1)
-					p, err := (&cpu.Engine{}).Compile(entropy, expr.Grad(entropy, x)[0])
+					total := func(_ *energy.Params, x, _ *expr.Value) []*expr.Value { return []*expr.Value{expr.Total(x)} } // costs next to nothing
+					model := &energy.Energy{Image: image, Build: total}
+					loss := cd.NewBatch(model, energy.NewParams(), mcmc.Langevin{StepSize: 1e-3})
+					entropy := cd.Entropy{References: references}.Loss(loss)
+					p, err := (&cpu.Engine{}).Compile(entropy, expr.Grad(entropy, loss.End().X)[0])
 					if err != nil {
 						b.Fatal(err)
 					}
-					model := &energy.Energy{Image: image}
-					bound := map[string][]float32{"references": images(model, references, 1)}
-					call := engine.Call{Batch: batch, Inputs: map[string][]float32{"x": images(model, batch, 2)}, Outputs: [][]float32{make([]float32, 1), nil}}
+					bound := map[string][]float32{loss.References(references).Attr().Name: images(model, references, 1)}
+					call := engine.Call{Batch: batch, Inputs: map[string][]float32{"x_hat": images(model, batch, 2)}, Outputs: [][]float32{make([]float32, 1), nil}}
 					for b.Loop() {
 						if err := p.Bind(bound); err != nil { // training binds other references every time
 							b.Fatal(err)

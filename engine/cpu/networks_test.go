@@ -53,8 +53,10 @@ func checkMethod(t *testing.T, model *energy.Energy) {
 	}
 	const batch = 3
 	n := enginetest.Random(1, batch, outputs...)
-	for i := range n["x_hat"] { // images are in [0, 1]
-		n["x_pos"][i], n["x_hat"][i] = n["x_pos"][i]/2+0.5, n["x_hat"][i]/2+0.5
+	for _, name := range []string{"x_pos", "x_neg", "x_hat"} { // images are in [0, 1]
+		for i := range n[name] {
+			n[name][i] = n[name][i]/2 + 0.5
+		}
 	}
 	want := enginetest.Reference(t, batch, n.Wide(), outputs...)
 	for name, e := range engines() {
@@ -88,29 +90,18 @@ func method(t *testing.T, model *energy.Energy) []quantity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var label *expr.Value
-	if model.Classes > 0 {
-		label = expr.Input("label", shape{1, 1, model.Classes})
-	}
-	energies := func(p *energy.Params, x *expr.Value) []*expr.Value { return model.Build(p, x, label) }
-	sum := func(x *expr.Value) *expr.Value { return energy.Sum(energies(params, x)) }
-
-	xhat := expr.Input("x_hat", model.Image)
-	positive, negative := energies(params, expr.Input("x_pos", model.Image)), energies(params, xhat)
-	xkl := mcmc.GradientStep(sum, xhat, 0.3)
-	references := expr.Param("references", shape{4, model.Image[0] * model.Image[1], model.Image[2]})
-	contrastive := expr.Add(cd.Contrastive(positive, negative), cd.Magnitude(positive, negative))
-	optimisation := cd.Optimisation(energies(params.Frozen(), xkl))
-	entropy := cd.Entropy(xkl, references, 2)
-
-	var leaves []*expr.Value
-	for _, s := range params.Specs() {
-		leaves = append(leaves, params.Get(s.Name, s.Shape, s.Init))
-	}
+	batch := cd.NewBatch(model, params, mcmc.Langevin{StepSize: 0.3})
+	end := batch.End()
+	contrastive := expr.Add(cd.Contrastive(batch), cd.Magnitude(batch))
+	optimisation := cd.Optimisation(batch)
+	entropy := cd.Entropy{Neighbour: 2, References: 4}.Loss(batch)
+	xhat := cd.Point{X: expr.Input("x_hat", model.Image), Label: batch.Negative.Label}
+	sum := energy.Sum(batch.Energies(xhat))
+	leaves := batch.Parameters()
 	return []quantity{
-		{"energies", 1e-5, positive},
-		{"score", 1e-5, expr.Grad(sum(xhat), xhat)},
-		{"end of a step", 1e-5, []*expr.Value{xkl}},
+		{"energies", 1e-5, batch.Energies(batch.Positive)},
+		{"score", 1e-5, expr.Grad(sum, xhat.X)},
+		{"end of a step", 1e-5, []*expr.Value{end.X}},
 		{"losses", 1e-5, []*expr.Value{contrastive, optimisation, entropy}},
 		{"gradient of L_cd + L_reg", 1e-4, expr.Grad(contrastive, leaves...)},
 		{"gradient of L_opt", 3e-4, expr.Grad(optimisation, leaves...)},

@@ -1,4 +1,4 @@
-// Package ablate takes the method apart: it trains one configuration with terms of the loss left out, with one normalisation of the
+// Package ablation takes the method apart: it trains one configuration with terms of the loss left out, with one normalisation of the
 // kernels or another, with attention or without, all with the same budget, and measures what became of each. Du et al., "Improved
 // Contrastive Divergence Training of Energy-Based Models" (ICML 2021), claim that
 //
@@ -12,28 +12,64 @@ package ablation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/run"
 )
 
-// Loss is a variant of the loss.
+// Loss is a variant of the loss: [CD], [Full], or L_cd and L_reg with the term of that name and no other, such as "opt".
 type Loss string
 
-// The variants. All have L_cd and L_reg.
+// The variants that there are whatever the terms.
 const (
-	CD   Loss = "cd"   // ordinary contrastive divergence
-	Opt  Loss = "opt"  // with L_opt, the first half of the KL term
-	Ent  Loss = "ent"  // with L_ent, its second half
-	Full Loss = "full" // with both
+	CD   Loss = "cd"   // ordinary contrastive divergence: L_cd and L_reg
+	Full Loss = "full" // all terms
 )
 
+// removable are the terms of the paper's loss but those that go with L_cd.
+func removable() []cd.Term {
+	return slices.DeleteFunc(cd.PaperTerms(cd.PaperEntropy()), func(t cd.Term) bool { return t.Weight == 0 || t.Gradient == string(CD) })
+}
+
 // Losses lists the variants.
-func Losses() []Loss { return []Loss{CD, Opt, Ent, Full} }
+func Losses() []Loss {
+	list := []Loss{CD}
+	for _, t := range removable() {
+		list = append(list, Loss(t.Name))
+	}
+	return append(list, Full)
+}
+
+// has says whether a term is part of the variant.
+func (l Loss) has(t cd.Term) bool { return l == Full || string(l) == t.Name }
 
 // Title is the variant in the paper's terms.
 func (l Loss) Title() string {
-	return map[Loss]string{CD: "CD", Opt: "CD + L_opt", Ent: "CD + L_ent", Full: "CD + L_opt + L_ent"}[l]
+	title := "CD"
+	for _, t := range removable() {
+		if l.has(t) {
+			title += " + L_" + t.Name
+		}
+	}
+	return title
+}
+
+// About is what the variant is, in a few words.
+func (l Loss) About() string {
+	switch l {
+	case CD:
+		return "contrastive divergence alone"
+	case Full:
+		return "with all terms: the paper's"
+	}
+	for _, t := range removable() {
+		if l.has(t) {
+			return fmt.Sprintf("with L_%s, %s", t.Name, t.About)
+		}
+	}
+	return ""
 }
 
 // Kernels lists the normalisations of kernels that are compared.
@@ -59,17 +95,14 @@ func (c Cell) Name() string {
 // Config is the base with what the cell changes. A term that the base leaves out has the paper's coefficient where the cell has it.
 // Training that diverges is not taken back: that it does is a result.
 func (c Cell) Config(base run.Config) (run.Config, error) {
-	with := func(present bool, coefficient, usual float64) float64 {
+	for _, t := range removable() {
 		switch {
-		case !present:
-			return 0
-		case coefficient == 0:
-			return usual
+		case !c.Loss.has(t):
+			base.Loss = base.Loss.WithWeight(t.Name, 0)
+		case base.Loss.Weight(t.Name) == 0:
+			base.Loss = base.Loss.WithWeight(t.Name, t.Weight)
 		}
-		return coefficient
 	}
-	base.Loss.Optimisation = with(c.Loss == Opt || c.Loss == Full, base.Loss.Optimisation, 1)
-	base.Loss.Entropy = with(c.Loss == Ent || c.Loss == Full, base.Loss.Entropy, 0.3)
 	base.Network.Kernel, base.Network.Attention, base.Seed = c.Kernel, c.Attention, c.Seed
 	base.Recovery.Failures = 1
 	err := base.Validate()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,7 +201,8 @@ func TestCells(t *testing.T) {
 			t.Fatal(err)
 		}
 		if config.Recovery.Failures != 1 || config.Seed != c.Seed || config.Network.Kernel != c.Kernel || config.Network.Attention != c.Attention ||
-			(config.Loss.Optimisation == 1) != (c.Loss == Opt || c.Loss == Full) || (config.Loss.Entropy == 0.3) != (c.Loss == Ent || c.Loss == Full) {
+			(config.Loss.Weight("opt") == 1) != (c.Loss == "opt" || c.Loss == Full) || (config.Loss.Weight("ent") == 0.3) != (c.Loss == "ent" || c.Loss == Full) ||
+			config.Loss.Weight("cd") != 1 || config.Loss.Weight("reg") != 1 {
 			t.Errorf("%s: %+v", c.Name(), config)
 		}
 		names[c.Name()], configs[fmt.Sprintf("%+v", config)] = true, true
@@ -209,9 +211,20 @@ func TestCells(t *testing.T) {
 		t.Errorf("%d names and %d configurations of 32 cells", len(names), len(configs))
 	}
 	// A base without the terms is no reason to go without them; other coefficients stay.
-	base.Loss.Optimisation, base.Loss.Entropy = 0, 0.7
-	if c, err := (Cell{Full, "spectral", false, 1}).Config(base); err != nil || c.Loss.Optimisation != 1 || c.Loss.Entropy != 0.7 {
+	base.Loss = base.Loss.WithWeight("opt", 0).WithWeight("ent", 0.7).WithWeight("reg", 2)
+	if c, err := (Cell{Full, "spectral", false, 1}).Config(base); err != nil || c.Loss.Weight("opt") != 1 || c.Loss.Weight("ent") != 0.7 || c.Loss.Weight("reg") != 2 {
 		t.Errorf("%+v, %v", c.Loss, err)
+	}
+	if base.Loss.Weight("opt") != 0 {
+		t.Errorf("a cell changes what the others are made from: %+v", base.Loss)
+	}
+	if want := []Loss{"cd", "opt", "ent", "full"}; !slices.Equal(Losses(), want) {
+		t.Errorf("the variants are %v, want %v", Losses(), want)
+	}
+	for _, l := range Losses() {
+		if l.About() == "" {
+			t.Errorf("%s: no explanation", l)
+		}
 	}
 	if _, err := LossNamed("kl"); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("an unknown loss: %v", err)

@@ -19,6 +19,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -72,13 +73,13 @@ type Report struct {
 	UnitFraction float64 `json:"unit_fraction,omitempty"`
 }
 
-// The settings of the measured training iteration, as the PyTorch benchmark has them.
-const (
-	stepSize      = 100.0
-	sigma         = 0.001
-	entropyWeight = 0.3
-	references    = 100
-)
+// settings are those of the measured training iteration, as the PyTorch benchmark has them: the paper's.
+func settings() cd.Settings { return cd.PaperSettings() }
+
+// terms are those of the paper's loss with the given names.
+func terms(names ...string) []cd.Term {
+	return slices.DeleteFunc(settings().Terms, func(t cd.Term) bool { return !slices.Contains(names, t.Name) })
+}
 
 // Presets lists the names that a workload may have.
 func Presets() []string {
@@ -112,10 +113,8 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 		{"update", b.update}, // before the engine has taken the memory that the loss needs
 		{"energy", b.energies},
 		{"kl", b.kl},
-		{"cd", func(ctx context.Context) error { return b.objective(ctx, cd.Weights{Magnitude: 1}, &r.CD) }},
-		{"loss", func(ctx context.Context) error {
-			return b.objective(ctx, cd.Weights{Magnitude: 1, Optimisation: 1, Entropy: entropyWeight}, &r.Loss)
-		}},
+		{"cd", func(ctx context.Context) error { return b.objective(ctx, terms("cd", "reg"), &r.CD) }},
+		{"loss", func(ctx context.Context) error { return b.objective(ctx, settings().Terms, &r.Loss) }},
 		{"peak", b.peak},
 	} {
 		if err := part.measure(ctx); err != nil {
@@ -293,7 +292,7 @@ func (b *Bench) peak(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (b *Bench) sampler() mcmc.Langevin { return mcmc.Langevin{StepSize: stepSize, Sigma: sigma} }
+func (b *Bench) sampler() mcmc.Sampler { return settings().Sampler }
 
 // langevin measures chains of the workload's length, and, to see what taking up parameters costs, pairs of single steps of which the first
 // does that.
@@ -364,25 +363,27 @@ func (b *Bench) kl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	image := b.model.Image
-	live := func(x *expr.Value) *expr.Value { return energy.Sum(b.model.Build(params, x, nil)) }
-	xkl := mcmc.GradientStep(live, expr.Input("x_hat", image), stepSize)
-	loss := expr.Add(cd.Optimisation(b.model.Build(params.Frozen(), xkl, nil)), expr.Affine(
-		cd.Entropy(xkl, expr.Param("references", expr.Shape{references, image[0] * image[1], image[2]}), 1), entropyWeight, 0))
-	var leaves []*expr.Value
+	batch := cd.NewBatch(b.model, params, b.sampler())
+	var loss *expr.Value
+	for _, t := range terms("opt", "ent") {
+		weighted := expr.Affine(t.Loss(batch), t.Weight, 0)
+		if loss == nil {
+			loss = weighted
+		} else {
+			loss = expr.Add(loss, weighted)
+		}
+	}
 	var outputs [][]float32
 	for _, s := range b.specs {
-		leaves = append(leaves, params.Get(s.Name, s.Shape, s.Init))
 		outputs = append(outputs, b.gradient[s.Name])
 	}
-	program, err := b.engine.Compile(expr.Grad(loss, leaves...)...)
+	program, err := b.engine.Compile(expr.Grad(loss, batch.Parameters()...)...)
 	if err != nil {
 		return err
 	}
-	bound := map[string][]float32{"references": b.images(references, 2)}
-	for name, v := range b.params {
-		bound[name] = v
-	}
+	bound := maps.Clone(b.params)
+	references := cd.PaperEntropy().References
+	bound[batch.References(references).Attr().Name] = b.images(references, 2)
 	n := b.report.Batch
 	call := engine.Call{Batch: n, Inputs: map[string][]float32{"x_hat": b.images(n, 1)}, Outputs: outputs}
 	b.report.KL, err = b.median(func() error {
@@ -395,13 +396,14 @@ func (b *Bench) kl(ctx context.Context) error {
 }
 
 // objective measures the gradient of the loss with these terms.
-func (b *Bench) objective(ctx context.Context, terms cd.Weights, seconds *float64) error {
-	o, err := cd.NewObjective(b.engine, b.model, cd.ObjectiveOptions{Weights: terms, References: references, Sampler: b.sampler()})
+func (b *Bench) objective(ctx context.Context, terms []cd.Term, seconds *float64) error {
+	o, err := cd.NewObjective(b.engine, b.model, cd.ObjectiveOptions{Terms: terms, Sampler: b.sampler()})
 	if err != nil {
 		return err
 	}
 	n := b.report.Batch
-	x := cd.Examples{Positive: b.images(n, 1), Negative: b.images(n, 2), Before: b.images(n, 3), References: b.images(references, 4)}
+	x := cd.Examples{Positive: b.images(n, 1), Negative: b.images(n, 2), GradientAt: b.images(n, 3),
+		References: b.images(o.References(), 4)}
 	*seconds, err = b.median(func() error {
 		_, err := o.Evaluate(ctx, b.params, x, b.gradient)
 		return err
@@ -410,13 +412,14 @@ func (b *Bench) objective(ctx context.Context, terms cd.Weights, seconds *float6
 }
 
 func (b *Bench) update(ctx context.Context) error {
-	adam := cd.Adam{Beta1: 0, Beta2: 0.9, Epsilon: 1e-8}
+	s := settings()
+	adam := s.NewAdam()
 	var err error
 	b.report.Update, err = b.median(func() error {
 		for i := range b.slope {
 			b.slope[i] = 1e-3
 		}
-		cd.ClipNorm(b.slope, 0.5, b.report.Threads)
+		cd.ClipNorm(b.slope, s.ClipNorm, b.report.Threads)
 		adam.Update(b.values, b.slope, 0, b.report.Threads) // at this rate the weights stay as they are
 		return ctx.Err()
 	})

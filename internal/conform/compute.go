@@ -14,14 +14,14 @@ import (
 // This file computes what a case records, with the programs that training runs. Each quantity starts from recorded inputs, so that
 // the error of one is not that of another.
 
-// The settings of the recorded update.
-const (
-	entropyWeight = 0.3
-	clipNorm      = 0.5
-	learningRate  = 2e-4
-)
-
-func adam() cd.Adam { return cd.Adam{Beta1: 0, Beta2: 0.9, Epsilon: 1e-8} }
+// settings are those of the recorded loss and update.
+func (c *Case) settings() cd.Settings {
+	s := cd.PaperSettings()
+	entropy := cd.PaperEntropy()
+	entropy.References = c.find("compare").shape[0]
+	s.Terms = cd.PaperTerms(entropy)
+	return s
+}
 
 // compute gives the quantities by the names of the recorded tensors, laid out as PyTorch does.
 func (c *Case) compute(ctx context.Context, e engine.Engine) (map[string][]float32, error) {
@@ -120,14 +120,12 @@ func (r recordedNoise) Schedule(_ string, steps int) map[string][]float32 {
 }
 
 // objective is the recorded loss.
-func (c *Case) objective(e engine.Engine, perTerm bool) (*cd.Objective, error) {
-	return cd.NewObjective(e, c.Model, cd.ObjectiveOptions{
-		Weights: cd.Weights{Magnitude: 1, Optimisation: 1, Entropy: entropyWeight}, Neighbour: 1,
-		References: c.find("compare").shape[0], Sampler: c.langevin, PerTerm: perTerm})
+func (c *Case) objective(e engine.Engine, apart bool) (*cd.Objective, error) {
+	return cd.NewObjective(e, c.Model, cd.ObjectiveOptions{Terms: c.settings().Terms, Sampler: c.langevin, Apart: apart})
 }
 
 func (c *Case) examples() cd.Examples {
-	return cd.Examples{Positive: c.images("x_pos"), Negative: c.images("chain_end"), Before: c.images("chain_before_last_step"),
+	return cd.Examples{Positive: c.images("x_pos"), Negative: c.images("chain_end"), GradientAt: c.images("chain_before_last_step"),
 		LabelPos: c.label(), LabelNeg: c.label(), References: c.images("compare")}
 }
 
@@ -137,8 +135,7 @@ func (c *Case) gradients(ctx context.Context, e engine.Engine, computed map[stri
 	if err != nil {
 		return err
 	}
-	groups := []string{"grad_cd", "grad_opt", "grad_ent"}
-	gradients := make([]map[string][]float32, len(groups))
+	gradients := make([]map[string][]float32, len(objective.Groups()))
 	for g := range gradients {
 		gradients[g] = energy.Named(c.specs, make([]float32, energy.Numbers(c.specs)))
 	}
@@ -146,9 +143,9 @@ func (c *Case) gradients(ctx context.Context, e engine.Engine, computed map[stri
 	if err != nil {
 		return err
 	}
-	computed["x_kl"] = c.channelsFirst(evaluation.DifferentiableEnd)
-	for g, name := range groups {
-		c.store(computed, name, gradients[g])
+	computed["x_kl"] = c.channelsFirst(evaluation.End)
+	for i, g := range objective.Groups() {
+		c.store(computed, "grad_"+g.Name, gradients[i])
 	}
 	return nil
 }
@@ -167,9 +164,10 @@ func (c *Case) update(ctx context.Context, e engine.Engine, computed map[string]
 	if _, err := objective.Evaluate(ctx, c.params, c.examples(), energy.Named(c.specs, gradient)); err != nil {
 		return err
 	}
-	cd.ClipNorm(gradient, clipNorm, 0)
-	optimiser := adam()
-	optimiser.Update(params, gradient, learningRate, 0)
+	settings := c.settings()
+	optimiser := settings.NewAdam()
+	cd.ClipNorm(gradient, settings.ClipNorm, 0)
+	optimiser.Update(params, gradient, settings.LearningRate, 0)
 	c.store(computed, "param_after_adam", named)
 	return nil
 }
