@@ -149,6 +149,7 @@ func TestTrainingLearns(t *testing.T) {
 		"hmc": {func(s *cd.Settings) {
 			s.Sampler = mcmc.HMC{StepSize: 0.02, Leapfrogs: 3, Temperature: 1e-4}
 		}, 0},
+		"mala":        {func(s *cd.Settings) { s.Sampler = mcmc.MALA{StepSize: 2e-4, Temperature: 1e-4} }, 0},
 		"all steps":   {func(s *cd.Settings) { s.AllSteps = true }, 0},
 		"conditional": {func(*cd.Settings) {}, 2},
 		"plain":       {func(s *cd.Settings) { s.Terms = s.Terms[:2] }, 0},

@@ -1,6 +1,7 @@
 package dataset
 
-// Dequantisation: 8-bit images become points of [0, 1) with a density, x = (u + U(0,1)) / 256.
+// Dequantisation: 8-bit images become points of [0, 1) with a density, x = (u + U(0,1)) / 256, or, where there should be no chance,
+// the middles x = (u + ½) / 256 of the intervals that bytes stand for.
 // Source: Uria, Murray, Larochelle, "RNADE", NIPS 2013; Theis, van den Oord, Bethge, "A note on the evaluation of
 // generative models", ICLR 2016.
 
@@ -15,4 +16,13 @@ func Dequantise(dst []float32, pixels []uint8, s *rng.Stream) {
 	for i, u := range pixels {
 		dst[i] = (float32(u) + float32(int32(dst[i]*65536))/65536) / 256
 	}
+}
+
+// Intensities gives the values (u + ½)/256 of pixels, in [0, 1).
+func Intensities(pixels []uint8) []float32 {
+	x := make([]float32, len(pixels))
+	for i, u := range pixels {
+		x[i] = (float32(u) + 0.5) / 256
+	}
+	return x
 }

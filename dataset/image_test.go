@@ -136,9 +136,9 @@ func TestReadImageRefuses(t *testing.T) {
 		want          Size
 	}{
 		{"empty", "empty", nil, Size{}},
-		{"text", "not a PNG", []byte("hello, this is no picture"), Size{}},
-		{"truncated", "damaged", good[:len(good)-20], Size{}},
-		{"bomb", "too many", bigPNG(60000, 60000), Size{32, 32, 3}},
+		{"text", "not a picture", []byte("hello, this is no picture"), Size{}},
+		{"truncated", "ends too early", good[:len(good)-20], Size{}},
+		{"bomb", "more than the 134 million", bigPNG(60000, 60000), Size{32, 32, 3}},
 		{"half a size", "both sides", good, Size{Height: 8}},
 		{"channels", "channels", good, Size{8, 8, 2}},
 		{"negative", "both sides", good, Size{-1, -1, 1}},

@@ -130,7 +130,7 @@ func Images(ctx context.Context, ref string, want Size) iter.Seq2[Image, error] 
 				return
 			}
 			for i := range set.Len() {
-				img := Image{fmt.Sprintf("%s[%d]", ref, i), set.Size(), set.Image(i), set.Resized}
+				img := Image{Name: fmt.Sprintf("%s[%d]", ref, i), Size: set.Size(), Pixels: set.Image(i), Resized: set.Resized}
 				if !yield(img, nil) {
 					return
 				}

@@ -35,6 +35,23 @@ func (s *Set) At(seed, n uint64) int {
 	}
 }
 
+// Draw copies the first n images in [Set.At]'s order into a set of their own: n different ones chosen by seed, of n up to the length.
+func (s *Set) Draw(n int, seed uint64) *Set {
+	chosen := make([]int, n)
+	for i := range chosen {
+		chosen[i] = s.At(seed, uint64(i))
+	}
+	return s.Subset(chosen)
+}
+
+// AtMost is the set itself, unless it has more than n images: then n of them, as Draw chooses them. An n of 0 takes all.
+func (s *Set) AtMost(n int, seed uint64) *Set {
+	if n <= 0 || n >= s.Len() {
+		return s
+	}
+	return s.Draw(n, seed)
+}
+
 // feistel permutes the numbers of the given width in bits.
 func feistel(x uint64, width int, seed, epoch uint64) uint64 {
 	low, high := width/2, width-width/2

@@ -38,7 +38,7 @@ func decodeAll(ctx context.Context, t tree, names []string, want Size) iter.Seq2
 	return func(yield func(Image, error) bool) {
 		workers := runtime.GOMAXPROCS(0)
 		todo, ordered := make(chan *job, workers), make(chan *job, 8*workers)
-		files, megapixels := newBudget(maxInFlight), newBudget(maxMegapixel)
+		files, megapixels := newBudget(maxInFlight), newBudget(megapixelsOpen)
 
 		var running sync.WaitGroup
 		defer running.Wait()
@@ -111,7 +111,7 @@ type album struct {
 func sortAlbum(files []string) (album, error) {
 	var pictures []string
 	for _, name := range files {
-		if isImageName(name) {
+		if IsPicture(name) {
 			pictures = append(pictures, name)
 		}
 	}

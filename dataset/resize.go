@@ -33,7 +33,7 @@ func (s *Set) resize(ctx context.Context, want Size, progress func(done, total i
 				if i >= s.Len() {
 					return
 				}
-				copy(to.Image(i), fit(s.picture(i), size).Pixels)
+				copy(to.Image(i), fit(s.picture(i), 1, size).Pixels)
 				finished.Add(1)
 				select {
 				case ticks <- struct{}{}:

@@ -114,3 +114,18 @@ func TestDequantise(t *testing.T) {
 		t.Errorf("the added noise has mean %v, want 1/2", mean)
 	}
 }
+
+// Drawn images are different ones, the same for the same seed, and a set that is small enough stays as it is.
+func TestDraw(t *testing.T) {
+	s := numbered(100)
+	drawn := s.Draw(30, 7)
+	if drawn.Len() != 30 || !slices.Equal(drawn.Pixels, s.AtMost(30, 7).Pixels) || slices.Equal(drawn.Pixels, s.Draw(30, 8).Pixels) {
+		t.Errorf("drawn %v", drawn.Pixels)
+	}
+	if all := s.Draw(100, 7); slices.Equal(all.Pixels, s.Pixels) || !slices.Equal(slices.Sorted(slices.Values(all.Pixels)), s.Pixels) {
+		t.Errorf("all of them, in another order: %v", all.Pixels)
+	}
+	if s.AtMost(0, 7) != s || s.AtMost(100, 7) != s {
+		t.Error("a set small enough is changed")
+	}
+}

@@ -1,6 +1,7 @@
 package mcmc
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/joule-ebm/joule/expr"
@@ -19,6 +20,24 @@ type HMC struct {
 	Temperature float64 // T
 }
 
+func newHMC(o Options) (Sampler, error) {
+	if o.Anneal {
+		return nil, errors.New("anneal is true: hmc has no noise to anneal")
+	}
+	h := HMC{StepSize: o.StepSize, Leapfrogs: o.Leapfrogs, Temperature: o.Temperature}
+	return h, h.check()
+}
+
+func (h HMC) check() error {
+	switch {
+	case !(h.StepSize > 0 && h.StepSize < 1):
+		return fmt.Errorf("step_size is %v: with hmc, want more than 0 and less than 1, such as 0.01", h.StepSize)
+	case h.Leapfrogs < 1 || h.Leapfrogs > 100:
+		return fmt.Errorf("leapfrogs is %d: want 1 to 100", h.Leapfrogs)
+	}
+	return checkTemperature(h.Temperature)
+}
+
 // State is empty: each step has a new momentum.
 func (HMC) State(expr.Shape) []Variable { return nil }
 
@@ -29,6 +48,9 @@ func (HMC) Noise(name string, image expr.Shape) []*expr.Value {
 
 // Step is one proposal and its acceptance.
 func (h HMC) Step(energy Energy, x *expr.Value, _, noise []*expr.Value) Transition {
+	if err := h.check(); err != nil {
+		return invalid(err)
+	}
 	return Hamiltonian(energy, x, noise[0], noise[1], expr.Const(h.StepSize), expr.Const(1/h.Temperature), h.Leapfrogs)
 }
 
@@ -53,20 +75,9 @@ func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, le
 		proposal, p = reflect(expr.Add(proposal, expr.Mul(step, p)), p)
 	}
 	p = kick(p, proposal, 0.5)
-	// log u < H - H', and in the box: a leap by more than its width ends outside.
-	excess := expr.Sub(hamiltonian(proposal, p), hamiltonian(x, momentum))
-	outside := expr.Total(expr.Affine(expr.Within(proposal, -1e-6, 1+1e-6), -1, 1))
-	accepted := expr.Negative(expr.Add(expr.Add(expr.Log(uniform), excess), expr.Affine(outside, 1e30, 0)))
-	return Transition{Next: expr.Add(x, expr.Mul(accepted, expr.Sub(proposal, x))), GradientAt: last, Accepted: accepted}
-}
-
-// reflect folds a position less than one box width outside [0, 1] back into it and turns the momentum there.
-func reflect(x, p *expr.Value) (position, momentum *expr.Value) {
-	turn := func(outside *expr.Value) *expr.Value { return expr.Affine(outside, -2, 1) } // 1 inside, -1 outside
-	below := turn(expr.Negative(x))
-	x, p = expr.Mul(below, x), expr.Mul(below, p)
-	above := turn(expr.Negative(expr.Affine(x, -1, 1)))
-	return expr.Affine(expr.Mul(above, expr.Affine(x, -1, 1)), -1, 1), expr.Mul(above, p)
+	t := metropolis(x, proposal, expr.Sub(hamiltonian(proposal, p), hamiltonian(x, momentum)), uniform)
+	t.GradientAt = last
+	return t
 }
 
 // Drift is the gradient step that one leapfrog from rest makes: ε²/2T.
@@ -74,11 +85,3 @@ func (h HMC) Drift() float64 { return h.StepSize * h.StepSize / (2 * h.Temperatu
 
 // Schedule is empty.
 func (HMC) Schedule(string, int) map[string][]float32 { return nil }
-
-// Validate says what is wrong with the settings.
-func (h HMC) Validate() error {
-	if h.StepSize <= 0 || h.StepSize >= 1 || h.Leapfrogs < 1 || h.Temperature <= 0 {
-		return fmt.Errorf("mcmc: HMC needs a step size in (0, 1), at least one leapfrog and a positive temperature, got %+v", h)
-	}
-	return nil
-}

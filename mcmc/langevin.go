@@ -1,6 +1,10 @@
 package mcmc
 
-import "github.com/joule-ebm/joule/expr"
+import (
+	"fmt"
+
+	"github.com/joule-ebm/joule/expr"
+)
 
 // Langevin is unadjusted Langevin dynamics with a step size and a noise chosen apart (short-run MCMC):
 //
@@ -13,6 +17,13 @@ type Langevin struct {
 	Sigma    float64 // σ
 	// Anneal lowers the noise linearly over a chain: step k of K has σ·(K - k - 1)/K.
 	Anneal bool
+}
+
+func newLangevin(o Options) (Sampler, error) {
+	if !(o.StepSize > 0 && o.StepSize <= 1e9) {
+		return nil, fmt.Errorf("step_size is %v: want more than 0, such as 100", o.StepSize)
+	}
+	return Langevin{StepSize: o.StepSize, Sigma: o.Noise, Anneal: o.Anneal}, nil
 }
 
 // State is empty.

@@ -46,14 +46,14 @@ type Network struct {
 
 // Sampler says how chains move, in training and after it.
 type Sampler struct {
-	Kind        string  `yaml:"kind" doc:"langevin or hmc"`
+	Kind        string  `yaml:"kind" doc:"langevin, hmc or mala: see joule train --help"`
 	Steps       int     `yaml:"steps" doc:"steps of a chain, K"`
-	StepSize    float64 `yaml:"step_size" doc:"langevin: λ, times a gradient per unit of intensity; hmc: ε, in units of intensity"`
+	StepSize    float64 `yaml:"step_size" doc:"langevin: λ, times a gradient per unit of intensity; hmc: ε, in units of intensity; mala: h, in their square"`
 	Noise       float64 `yaml:"noise" doc:"langevin: standard deviation σ of the noise of a step, in units of intensity"`
 	Anneal      bool    `yaml:"anneal" doc:"langevin: lower the noise to 0 over a chain"`
 	AllSteps    bool    `yaml:"all_steps" doc:"differentiate the KL term through all steps instead of the last"`
 	Leapfrogs   int     `yaml:"leapfrogs" doc:"hmc: leapfrog steps of a proposal"`
-	Temperature float64 `yaml:"temperature" doc:"hmc: temperature T of exp(-E/T)"`
+	Temperature float64 `yaml:"temperature" doc:"hmc and mala: temperature T of exp(-E/T)"`
 	Precision   string  `yaml:"precision" doc:"of a chain's convolutions: float32, split, bf16, or auto, in whose place the run notes what it took"`
 }
 
@@ -92,7 +92,6 @@ func (c *Config) Validate() error {
 	}{
 		{"held_out", float64(c.HeldOut), 1, 1e6},
 		{"sampler.steps", float64(s.Steps), 1, 1e6},
-		{"sampler.noise", s.Noise, 0, 1},
 		{"generation.augmented", float64(c.Generation.Augmented), 0, 1e6},
 		{"generation.plain", float64(c.Generation.Plain), 0, 1e6},
 	} {
@@ -167,27 +166,13 @@ func (c *Config) ImageSize() dataset.Size {
 // NewSampler makes the sampler that the configuration describes, or says what is wrong with the description.
 func (c *Config) NewSampler() (mcmc.Sampler, error) {
 	s := &c.Sampler
-	switch s.Kind {
-	case "langevin":
-		if !(s.StepSize > 0 && s.StepSize <= 1e9) {
-			return nil, fmt.Errorf("setting sampler.step_size is %v: want more than 0, such as 100", s.StepSize)
-		}
-		return mcmc.Langevin{StepSize: s.StepSize, Sigma: s.Noise, Anneal: s.Anneal}, nil
-	case "hmc":
-		if s.Anneal {
-			return nil, fmt.Errorf("setting sampler.anneal is true: hmc has no noise to anneal")
-		}
-		switch {
-		case !(s.StepSize > 0 && s.StepSize < 1):
-			return nil, fmt.Errorf("setting sampler.step_size is %v: with hmc, want more than 0 and less than 1, such as 0.01", s.StepSize)
-		case s.Leapfrogs < 1 || s.Leapfrogs > 100:
-			return nil, fmt.Errorf("setting sampler.leapfrogs is %d: want 1 to 100", s.Leapfrogs)
-		case !(s.Temperature > 0 && s.Temperature <= 1e9):
-			return nil, fmt.Errorf("setting sampler.temperature is %v: want more than 0, such as 1", s.Temperature)
-		}
-		return mcmc.HMC{StepSize: s.StepSize, Leapfrogs: s.Leapfrogs, Temperature: s.Temperature}, nil
+	sampler, err := mcmc.New(s.Kind, mcmc.Options{
+		StepSize: s.StepSize, Noise: s.Noise, Anneal: s.Anneal, Leapfrogs: s.Leapfrogs, Temperature: s.Temperature,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting sampler.%w", err)
 	}
-	return nil, fmt.Errorf("setting sampler.kind is %.40q: want langevin or hmc", s.Kind)
+	return sampler, nil
 }
 
 // Transitions are the random transforms of images out of the buffer.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
@@ -139,10 +140,7 @@ func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func
 }
 
 func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, error) {
-	x := make([]float32, len(pixels))
-	for i, u := range pixels {
-		x[i] = (float32(u) + 0.5) / 256
-	}
+	x := dataset.Intensities(pixels)
 	n, classes := len(pixels)/m.energy.Image.Size(), m.energy.Classes
 	if classes == 0 {
 		return m.run(ctx, n, map[string][]float32{"x": x})

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"runtime"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
@@ -28,6 +29,8 @@ type Sampling struct {
 	// the sampling.
 	Look  func(first, step int, x []float32) error
 	Every int
+	// Progress, if not nil, is told now and then how many of the steps of all chains together are made.
+	Progress func(done, total int64)
 }
 
 // Batch is a number of images drawn from a model.
@@ -48,6 +51,9 @@ func (m *Model) generation(s Sampling) mcmc.Generation {
 	g.Seed, g.Threads, g.Every = s.Seed, s.Threads, s.Every
 	if g.Threads == 0 {
 		g.Threads = runtime.GOMAXPROCS(0)
+	}
+	if s.Look == nil && s.Progress != nil {
+		g.Every = max(1, g.Steps/100)
 	}
 	return g
 }
@@ -70,6 +76,19 @@ func (m *Model) Sample(ctx context.Context, e engine.Engine, s Sampling) ([]uint
 		pixels = append(pixels, batch.Pixels...)
 	}
 	return pixels, nil
+}
+
+// SampleSet draws images as a data set named "samples", with the labels that they were drawn for, to be compared with others.
+func (m *Model) SampleSet(ctx context.Context, e engine.Engine, s Sampling) (*dataset.Set, error) {
+	size := m.Config.ImageSize()
+	set := &dataset.Set{Name: "samples", Height: size.Height, Width: size.Width, Channels: size.Channels, Classes: m.Classes}
+	for batch, err := range m.Samples(ctx, e, s) {
+		if err != nil {
+			return nil, err
+		}
+		set.Pixels, set.Labels = append(set.Pixels, batch.Pixels...), append(set.Labels, batch.Labels...)
+	}
+	return set, nil
 }
 
 // Samples draws images and yields them as chains end, s.Together at a time. An error ends them.
@@ -104,9 +123,15 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		x := make([]float32, n*size)
 		mcmc.FillNoise(x, size, g.Seed, uint64(first))
 		g.FirstChain, g.Inputs = uint64(first), map[string][]float32{"label": m.OneHot(batch.Labels)}
-		var look func(step int) error
-		if s.Look != nil {
-			look = func(step int) error { return s.Look(first, step, x) }
+		look := func(step int) error {
+			if s.Progress != nil {
+				made := int64(first)*int64(g.Steps) + int64(n)*int64(step)
+				s.Progress(made, int64(s.Images)*int64(g.Steps))
+			}
+			if s.Look == nil {
+				return nil
+			}
+			return s.Look(first, step, x)
 		}
 		if _, err := chain.Generate(ctx, x, g, look); err != nil {
 			return err

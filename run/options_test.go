@@ -17,7 +17,10 @@ import (
 	"github.com/joule-ebm/joule/run"
 )
 
-const hmc = "sampler.kind=hmc sampler.step_size=0.01"
+const (
+	hmc  = "sampler.kind=hmc sampler.step_size=0.01"
+	mala = "sampler.kind=mala sampler.step_size=0.0001"
+)
 
 // settingsToTry are values for every setting, alone and together; each must make a difference to the run before it in its line.
 var settingsToTry = [][]string{
@@ -31,6 +34,7 @@ var settingsToTry = [][]string{
 	{"sampler.steps=1"}, {"sampler.step_size=10"}, {"sampler.noise=0.1"}, {"sampler.anneal=true"}, {"sampler.precision=bf16"},
 	{"sampler.all_steps=true", "sampler.anneal=true", "network.conditional=true"},
 	{hmc, "sampler.leapfrogs=1", "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
+	{mala, "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
 	{"buffer.size=13"}, {"buffer.restart=1"},
 	{"augmentation=cifar10"}, {"augmentation=large"}, {"augmentation=imagenet"},
 	{"loss.cd=0"}, {"loss.cd=2"},

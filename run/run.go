@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -114,10 +115,11 @@ func Start(ctx context.Context, dir string, c Config, o Options) (Result, error)
 	return r.run(ctx)
 }
 
-// Resume goes on with the run in dir, with the configuration it was started with, but for limits if they are not nil.
+// Resume goes on with the run in dir, with the configuration it was started with, but for limits if they are not nil. Where there is no
+// run the error is an [fs.ErrNotExist].
 func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result, error) {
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err != nil {
-		return Result{}, fmt.Errorf("%s: no run to resume (no %s): start one without --resume", dir, configFile)
+		return Result{}, noRun(dir)
 	}
 	d, err := enter(dir)
 	if err != nil {
@@ -143,6 +145,15 @@ func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result,
 	r.dir = d
 	return r.run(ctx)
 }
+
+// noRun is the directory in which there is no run. It is an [fs.ErrNotExist].
+type noRun string
+
+func (dir noRun) Error() string {
+	return fmt.Sprintf("%s: no run to resume (no %s): start one without --resume", string(dir), configFile)
+}
+
+func (noRun) Unwrap() error { return fs.ErrNotExist }
 
 // prepare makes all that a run needs beside its directory.
 func prepare(ctx context.Context, c Config, o Options) (*runner, error) {

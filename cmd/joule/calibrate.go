@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -121,10 +122,7 @@ func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOpti
 	if err != nil {
 		return nil, "", err
 	}
-	if n := int(min(o.limit, uint(set.Len()))); n > 0 && n < set.Len() {
-		set = drawn(set, n, o.seed)
-	}
-	return set, name, nil
+	return set.AtMost(int(min(o.limit, math.MaxInt32)), o.seed), name, nil
 }
 
 func describe(trained *model.Model, c *detect.Calibration) (calibrated, error) {

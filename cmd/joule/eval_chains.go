@@ -222,7 +222,7 @@ func (x *examination) record() error {
 	bar := newProgress(x.cmd.ErrOrStderr(), "recording", "steps", int64(n)*int64(x.options.draws)*int64(every))
 	defer bar.Done()
 	x.report.Draws, x.report.Every = int(x.options.draws), every
-	x.report.Recording, err = walker.Record(x.cmd.Context(), digits.Intensities(pixels), x.report.Draws, every, o, bar.Add)
+	x.report.Recording, err = walker.Record(x.cmd.Context(), dataset.Intensities(pixels), x.report.Draws, every, o, bar.Add)
 	x.report.Apart = chains.Apart(x.heldOut.Pixels, size)
 	return err
 }
@@ -266,7 +266,7 @@ func (x *examination) memory() error {
 	energies := func(set *dataset.Set) []float64 {
 		var e []float64
 		if err == nil {
-			e, err = meter.Energies(x.cmd.Context(), drawn(set, min(set.Len(), int(x.options.images)), x.options.seed).Pixels, model.AnyLabel)
+			e, err = meter.Energies(x.cmd.Context(), set.Draw(min(set.Len(), int(x.options.images)), x.options.seed).Pixels, model.AnyLabel)
 		}
 		return e
 	}
@@ -291,11 +291,11 @@ func (x *examination) classes() error {
 	}
 	samples := *x.heldOut
 	samples.Pixels = x.samples
-	of, err := features.Describe(x.cmd.Context(), classifier, &samples, func(int) {})
+	of, err := features.Describe(x.cmd.Context(), classifier, &samples, nil)
 	if err != nil {
 		return err
 	}
-	in, err := features.Describe(x.cmd.Context(), classifier, x.heldOut, func(int) {})
+	in, err := features.Describe(x.cmd.Context(), classifier, x.heldOut, nil)
 	if err != nil {
 		return err
 	}

@@ -210,7 +210,7 @@ func (q *qualityRun) open(name string, size dataset.Size, n uint) (*dataset.Set,
 	if all := uint(set.Len()); n == 0 || n > all {
 		n = all
 	}
-	return drawn(set, int(n), q.options.seed), nil
+	return set.Draw(int(n), q.options.seed), nil
 }
 
 // openData opens the images to compare with.
@@ -261,7 +261,7 @@ func (q *qualityRun) generate(cmd *cobra.Command) (set *dataset.Set, steps int, 
 func (q *qualityRun) describe(set *dataset.Set) (features.Description, error) {
 	bar := newProgress(q.stderr, "describing "+set.Name, "images", int64(set.Len()))
 	defer bar.Done()
-	return features.Describe(q.ctx, q.net, set, func(n int) { bar.Add(int64(n)) })
+	return features.Describe(q.ctx, q.net, set, bar.Add)
 }
 
 func (q *qualityRun) measure(samples *dataset.Set, data features.Description) (quality.Report, error) {

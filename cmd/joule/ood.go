@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -327,20 +328,7 @@ func readSet(ctx context.Context, stderr io.Writer, name string, size dataset.Si
 
 // some are as many images of a set as were asked for, if it has more.
 func (e *evaluation) some(set *dataset.Set) *dataset.Set {
-	n := int(min(e.options.limit, uint(set.Len())))
-	if n == 0 || n == set.Len() {
-		return set
-	}
-	return drawn(set, n, e.options.seed)
-}
-
-// drawn are n images of a set in an order chosen by seed.
-func drawn(set *dataset.Set, n int, seed uint64) *dataset.Set {
-	chosen := make([]int, n)
-	for i := range chosen {
-		chosen[i] = set.At(seed, uint64(i))
-	}
-	return set.Subset(chosen)
+	return set.AtMost(int(min(e.options.limit, math.MaxInt32)), e.options.seed)
 }
 
 // outliers makes or opens the unusual images given as the i-th.

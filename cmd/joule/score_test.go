@@ -161,7 +161,7 @@ func TestScoreRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{dir + "/missing"}, 1, "no such file or folder"},
 		{[]string{dir + "/none"}, 1, "holds no pictures"},
-		{[]string{dir + "/text.png"}, 1, "text.png: not a PNG"},
+		{[]string{dir + "/text.png"}, 1, "text.png: not a picture"},
 		{[]string{dir + "/none", "--format", "xml"}, 2, "table, csv or json"},
 		{[]string{dir + "/none", "--label", "3"}, 2, "unconditional"},
 	} {

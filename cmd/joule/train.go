@@ -17,6 +17,7 @@ import (
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -50,12 +51,15 @@ killed, with the configuration it was started with. A limit on time counts from 
 resumption.
 
 Presets to start from, whose settings --print-config shows and --set changes:
-` + presetList() + "\n" + dataset.Usage,
+` + presetList() + `
+Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
+` + samplerList() + "\n" + dataset.Usage,
 		Example: `  joule train                                             digits, in a few minutes
   joule train --for 10m --out digits
   joule train --resume --out digits --iterations 5000     go on with it
   joule train --set loss.opt=0 --set loss.ent=0           plain contrastive divergence
   joule train --set network.conditional=true              an energy for each digit
+  joule train --set sampler.kind=mala --set sampler.step_size=5e-5 --set sampler.temperature=1e-4
   joule train --preset cifar10-small --data cifar-10-binary.tar.gz
   joule train --preset cifar10-small --print-config       the settings and what they mean`,
 		Args: cobra.NoArgs,
@@ -81,6 +85,14 @@ func presetList() string {
 	var list strings.Builder
 	for _, p := range run.Presets() {
 		fmt.Fprintf(&list, "  %-14s %s\n", p.Name, p.About)
+	}
+	return list.String()
+}
+
+func samplerList() string {
+	var list strings.Builder
+	for _, k := range mcmc.Samplers() {
+		fmt.Fprintf(&list, "  %-14s %s\n", k.Name, k.About)
 	}
 	return list.String()
 }

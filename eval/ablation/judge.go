@@ -81,7 +81,7 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 		if err == nil {
 			set := *s.In
 			set.Pixels = pixels
-			d, err = features.Describe(ctx, s.Classifier, &set, func(int) {})
+			d, err = features.Describe(ctx, s.Classifier, &set, nil)
 		}
 		return d
 	}

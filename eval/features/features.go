@@ -32,8 +32,8 @@ type Description struct {
 	Probabilities []float32 // N × Classes, each image's summing to 1
 }
 
-// Describe runs a network over a whole set, a batch at a time, and calls progress after each with the number of its images.
-func Describe(ctx context.Context, net Network, set *dataset.Set, progress func(images int)) (Description, error) {
+// Describe runs a network over a whole set, a batch at a time, and calls progress, if not nil, after each with the number of its images.
+func Describe(ctx context.Context, net Network, set *dataset.Set, progress func(images int64)) (Description, error) {
 	var all Description
 	if err := net.Takes(set.Size()); err != nil {
 		return all, fmt.Errorf("%s: %w", set.Name, err)
@@ -49,7 +49,9 @@ func Describe(ctx context.Context, net Network, set *dataset.Set, progress func(
 		}
 		all.Features = append(all.Features, part.Features...)
 		all.Probabilities = append(all.Probabilities, part.Probabilities...)
-		progress(n)
+		if progress != nil {
+			progress(int64(n))
+		}
 	}
 	return all, nil
 }

@@ -92,6 +92,14 @@ func New(e engine.Engine) (*Classifier, error) {
 	return &Classifier{program}, nil
 }
 
+// For makes the classifier that suits a set of images; it is nil unless they are digits of MNIST's size.
+func For(e engine.Engine, set *dataset.Set) (features.Network, error) {
+	if set.Subject != dataset.Digits || (*Classifier)(nil).Takes(set.Size()) != nil {
+		return nil, nil
+	}
+	return New(e)
+}
+
 // Name is the network's name.
 func (c *Classifier) Name() string { return "digits" }
 
@@ -130,16 +138,7 @@ func (c *Classifier) Classify(ctx context.Context, pixels []uint8) (features.Des
 	if n == 0 {
 		return d, nil
 	}
-	err := c.program.Run(ctx, engine.Call{Batch: n, Inputs: map[string][]float32{"x": Intensities(pixels)},
+	err := c.program.Run(ctx, engine.Call{Batch: n, Inputs: map[string][]float32{"x": dataset.Intensities(pixels)},
 		Outputs: [][]float32{d.Features, d.Probabilities}})
 	return d, err
-}
-
-// Intensities gives the values of pixels in [0, 1): the middles of the intervals that bytes stand for.
-func Intensities(pixels []uint8) []float32 {
-	x := make([]float32, len(pixels))
-	for i, u := range pixels {
-		x[i] = (float32(u) + 0.5) / 256
-	}
-	return x
 }

@@ -38,7 +38,7 @@ func newClassifier(t *testing.T, e *cpu.Engine) *digits.Classifier {
 func TestAccuracy(t *testing.T) {
 	set := testImages(t)
 	seen := 0
-	d, err := features.Describe(context.Background(), newClassifier(t, &cpu.Engine{}), set, func(n int) { seen += n })
+	d, err := features.Describe(context.Background(), newClassifier(t, &cpu.Engine{}), set, func(n int64) { seen += int(n) })
 	if err != nil {
 		t.Fatal(err)
 	}

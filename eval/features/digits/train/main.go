@@ -113,7 +113,7 @@ func (l *learner) step(ctx context.Context, set *dataset.Set, number int, rate f
 		return 0, err
 	}
 	err := l.program.Run(ctx, engine.Call{Batch: batch, Outputs: outputs, Inputs: map[string][]float32{
-		"x": digits.Intensities(pixels), "y": cd.OneHot(labels, digits.Classes)}})
+		"x": dataset.Intensities(pixels), "y": cd.OneHot(labels, digits.Classes)}})
 	if err != nil {
 		return 0, err
 	}
