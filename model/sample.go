@@ -38,6 +38,8 @@ type Batch struct {
 	First  int     // the number of the first one
 	Pixels []uint8 // N,H,W,C
 	Labels []int32 // of a conditional model
+	// Acceptance is the share of the sampler's proposals that were accepted; 1 for samplers without proposals.
+	Acceptance float64
 }
 
 // ChainSteps is the number of steps that each chain will make.
@@ -133,7 +135,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 			}
 			return s.Look(first, step, x)
 		}
-		if _, err := chain.Generate(ctx, x, g, look); err != nil {
+		if batch.Acceptance, err = chain.Generate(ctx, x, g, look); err != nil {
 			return err
 		}
 		if batch.Pixels = picture.Quantise(x); !use(batch) {

@@ -86,6 +86,8 @@ type sampleReport struct {
 	Seconds   float64          `json:"seconds"`
 	Precision engine.Precision `json:"precision"`
 	Labels    []int32          `json:"labels,omitempty"` // of the images in order
+	// Acceptance is the share of proposals that were accepted; 1 for samplers without proposals.
+	Acceptance float64 `json:"acceptance"`
 }
 
 func sample(cmd *cobra.Command, path string, o sampleOptions) error {
@@ -129,11 +131,15 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 		return err
 	}
 	report := sampleReport{Images: s.n, Steps: trained.ChainSteps(g), Seed: o.seed, Output: o.output, GIF: o.gif, Seconds: time.Since(begun).Seconds(),
-		Precision: s.precision, Labels: s.labels}
+		Precision: s.precision, Labels: s.labels, Acceptance: s.accepted / float64(s.n)}
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d images by chains of %d steps in %.1f s: %s\n", report.Images, report.Steps, report.Seconds,
+	test := ""
+	if report.Acceptance < 1 {
+		test = fmt.Sprintf(", of which %.1f%% were accepted,", 100*report.Acceptance)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d images by chains of %d steps%s in %.1f s: %s\n", report.Images, report.Steps, test, report.Seconds,
 		strings.TrimSuffix(o.output+", "+o.gif, ", "))
 	return err
 }
@@ -155,6 +161,7 @@ type samples struct {
 	n         int // so far
 	pixels    []uint8
 	labels    []int32       // of the images
+	accepted  float64       // sum of the acceptances of the images' chains
 	frames    []image.Image // of the animation
 }
 
@@ -188,8 +195,9 @@ func (s *samples) generate(cmd *cobra.Command, m *model.Model, g model.Sampling)
 		if err != nil {
 			return err
 		}
-		s.labels = append(s.labels, batch.Labels...)
-		if err := s.add(batch.Pixels, len(batch.Pixels)/size); err != nil {
+		n := len(batch.Pixels) / size
+		s.labels, s.accepted = append(s.labels, batch.Labels...), s.accepted+float64(n)*batch.Acceptance
+		if err := s.add(batch.Pixels, n); err != nil {
 			return err
 		}
 	}
