@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -127,5 +128,17 @@ func TestDraw(t *testing.T) {
 	}
 	if s.AtMost(0, 7) != s || s.AtMost(100, 7) != s {
 		t.Error("a set small enough is changed")
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	s := numbered(3)
+	if lines := s.Warnings(); len(lines) != 0 {
+		t.Errorf("warned of nothing: %q", lines)
+	}
+	s.Skipped, s.Resized = []Skipped{{"b.png", errors.New("the file is empty")}}, true
+	want := []string{"numbered: 1 of 4 images are left out: b.png: the file is empty", "numbered: images were scaled or cropped to 1x1"}
+	if lines := s.Warnings(); !slices.Equal(lines, want) {
+		t.Errorf("warnings %q, want %q", lines, want)
 	}
 }

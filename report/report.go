@@ -57,13 +57,13 @@ type Chains struct {
 
 // Detection is how well energies tell unusual images from usual ones.
 type Detection struct {
-	In  benchmark.Energies
+	In  benchmark.Scores
 	Out []Outliers
 }
 
 // Outliers are images of one unusual kind.
 type Outliers struct {
-	benchmark.Energies
+	benchmark.Scores
 	benchmark.Detection
 	Intervals *benchmark.Intervals // nil: none
 }

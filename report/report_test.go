@@ -121,9 +121,9 @@ func whole(t *testing.T) *report.Report {
 		}
 		return v
 	}
-	d := &report.Detection{In: benchmark.Energies{Name: "mnist:test", Values: normals(300, 0)}}
+	d := &report.Detection{In: benchmark.Scores{Name: "mnist:test", Values: normals(300, 0)}}
 	for i, name := range []string{"noise", "<img src=x>", "c", "d", "e", "f", "g", strings.Repeat("long-name", 20)} {
-		out := report.Outliers{Energies: benchmark.Energies{Name: name, Values: normals(200, float64(i))}, Intervals: &benchmark.Intervals{Level: 0.95}}
+		out := report.Outliers{Scores: benchmark.Scores{Name: name, Values: normals(200, float64(i))}, Intervals: &benchmark.Intervals{Level: 0.95}}
 		var err error
 		if out.Detection, err = benchmark.Detect(d.In.Values, out.Values); err != nil {
 			t.Fatal(err)

@@ -62,7 +62,7 @@ func (d *Detection) histograms() ([]*chart, error) {
 	for _, o := range d.Out {
 		c := &chart{Title: "Energies: " + o.Name, XLabel: "energy", YLabel: "share of images", Zero: true,
 			About: fmt.Sprintf("AUROC %.4f. Bars are shares of a kind's own images.", o.AUROC)}
-		bins, err := benchmark.Bin(d.In, o.Energies)
+		bins, err := benchmark.Bin(d.In, o.Scores)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func (d *Detection) histograms() ([]*chart, error) {
 			c.About += fmt.Sprintf(" Images beyond the range, counted in the end bars: %d.", bins.Beyond)
 		}
 		peak := 0.0
-		for k, kind := range []benchmark.Energies{d.In, o.Energies} {
+		for k, kind := range []benchmark.Scores{d.In, o.Scores} {
 			s := series{Name: kind.Name, Area: true}
 			width := (bins.High - bins.Low) / float64(len(bins.Counts[k]))
 			for bar, count := range bins.Counts[k] {

@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/ablation"
 	"github.com/joule-ebm/joule/eval/features/digits"
 	"github.com/joule-ebm/joule/internal/durable"
-	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -211,15 +211,16 @@ func repeats(list []string) bool {
 
 // openImages reads what models are judged by.
 func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablation.Study) error {
-	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), trained: &model.Model{Config: study.Base.Config},
-		options: oodOptions{in: o.in, limit: o.images, seed: 1}}
 	if study.Base.Data == "" {
 		return usageErrorf("the preset has no data: say where the images are with --data")
 	}
-	if err := e.openIn(); err != nil {
-		return err
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	plan := benchmark.Plan{In: o.in, Images: int(o.images), Seed: 1, Progress: shown.show, Warn: shown.warn}
+	var err error
+	if study.In, err = plan.OpenTest(cmd.Context(), &study.Base.Config); err != nil {
+		return nameIn(err)
 	}
-	study.In = e.in
 	if study.In.Subject == dataset.Digits {
 		classifier, err := digits.New(&cpu.Engine{Threads: study.Threads})
 		if err != nil {
@@ -234,7 +235,7 @@ func (o *ablateOptions) openImages(cmd *cobra.Command, study *ablation.Study) er
 			study.Samples, study.In.Len())
 	}
 	for i, name := range o.outliers {
-		set, err := e.outliers(name, uint64(i))
+		set, err := plan.OpenOutliers(cmd.Context(), name, i, study.In)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/likelihood"
 	"github.com/joule-ebm/joule/internal/durable"
@@ -131,11 +132,13 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	if err != nil {
 		return err
 	}
-	e := &evaluation{ctx: cmd.Context(), stderr: cmd.ErrOrStderr(), trained: trained, options: oodOptions{in: o.in, limit: o.images, seed: o.seed}}
-	if err := e.openIn(); err != nil {
-		return err
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	choice := benchmark.Plan{In: o.in, Images: int(o.images), Seed: o.seed, Progress: shown.show, Warn: shown.warn}
+	images, err := choice.OpenTest(cmd.Context(), &trained.Config)
+	if err != nil {
+		return nameIn(err)
 	}
-	images := e.in
 	if label != nil {
 		if images, err = ofClass(images, label[0], o.label); err != nil {
 			return err

@@ -35,14 +35,14 @@ func TestOOD(t *testing.T) {
 			t.Errorf("%s is %v", key, one[key])
 		}
 	}
-	// By default the usual images are of the test split of what the model was trained on.
+	// By default the in-distribution images are of the test split of what the model was trained on.
 	if one["in"] != "mnist:test" || one["out_of"] != "fashion-mnist" || one["num_in"] != 200.0 || one["num_out"] != 200.0 {
 		t.Errorf("got %v", one)
 	}
 	decodePNG(t, histogram)
 	decodePNG(t, roc)
 
-	var again, explicit, other comparison
+	var again, explicit, other benchmark.Comparison
 	oodJSON(t, &again, trained, "--out-of", "fashion-mnist", "--threads", "3")
 	oodJSON(t, &explicit, trained, "--out-of", "fashion-mnist", "--in", "mnist")
 	oodJSON(t, &other, trained, "--out-of", "fashion-mnist", "--seed", "2")
@@ -53,7 +53,7 @@ func TestOOD(t *testing.T) {
 
 // Without --out-of there is something to compare with; with intervals, which hold the figures.
 func TestOODByDefault(t *testing.T) {
-	var results []comparison
+	var results []benchmark.Comparison
 	oodJSON(t, &results, newModel(t, expr.Shape{28, 28, 1}), "-n", "60", "--resamples", "50")
 	if len(results) != 10 || results[0].Out != "fashion-mnist" {
 		t.Fatalf("compared with %d kinds: %+v", len(results), results)
@@ -85,7 +85,7 @@ func TestOODByDefault(t *testing.T) {
 	}
 }
 
-// Where the data have no test split, the usual images are those the run has held out: a tenth of a folder, here.
+// Where the data have no test split, the in-distribution images are those the run has held out: a tenth of a folder, here.
 func TestOODOfImagesHeldOut(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "photos")
 	for i := range 30 {
@@ -100,7 +100,7 @@ func TestOODOfImagesHeldOut(t *testing.T) {
 	if err := trained.Save(trained.Path); err != nil {
 		t.Fatal(err)
 	}
-	var result comparison
+	var result benchmark.Comparison
 	oodJSON(t, &result, path, "--out-of", "noise", "--resamples", "0")
 	if result.In != model.HeldOutName(dir) || result.NumIn != 3 {
 		t.Errorf("got %+v", result)
@@ -108,7 +108,7 @@ func TestOODOfImagesHeldOut(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	refused{[]string{"eval", "ood", path, "--out-of", "noise"}, 1, "name usual images with --in"}.check(t)
+	refused{[]string{"eval", "ood", path, "--out-of", "noise"}, 1, "name in-distribution images with --in"}.check(t)
 }
 
 // Patches of pictures larger than the model's images, unscaled; and lists with commas.
@@ -116,7 +116,7 @@ func TestOODTextures(t *testing.T) {
 	trained, dir := newModel(t, expr.Shape{28, 28, 1}), filepath.Join(t.TempDir(), "with,comma")
 	writePicture(t, filepath.Join(dir, "a.png"), 28*3+5, 1, true)
 	writePicture(t, filepath.Join(dir, "b.png"), 20, 2, true)
-	var results []comparison
+	var results []benchmark.Comparison
 	oodJSON(t, &results, trained, "--out-of", "textures:"+filepath.Dir(dir)+",noise", "--out-of", dir, "-n", "8", "--resamples", "0")
 	if len(results) != 3 || results[0].NumOut != 8 || results[1].Out != "noise" || results[2].Out != dir || results[2].NumOut != 2 {
 		t.Errorf("got %+v", results)
@@ -158,7 +158,7 @@ func TestShortName(t *testing.T) {
 	}
 }
 
-// Every kind of unusual images that can be made, and folders, all against the same usual ones.
+// Every kind of outliers that can be made, and folders, all against the same in-distribution images.
 func TestOODSeveral(t *testing.T) {
 	trained, dir := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()
 	for i := range 12 {
@@ -168,7 +168,7 @@ func TestOODSeveral(t *testing.T) {
 	for _, kind := range benchmark.Outliers() {
 		args, want = append(args, "--out-of", kind.Name), append(want, kind.Name)
 	}
-	var results []comparison
+	var results []benchmark.Comparison
 	oodJSON(t, &results, args...)
 	if len(results) != len(want) {
 		t.Fatalf("%d results of %d kinds", len(results), len(want))

@@ -69,3 +69,36 @@ func (p *progress) Done() {
 		_ = p.bar.Clear()
 	}
 }
+
+// stages shows work that has several parts: a bar, or lines, for each in turn.
+type stages struct {
+	out  io.Writer
+	what string // the part
+	done int64
+	bar  *progress // nil between parts
+}
+
+// show says how far a part is. Total is -1 if nobody knows.
+func (s *stages) show(what, unit string, done, total int64) {
+	if s.bar == nil || what != s.what || done < s.done {
+		s.clear()
+		s.bar, s.what, s.done = newProgress(s.out, what, unit, total), what, 0
+	}
+	s.bar.Add(done - s.done)
+	if s.done = done; done == total {
+		s.clear()
+	}
+}
+
+// clear makes room for what is printed next.
+func (s *stages) clear() {
+	if s.bar != nil {
+		s.bar.Done()
+		s.bar = nil
+	}
+}
+
+func (s *stages) warn(line string) {
+	s.clear()
+	fmt.Fprintln(s.out, "joule: warning:", oneLine(line))
+}

@@ -146,24 +146,22 @@ func openReport(path string) (*report.Report, *model.Model, error) {
 
 // addComputed adds detection and chains. Data that is gone is no reason to have no page.
 func addComputed(cmd *cobra.Command, r *report.Report, trained *model.Model, o reportOptions) error {
-	e, err := newEvaluation(cmd, trained, o.ood)
-	if err != nil {
-		return err
-	}
-	if in, kinds, results, err := e.compareAll(); err == nil {
-		in.Name = shortName(in.Name)
-		r.Detection = &report.Detection{In: in}
-		for i, result := range results {
-			kinds[i].Name = shortName(kinds[i].Name)
-			r.Detection.Out = append(r.Detection.Out, report.Outliers{Energies: kinds[i], Detection: result.Detection, Intervals: result.Intervals})
+	ctx := cmd.Context()
+	if result, err := o.ood.measure(cmd, trained); err == nil {
+		result.In.Name = shortName(result.In.Name)
+		r.Detection = &report.Detection{In: result.In}
+		for i, c := range result.Comparisons {
+			result.Out[i].Name = shortName(result.Out[i].Name)
+			r.Detection.Out = append(r.Detection.Out, report.Outliers{Scores: result.Out[i], Detection: c.Detection, Intervals: c.Intervals})
 		}
-	} else if e.ctx.Err() != nil || len(o.ood.out) > 0 || o.ood.in != "" { // what was asked for must be there
+	} else if ctx.Err() != nil || len(o.ood.out) > 0 || o.ood.in != "" { // what was asked for must be there
 		return err
 	} else {
 		message := strings.ReplaceAll(err.Error(), trained.Config.Data, shortName(trained.Config.Data))
 		r.Miss("how well the model tells unusual images from usual ones", errors.New(message))
 	}
 	if r.Detection != nil {
+		var err error
 		if r.Calibration, err = calibrationOf(trained, r.Detection.In); err != nil {
 			r.Miss("calibration", err)
 		}
@@ -171,10 +169,10 @@ func addComputed(cmd *cobra.Command, r *report.Report, trained *model.Model, o r
 	if o.chains == 0 {
 		return nil
 	}
-	chains, err := drawChains(e, o)
+	chains, err := drawChains(cmd, trained, o)
 	if err == nil {
 		r.Chains = chains
-	} else if e.ctx.Err() != nil {
+	} else if ctx.Err() != nil {
 		return err
 	} else {
 		r.Miss("chains", err)
@@ -186,7 +184,7 @@ func addComputed(cmd *cobra.Command, r *report.Report, trained *model.Model, o r
 }
 
 // calibrationOf takes the p-values of usual images by the model's calibration.
-func calibrationOf(trained *model.Model, usual benchmark.Energies) (*report.Calibration, error) {
+func calibrationOf(trained *model.Model, usual benchmark.Scores) (*report.Calibration, error) {
 	calibration, err := detect.CalibrationOf(trained)
 	if err != nil {
 		return nil, fmt.Errorf("%w; joule calibrate makes up for it", err)
@@ -215,11 +213,16 @@ const (
 )
 
 // drawChains lets chains run from noise and keeps their energies and some of their images.
-func drawChains(e *evaluation, o reportOptions) (*report.Chains, error) {
+func drawChains(cmd *cobra.Command, trained *model.Model, o reportOptions) (*report.Chains, error) {
+	engine := &cpu.Engine{Threads: int(o.ood.threads)}
+	meter, err := trained.NewMeter(engine, false)
+	if err != nil {
+		return nil, err
+	}
 	sampling := model.Sampling{Images: int(o.chains), Seed: o.ood.seed, Threads: int(o.ood.threads)}
-	n, shape, steps := int(o.chains), e.trained.Energy.Image, e.trained.ChainSteps(sampling)
+	n, shape, steps := int(o.chains), trained.Energy.Image, trained.ChainSteps(sampling)
 	sampling.Every = max(1, steps/looksAtChains)
-	bar := newProgress(e.stderr, "drawing chains", "steps", int64(steps))
+	bar := newProgress(cmd.ErrOrStderr(), "drawing chains", "steps", int64(steps))
 	defer bar.Done()
 	c, looks, next := &report.Chains{}, [][]uint8{}, 0
 	sampling.Look = func(_, step int, x []float32) error {
@@ -231,11 +234,11 @@ func drawChains(e *evaluation, o reportOptions) (*report.Chains, error) {
 			bar.Add(int64(step - c.Steps[len(c.Steps)-1]))
 		}
 		pixels := picture.Quantise(x)
-		energies, err := e.meter.Energies(e.ctx, pixels, model.AnyLabel)
+		energies, err := meter.Energies(cmd.Context(), pixels, model.AnyLabel)
 		c.Steps, c.Energy, looks = append(c.Steps, step), append(c.Energy, energies), append(looks, pixels)
 		return err
 	}
-	if _, err := e.trained.Sample(e.ctx, &cpu.Engine{Threads: int(o.ood.threads)}, sampling); err != nil {
+	if _, err := trained.Sample(cmd.Context(), engine, sampling); err != nil {
 		return nil, err
 	}
 
@@ -278,7 +281,7 @@ func reportFacts(r *report.Report, trained *model.Model) (facts []report.Fact) {
 		c := trained.Config
 		facts = append(facts,
 			report.Fact{Name: "Trained on", Value: shortName(c.Data), About: fmt.Sprintf("images of %v", c.ImageSize())},
-			report.Fact{Name: "Network", Value: c.Network.Name, About: fmt.Sprintf("%d filters, %d parameters", c.Network.Filters, parameters(trained))},
+			report.Fact{Name: "Network", Value: c.Network.Name, About: fmt.Sprintf("%d filters, %d parameters", c.Network.Filters, trained.Parameters())},
 			report.Fact{Name: "Sampler", Value: fmt.Sprintf("%d steps", c.Sampler.Steps), About: c.Sampler.Kind})
 	}
 	if d := r.Detection; d != nil {

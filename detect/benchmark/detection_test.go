@@ -69,7 +69,7 @@ func TestDetectAgreesWithScikitLearn(t *testing.T) {
 				t.Errorf("counts %d and %d, want %d and %d", got.NumIn, got.NumOut, len(in), len(out))
 			}
 			if !slices.Equal(in, c.In) || !slices.Equal(out, c.Out) {
-				t.Error("the energies given were changed")
+				t.Error("the scores given were changed")
 			}
 
 			curve, err := benchmark.ROC(c.In, c.Out)
@@ -83,14 +83,14 @@ func TestDetectAgreesWithScikitLearn(t *testing.T) {
 				if !near(p.FPR, c.ROCFPR[i]) || !near(p.TPR, c.ROCTPR[i]) {
 					t.Errorf("ROC point %d: (%v, %v), scikit-learn has (%v, %v)", i, p.FPR, p.TPR, c.ROCFPR[i], c.ROCTPR[i])
 				}
-				flagged := func(energies []float64) float64 {
+				flagged := func(scores []float64) float64 {
 					count := 0
-					for _, e := range energies {
+					for _, e := range scores {
 						if e >= p.Threshold {
 							count++
 						}
 					}
-					return float64(count) / float64(len(energies))
+					return float64(count) / float64(len(scores))
 				}
 				if p.FPR != flagged(in) || p.TPR != flagged(out) {
 					t.Errorf("ROC point %d: threshold %v does not give (%v, %v)", i, p.Threshold, p.FPR, p.TPR)
@@ -163,11 +163,11 @@ func TestDetectErrors(t *testing.T) {
 		in, out []float64
 		want    string
 	}{
-		{nil, []float64{1}, "no in-distribution energies"},
-		{[]float64{1}, []float64{}, "no outlier energies"},
-		{[]float64{1, nan}, []float64{1}, "in-distribution energy 1 of 2 is NaN"},
-		{[]float64{1}, []float64{nan}, "outlier energy 0 of 1 is NaN"},
-		{[]float64{1}, []float64{0, 1, inf}, "outlier energy 2 of 3 is +Inf"},
+		{nil, []float64{1}, "no in-distribution scores"},
+		{[]float64{1}, []float64{}, "no outlier scores"},
+		{[]float64{1, nan}, []float64{1}, "in-distribution score 1 of 2 is NaN"},
+		{[]float64{1}, []float64{nan}, "outlier score 0 of 1 is NaN"},
+		{[]float64{1}, []float64{0, 1, inf}, "outlier score 2 of 3 is +Inf"},
 		{[]float64{-inf}, []float64{0}, "is -Inf"},
 	} {
 		_, detectErr := benchmark.Detect(test.in, test.out)
@@ -180,7 +180,7 @@ func TestDetectErrors(t *testing.T) {
 	}
 }
 
-// Energies of five test images and of four outliers, one of which looks usual.
+// Energies of five test images and of four outliers, one of which looks in-distribution.
 func ExampleDetect() {
 	d, err := benchmark.Detect([]float64{-0.3, -0.2, -0.1, 0, 0.1}, []float64{-0.25, 0.4, 0.5, 0.9})
 	if err != nil {

@@ -5,9 +5,9 @@ package benchmark
 // replacement and as many, and the figures computed anew; the interval at level 1-α goes from the α/2 to the 1-α/2 quantile of what
 // comes out.
 //
-// Left at that, an interval would be sure of what it cannot know: where no outlier overlaps with the usual images, none does in any
+// Left at that, an interval would be sure of what it cannot know: where no outlier overlaps with the in-distribution images, none does in any
 // resample, and the interval of an AUROC of 1 would be a point. So the images drawn from are those there are and one more of each
-// kind, which nobody has seen: for the pessimistic end as wrong as can be (a usual image above all energies, an outlier below them),
+// kind, which nobody has seen: for the pessimistic end as wrong as can be (an in-distribution image above all scores, an outlier below them),
 // for the optimistic end as right as can be. Among n images this moves the ends by about 1/n, and where nothing overlaps
 // it leaves the doubt of the rule of three (Hanley and Lippman-Hand 1983): about 3/n of each kind may still be on the wrong side.
 
@@ -33,7 +33,7 @@ type Intervals struct {
 	FPR95     Interval `json:"fpr95"`
 }
 
-// Bootstrap computes confidence intervals at the given level, such as 0.95, for what [Detect] says of the same energies. They
+// Bootstrap computes confidence intervals at the given level, such as 0.95, for what [Detect] says of the same scores. They
 // depend on the arguments alone: equal streams give equal intervals. At least 10 resamples are needed; 1000 leave the ends uncertain by
 // a few per cent of the interval's width. Errors are those of Detect, and that of a context that is done.
 func Bootstrap(ctx context.Context, in, out []float64, level float64, resamples int, s *rng.Stream) (Intervals, error) {
@@ -51,8 +51,8 @@ func bootstrap(ctx context.Context, in, out []float64, level float64, resamples 
 	if err != nil {
 		return Intervals{}, err
 	}
-	// Above and below the energies there are, steps for the images nobody has seen.
-	ladder := slices.Concat([]step{{energy: math.Inf(1)}}, steps, []step{{energy: math.Inf(-1)}})
+	// Above and below the scores there are, steps for the images nobody has seen.
+	ladder := slices.Concat([]step{{score: math.Inf(1)}}, steps, []step{{score: math.Inf(-1)}})
 	top, bottom := &ladder[0], &ladder[len(ladder)-1]
 	atIn, atOut := places(ladder, in), places(ladder, out)
 	worst, best := make([]figures, resamples), make([]figures, resamples)
@@ -95,11 +95,11 @@ func bootstrap(ctx context.Context, in, out []float64, level float64, resamples 
 	}, nil
 }
 
-// places are the indices of the energies' steps.
-func places(steps []step, energies []float64) []int {
-	at := make([]int, len(energies))
-	for i, e := range energies {
-		at[i], _ = slices.BinarySearchFunc(steps, e, func(s step, e float64) int { return descending(s.energy, e) })
+// places are the indices of the scores' steps.
+func places(steps []step, scores []float64) []int {
+	at := make([]int, len(scores))
+	for i, e := range scores {
+		at[i], _ = slices.BinarySearchFunc(steps, e, func(s step, e float64) int { return descending(s.score, e) })
 	}
 	return at
 }

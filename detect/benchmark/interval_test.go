@@ -133,7 +133,7 @@ func TestBootstrapRefuses(t *testing.T) {
 		resamples int
 		want      string
 	}{
-		{context.Background(), nil, 0.95, 100, "no in-distribution energies"},
+		{context.Background(), nil, 0.95, 100, "no in-distribution scores"},
 		{context.Background(), []float64{math.NaN()}, 0.95, 100, "is NaN"},
 		{context.Background(), one, 1, 100, "level between 0 and 1"},
 		{context.Background(), one, math.NaN(), 100, "level between 0 and 1"},

@@ -3,7 +3,8 @@ package benchmark
 // This file makes outliers without another data set: images that a model of the data should give a high energy. Noise and
 // constants are the extremes of roughness and smoothness; inverted, turned and blurred images keep some statistics of the data and
 // break others; textures and shuffled images have its details without its shapes; the average of two images is the
-// interpolation test of Du et al. 2021, and the hardest. Some outliers may look usual: a turned 0 is a 0, and so may a mirrored photograph.
+// interpolation test of Du et al. 2021, and the hardest. Some outliers may look in-distribution: a turned 0 is a 0,
+// and so may a mirrored photograph.
 // Pixels are uint8 in N,H,W,C order, and all arithmetic on them is in integers: the same stream makes the same outliers on
 // every machine.
 

@@ -1,6 +1,6 @@
 package benchmark
 
-// This file draws energies of several kinds of images as overlaid histograms, and how well they are told apart as ROC curves.
+// This file draws scores of several sets of images as overlaid histograms, and how well they are told apart as ROC curves.
 
 import (
 	"fmt"
@@ -15,23 +15,18 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Energies are those of one kind of images, under the name that the legend gives them.
-type Energies struct {
-	Name   string
-	Values []float64
-}
-
-// Histogram writes, as PNG, the distributions of the energies of in-distribution images and of any number of kinds of outliers,
-// with the AUROC of each kind. A bar's height is the fraction of its own kind's images, so that kinds of different sizes compare.
+// Histogram writes, as PNG, the distributions of the scores of in-distribution images and of any number of kinds of outliers, with the
+// AUROC of each kind. What the scores are, such as "energy", is written along their axis. A bar's height is the fraction of its own
+// kind's images, so that kinds of different sizes compare.
 // The bars are those of [Bin], whose errors are those of Histogram.
-func Histogram(w io.Writer, in Energies, out ...Energies) error {
-	kinds := append([]Energies{in}, out...)
+func Histogram(w io.Writer, what string, in Scores, out ...Scores) error {
+	kinds := append([]Scores{in}, out...)
 	bins, err := Bin(kinds...)
 	if err != nil {
 		return err
 	}
 	lo, hi, bars := bins.Low, bins.High, len(bins.Counts[0])
-	p := plot.New("Energies of "+plot.Label(in.Name), "energy", "fraction of images")
+	p := plot.New(plot.Label(in.Name), what, "fraction of images")
 	legend := plot.NewLegend()
 	peak, total := 0.0, 0
 	for i, kind := range kinds {
@@ -63,7 +58,7 @@ func Histogram(w io.Writer, in Energies, out ...Energies) error {
 			if len(out) == 1 {
 				p.Title.Text = fmt.Sprintf("%s against %s: AUROC %.4f", plot.Label(in.Name), name, d.AUROC)
 			} else {
-				p.Title.Text = "Energies of " + plot.Label(in.Name) + " and of outliers"
+				p.Title.Text = plot.Label(in.Name) + " and outliers"
 				name += fmt.Sprintf(" (AUROC %.4f)", d.AUROC)
 			}
 		}
@@ -78,7 +73,7 @@ func Histogram(w io.Writer, in Energies, out ...Energies) error {
 
 // ROCCurves writes, as PNG, how well each kind of outliers is told from in-distribution images: the fraction of outliers flagged by
 // the fraction of in-distribution images flagged, with its AUROC. Errors are those of [Detect].
-func ROCCurves(w io.Writer, in Energies, out ...Energies) error {
+func ROCCurves(w io.Writer, in Scores, out ...Scores) error {
 	p := plot.New("Outliers told from "+plot.Label(in.Name), "fraction of "+plot.Label(in.Name)+" flagged", "fraction of outliers flagged")
 	legend := plot.NewLegend()
 	chance := plotter.Line{XYs: plotter.XYs{{}, {X: 1, Y: 1}}, LineStyle: draw.LineStyle{
@@ -112,12 +107,12 @@ type Bins struct {
 	Beyond    int     // images of all kinds that lie outside the range and are counted in the first and last bar
 }
 
-// Bin counts the energies of one or more kinds of images. There are more bars, 12 to 60, the more images the smallest kind has.
+// Bin counts the scores of one or more kinds of images. There are more bars, 12 to 60, the more images the smallest kind has.
 //
-// A few energies far from the rest do not set the range: of each kind, the lowest and the highest half percent (at least one image)
-// count for it only up to half the width of the others' range beyond them. It is an error if a kind is empty or has an energy that
+// A few scores far from the rest do not set the range: of each kind, the lowest and the highest half percent (at least one image)
+// count for it only up to half the width of the others' range beyond them. It is an error if a kind is empty or has a score that
 // is NaN, infinite, or over 1e100.
-func Bin(kinds ...Energies) (Bins, error) {
+func Bin(kinds ...Scores) (Bins, error) {
 	b := Bins{Low: math.Inf(1), High: math.Inf(-1)}
 	fewest := math.MaxInt
 	for _, kind := range kinds {
@@ -129,7 +124,7 @@ func Bin(kinds ...Energies) (Bins, error) {
 	}
 	b.Low, b.High = plot.Widen(b.Low, b.High)
 	if most := max(-b.Low, b.High); most > 1e100 {
-		return b, fmt.Errorf("benchmark: energies up to %.3g cannot be drawn (has the model diverged?)", most)
+		return b, fmt.Errorf("benchmark: scores up to %.3g cannot be drawn (has the model diverged?)", most)
 	}
 	bars := int(min(max(2*math.Sqrt(float64(fewest)), 12), 60)) // wide enough to hold some images each
 	for _, kind := range kinds {

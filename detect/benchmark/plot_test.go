@@ -87,7 +87,7 @@ func TestHistogram(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			img := drawn(t, func(w io.Writer) error {
-				return benchmark.Histogram(w, benchmark.Energies{Name: "digits", Values: test.in}, benchmark.Energies{Name: "clothes", Values: test.out})
+				return benchmark.Histogram(w, "energy", benchmark.Scores{Name: "digits", Values: test.in}, benchmark.Scores{Name: "clothes", Values: test.out})
 			})
 			inAt, outAt := columns(img, 0), columns(img, 1)
 			if len(inAt) < test.leastIn || len(outAt) < 1 {
@@ -102,24 +102,24 @@ func TestHistogram(t *testing.T) {
 
 // Any number of kinds can be drawn, under any name; the plot does not shrink for the legend.
 func TestHistogramOfManyKinds(t *testing.T) {
-	in := benchmark.Energies{Name: "digits", Values: normals(200, 0, 1, 1)}
-	alone := columns(drawn(t, func(w io.Writer) error { return benchmark.Histogram(w, in) }), 0)
+	in := benchmark.Scores{Name: "digits", Values: normals(200, 0, 1, 1)}
+	alone := columns(drawn(t, func(w io.Writer) error { return benchmark.Histogram(w, "energy", in) }), 0)
 	if len(alone) < 400 {
-		t.Errorf("%d columns of energies alone", len(alone))
+		t.Errorf("%d columns of scores alone", len(alone))
 	}
-	var kinds []benchmark.Energies
+	var kinds []benchmark.Scores
 	for i := range uint64(14) {
-		kinds = append(kinds, benchmark.Energies{Name: strings.Repeat("long\nname ", 30), Values: normals(50, float64(i), 1, i)})
+		kinds = append(kinds, benchmark.Scores{Name: strings.Repeat("long\nname ", 30), Values: normals(50, float64(i), 1, i)})
 	}
-	drawn(t, func(w io.Writer) error { return benchmark.Histogram(w, in, kinds...) })
+	drawn(t, func(w io.Writer) error { return benchmark.Histogram(w, "energy", in, kinds...) })
 }
 
 // The curve of outliers far above the in-distribution images hugs the left and upper edges, that of outliers like them the diagonal.
 func TestROCCurves(t *testing.T) {
-	in := benchmark.Energies{Name: "digits", Values: normals(500, 0, 1, 1)}
+	in := benchmark.Scores{Name: "digits", Values: normals(500, 0, 1, 1)}
 	lowest := func(mean float64) int { // of the curve, in the middle of the plot
 		img := drawn(t, func(w io.Writer) error {
-			return benchmark.ROCCurves(w, in, benchmark.Energies{Name: "clothes", Values: normals(400, mean, 1, 2)})
+			return benchmark.ROCCurves(w, in, benchmark.Scores{Name: "clothes", Values: normals(400, mean, 1, 2)})
 		})
 		low := 0
 		for y := range img.Bounds().Dy() {
@@ -133,25 +133,25 @@ func TestROCCurves(t *testing.T) {
 		t.Errorf("%d pixels from the top where outliers are far, %d where they are alike", far, near)
 	}
 	for _, bad := range [][]float64{nil, {math.NaN()}} {
-		if err := benchmark.ROCCurves(io.Discard, in, benchmark.Energies{Values: bad}); err == nil {
+		if err := benchmark.ROCCurves(io.Discard, in, benchmark.Scores{Values: bad}); err == nil {
 			t.Errorf("drew %v", bad)
 		}
 	}
 }
 
 func TestHistogramErrors(t *testing.T) {
-	good := benchmark.Energies{Name: "digits", Values: []float64{1, 2}}
+	good := benchmark.Scores{Name: "digits", Values: []float64{1, 2}}
 	for _, test := range []struct {
 		values []float64
 		want   string
 	}{
-		{nil, "no noise energies"},
-		{[]float64{1, math.NaN()}, "noise energy 1 of 2 is NaN"},
-		{[]float64{math.Inf(-1)}, "noise energy 0 of 1 is -Inf"},
+		{nil, "no noise scores"},
+		{[]float64{1, math.NaN()}, "noise score 1 of 2 is NaN"},
+		{[]float64{math.Inf(-1)}, "noise score 0 of 1 is -Inf"},
 		{[]float64{1e200}, "1e+200"},
 	} {
-		bad := benchmark.Energies{Name: "noise", Values: test.values}
-		for _, err := range []error{benchmark.Histogram(io.Discard, good, bad), benchmark.Histogram(io.Discard, bad, good)} {
+		bad := benchmark.Scores{Name: "noise", Values: test.values}
+		for _, err := range []error{benchmark.Histogram(io.Discard, "energy", good, bad), benchmark.Histogram(io.Discard, "energy", bad, good)} {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v: error %v, want one about %q", test.values, err, test.want)
 			}

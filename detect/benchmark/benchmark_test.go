@@ -1,0 +1,78 @@
+package benchmark_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/engine/cpu"
+)
+
+// Any detector can be compared; one that calls out of distribution what the energy calls so has the same figures.
+func TestPlanWithDetectors(t *testing.T) {
+	m := ink()
+	set, err := dataset.Open(t.Context(), "mnist", dataset.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := detect.Calibrate(t.Context(), &cpu.Engine{}, m, "mnist", set.Draw(400, 1).Pixels, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	auroc := map[string]float64{}
+	for _, name := range []string{"", "energy", "typicality", "combined"} {
+		plan := benchmark.Plan{Out: []string{"fashion-mnist"}, Images: 300, Seed: 1}
+		if name != "" {
+			if plan.Detector, err = detect.Named(name, 1, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := map[string]int64{}
+		plan.Progress = func(what, _ string, done, total int64) {
+			if done <= last[what] || total >= 0 && done > total {
+				t.Errorf("%s: %d of %d after %d", what, done, total, last[what])
+			}
+			last[what] = done
+		}
+		result, err := plan.Run(t.Context(), &cpu.Engine{}, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		auroc[name] = result.Comparisons[0].AUROC
+		if last["scoring mnist:test"] != 300 || last["scoring fashion-mnist"] != 300 {
+			t.Errorf("progress %v", last)
+		}
+		plan.Progress = nil
+		again, err := plan.Run(t.Context(), &cpu.Engine{Threads: 1}, m)
+		if err != nil || len(again.In.Values) != 300 || !reflect.DeepEqual(again.In, result.In) || !reflect.DeepEqual(again.Comparisons, result.Comparisons) {
+			t.Errorf("%q: other results of the same plan, %v", name, err)
+		}
+	}
+	// All gradients of this energy are alike, so that combined is the energy in other units.
+	if auroc[""] != auroc["energy"] || auroc["energy"] != auroc["combined"] || auroc["typicality"] >= auroc["energy"] {
+		t.Errorf("AUROC %v", auroc)
+	}
+}
+
+func TestPlanRefuses(t *testing.T) {
+	m := ink()
+	m.Config.Data = filepath.Join(t.TempDir(), "gone")
+	none := (*benchmark.NoTestImages)(nil)
+	if _, err := (benchmark.Plan{}).Run(t.Context(), &cpu.Engine{}, m); !errors.As(err, &none) || none.Data != m.Config.Data {
+		t.Errorf("data that is gone: %v", err)
+	}
+	if _, err := (benchmark.Plan{In: "mnist", Out: []string{"noise", "niose"}}).Run(t.Context(), &cpu.Engine{}, m); err == nil {
+		t.Error("outliers of no such name are no error")
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	m.Config.Data = "mnist"
+	if _, err := (benchmark.Plan{}).Run(ended, &cpu.Engine{}, m); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
