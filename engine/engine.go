@@ -1,5 +1,15 @@
-// Package engine says what it means to run a computation described with package expr. Implementations are in the packages below:
-// cpu, the fast one, and reference, the plain float64 one that defines every operation.
+// Package engine says what it means to run a computation described with package expr: compile it once, bind its parameters, and run
+// it on batches of images, or on chains that repeat it. Package cpu below implements it; package reference evaluates the same expressions
+// in plain float64, which is the definition that engines are tested against.
+//
+//	program, err := e.Compile(next, energy)                 // expressions in an input "x" and some parameters
+//	err = program.Bind(parameters)                          // by name; again whenever they have changed
+//	err = program.Run(ctx, engine.Call{
+//		Batch:   64,
+//		Inputs:  map[string][]float32{"x": images},         // image after image, channels last
+//		Outputs: [][]float32{ends, energies},               // in the order given to Compile
+//		Chain:   engine.Chain{Steps: 40, Feedback: map[string]int{"x": 0}, Seed: 1}, // x of a step is next of the one before
+//	})
 package engine
 
 import (
@@ -10,20 +20,23 @@ import (
 
 // Engine turns expressions into programs.
 type Engine interface {
-	// Compile prepares the computation of the outputs, or says what is wrong with them.
+	// Compile prepares the computation of the outputs. It is an error if there are none, if one carries a mistake (expr.Err), or if
+	// the engine cannot compute it.
 	Compile(outputs ...*expr.Value) (Program, error)
 }
 
-// Program is a compiled computation. A Program is used by one goroutine at a time and works on as many cores as its engine has.
+// Program is a compiled computation. It is used by one goroutine at a time and itself works on as many cores as its engine has.
 type Program interface {
-	// Bind gives the shared leaves (expr.Param) their values. All that depends on them alone, such as standardised and packed kernels,
-	// is computed when it is first needed, and perhaps again later: the program reads the given slices, and they must stay as they
-	// are until the next Bind or the last Run. It must be called before Run, and again whenever a value has changed.
+	// Bind gives the parameters (expr.Param) their values by name, each as long as its shape says. All that depends on them alone,
+	// such as standardised and packed kernels, is computed when it is first needed, and perhaps again later: the program reads the
+	// given slices, and they must stay as they are until the next Bind or the last Run. Bind comes before the first Run, and again
+	// whenever a value has changed. After an error the program has the values it had before.
 	Bind(params map[string][]float32) error
-	// Run computes the outputs for a batch of images, or runs a chain of such computations.
+	// Run computes the outputs for a batch of images, or runs a chain of such computations. If the context ends first, it returns the
+	// context's error, and the outputs are undefined.
 	Run(ctx context.Context, call Call) error
 	// Flops counts the floating-point operations of the convolutions and matrix products for one image, as a direct computation
-	// would do them.
+	// would do them: two for each multiply-add.
 	Flops() float64
 }
 
@@ -31,10 +44,10 @@ type Program interface {
 type Call struct {
 	// Batch is the number of images.
 	Batch int
-	// Inputs holds each sample leaf (expr.Input) by name, image after image.
+	// Inputs holds the values of each sample leaf (expr.Input) by name, image after image: Batch × size numbers.
 	Inputs map[string][]float32
-	// Outputs receives the results in the order given to Compile: Batch × size for a sample value, size for a shared one. A nil
-	// slice says that the result is not wanted.
+	// Outputs receives the results in the order given to Compile: Batch × size numbers for a sample value, size for a shared one. A
+	// nil slice says that the result is not wanted. A sample value may be written to the slice of an input of its shape.
 	Outputs [][]float32
 	// Chain repeats the computation, image by image; the zero value runs it once.
 	Chain Chain
@@ -42,11 +55,12 @@ type Call struct {
 
 // Chain describes the repeated application of a program: a Markov chain per image.
 type Chain struct {
-	// Steps is the number of repetitions; 0 means 1. Outputs hold what the last step computed.
+	// Steps is the number of repetitions; 0 means 1. Outputs, sums over the batch included, are those of the last step.
 	Steps int
-	// Feedback names, for each input that a step passes to the next one, the output it is taken from.
+	// Feedback names, for each input that a step passes to the next one, the output it is taken from, by its index. All are passed at
+	// once, so that outputs may change places. Inputs that it does not name stay what they are.
 	Feedback map[string]int
-	// PerStep gives scalar inputs (1×1×1) a value that varies from step to step instead of from image to image.
+	// PerStep gives scalar inputs (1×1×1) a value that varies from step to step instead of from image to image: Steps numbers each.
 	PerStep map[string][]float32
 	// Noise (expr.Gaussian, expr.Uniform) is a function of Seed, the leaf's name, FirstImage + the image's place in the batch, and
 	// FirstStep + the step: neither the grouping of images nor the number of cores matters.

@@ -1,14 +1,34 @@
-// Package cpu compiles expr programs for the processor's cores and runs them.
+// Package cpu compiles expr programs for the processor's cores and runs them, in float32.
 //
-// A program has three phases. The prologue computes what depends on parameters alone, after a Bind. The body computes sample
-// values: each worker takes a tile of a few images through the whole body, and through all steps of a chain, without meeting
-// another worker; its intermediate values live in one small arena. Sums over the batch are accumulated in a fixed number of lanes
-// and added in lane order. The epilogue computes what depends on those sums. Nothing a result depends on is decided by the number
-// of workers or by which of them took which tile, so results are bit-identical for any number of threads.
+// # Phases
 //
-// The way of an expression: lower.go (few, shared, engine-level operations), again.go (cheap ones repeated), schedule.go (fusing
-// pointwise operations into loops; an order), memory.go (places in the arenas), then loop.go, conv.go, winograd.go and image.go (the
-// instructions), run.go (tiles), lanes.go (sums over the batch), pool.go (memory that programs share).
+// A program has three. The prologue computes what depends on parameters alone, after a Bind: standardised, normalised, packed kernels. The
+// body computes sample values: each worker takes a tile of a few images through the whole body, and through all steps of a chain, without
+// meeting another worker; its intermediate values live in one small arena. The epilogue computes what depends on sums over the batch, once.
+//
+// # Determinism
+//
+// Results have the same bits for any number of threads. Noise is a function of seed, leaf, image and step. Sums over the batch are
+// accumulated in a fixed number of lanes, each of fixed tiles, and the lanes are added in order (lanes.go). Nothing that a result depends
+// on is decided by the number of workers or by which of them took which tile. Results do differ, within rounding, between kinds of
+// kernels (AVX-512, AVX2, portable), and sums over the batch between sizes of tiles.
+//
+// # From an expression to instructions
+//
+// Compile makes these passes, in this order; each is described where it is.
+//
+//	lower.go          operations of expr become nodes: common subexpressions once, an algorithm for each convolution
+//	bias.go           a bias joins its convolution
+//	affine.go         scales and shifts per channel, as of normalisation, are folded together
+//	accumulate.go     sums over the batch that are added later share one accumulator
+//	rematerialise.go  cheap values are computed again rather than kept
+//	fuse.go           pointwise operations become loops
+//	schedule.go       an order of execution that keeps little alive
+//	loopcode.go       the loops, as code for a small vector machine (loop.go)
+//	arena.go          liveness, and an address in an arena for each value
+//	instruction.go    an instruction for each loop and for each node that is none
+//
+// Then worker.go, lanes.go, run.go and memorypool.go run the program.
 package cpu
 
 import (
@@ -21,7 +41,8 @@ import (
 	"github.com/joule-ebm/joule/internal/kernels/matrix"
 )
 
-// Engine compiles programs for this machine's cores. The zero value uses all of them with the best kernels they can run.
+// Engine compiles programs for this machine's cores. The zero value uses all of them with the best kernels they can run. Its programs share
+// memory, and may run at the same time.
 type Engine struct {
 	// Threads is the number of workers; 0 means one per available core.
 	Threads int
@@ -46,18 +67,20 @@ func (e *Engine) threads() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// mostArena is the size of a worker's arena above which tiles become smaller, in floats. The loss of a large network, which keeps much
-// more alive than a step of its chain, took no longer with smaller arenas down to this, and longer below.
-const mostArena = 10 << 20
-
-// Compile prepares a program.
+// Compile implements engine.Engine. A sample value that depends on a sum over the batch is refused: it takes a second program.
 func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 	if err := e.Precision.Check(); err != nil {
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
-	return e.compile(parts(Resolve(e.Precision)), outputs...)
+	return e.compile(partsOf(Resolve(e.Precision)), outputs...)
 }
 
+// maxArenaFloats is the size of a worker's arena above which tiles are made smaller. The loss of a large network, which keeps much more
+// alive than a step of its chain, took no longer with smaller arenas down to this, and longer below.
+const maxArenaFloats = 10 << 20
+
+// compile lowers and plans, again with fewer images to a tile if the arena that comes out is too large: if a tile of 8 takes 25M floats,
+// the next attempt is a tile of 8·10/25 = 3.
 func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Program, error) {
 	set := e.Kernels
 	if set == nil {
@@ -69,10 +92,12 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 			return nil, err
 		}
 		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile, memory: &e.memory}
-		p.plan()
-		if tile = g.tile * mostArena / p.arenaSize[inBody]; tile >= g.tile || g.tile == 1 || e.TileImages > 0 {
+		if err := p.plan(); err != nil {
+			return nil, err
+		}
+		if tile = g.tile * maxArenaFloats / p.arenaSize[bodySpace]; tile >= g.tile || g.tile == 1 || e.TileImages > 0 {
 			return p, nil
 		}
-		tile = max(tile, 1) // the loss of a large network keeps more alive than a step of its chain
+		tile = max(tile, 1)
 	}
 }

@@ -6,24 +6,32 @@ import (
 	"sync/atomic"
 )
 
-// This file adds up sums over the batch, lane by lane: ((lane 0 + lane 1) + lane 2) + ..., whichever is finished first.
+// This file adds up over the batch, in an order that does not depend on the number of threads.
+//
+// A lane is a partial sum. Lane l adds up the tiles l, l + lanes, l + 2·lanes, ... in that order, and the lanes are added in order:
+// with tiles 0 to 9 and four lanes the sum is always
+//
+//	(((t0 + t4 + t8) + (t1 + t5 + t9)) + (t2 + t6)) + (t3 + t7)
+//
+// because one worker has a lane from its first tile to its last, and a lane that is finished before its turn waits to be added. One
+// worker computes the four lanes one after the other, two workers two at a time, and so on; more than four have nothing to do.
 
 // laneCount is the number of partial sums over the batch. It must not depend on the number of threads.
 const laneCount = 4
 
-// lanes are the pieces of a run: partial sums over the batch, or tiles if nothing is summed. There is memory for one sum more than
-// there are workers: each can go on while the sum of the lanes before is kept.
+// lanes hands out the lanes of a run, and keeps their sum. Without sums over the batch the lanes are single tiles and there is no memory.
+// With sums there is memory for one more lane than there are workers: each can go on while the sum of the lanes so far is kept.
 type lanes struct {
 	program *program
 	count   int
-	memory  [][]float32
-	free    chan []float32 // nil if nothing is summed
+	memory  [][]float32    // all there is, to be given back
+	buffers chan []float32 // those no lane uses now; nil if nothing is summed
 
-	started atomic.Int64
-	mutex   sync.Mutex
-	done    [laneCount][]float32 // finished, but not yet added
-	added   int                  // lanes that are in the sum
-	sum     []float32
+	started  atomic.Int64 // lanes handed out
+	mutex    sync.Mutex
+	finished [laneCount][]float32 // lanes that are complete, but not yet added
+	added    int                  // lanes that are in the sum: 0 to added-1
+	sum      []float32
 }
 
 func (p *program) newLanes(count int, sums bool) *lanes {
@@ -31,21 +39,21 @@ func (p *program) newLanes(count int, sums bool) *lanes {
 	if !sums {
 		return l
 	}
-	l.free = make(chan []float32, l.count)
+	l.buffers = make(chan []float32, l.count)
 	for range min(l.count, p.threads+1) {
-		memory := p.memory.take(p.arenaSize[inLanes])
+		memory := p.memory.alloc(p.arenaSize[laneSpace])
 		l.memory = append(l.memory, memory)
-		l.free <- memory[:p.arenaSize[inLanes]]
+		l.buffers <- memory[:p.arenaSize[laneSpace]]
 	}
 	return l
 }
 
-// begin gives a worker its next lane; false if there is none left. A worker has memory before it has a lane, so that the lane that the
-// sum waits for never waits for memory.
-func (l *lanes) begin(ctx context.Context, f *frame) (lane int, ok bool) {
-	if l.free != nil {
+// next gives a worker its next lane, with zeros to add to; false if there is none left or the context ends. A worker waits for memory
+// before it takes a lane, so that the lane whose turn it is to be added never waits for memory: no deadlock.
+func (l *lanes) next(ctx context.Context, f *frame) (lane int, ok bool) {
+	if l.buffers != nil {
 		select {
-		case f.mem[inLanes] = <-l.free:
+		case f.mem[laneSpace] = <-l.buffers:
 		case <-ctx.Done():
 			return 0, false
 		}
@@ -53,37 +61,37 @@ func (l *lanes) begin(ctx context.Context, f *frame) (lane int, ok bool) {
 	if lane = int(l.started.Add(1)) - 1; lane >= l.count {
 		return 0, false
 	}
-	clear(f.mem[inLanes])
+	clear(f.mem[laneSpace])
 	return lane, true
 }
 
-// end adds a worker's lane to the sum, now or when its turn comes.
-func (l *lanes) end(lane int, f *frame) {
-	if l.free == nil {
+// finish takes a worker's complete lane, and adds to the sum all lanes whose turn has come.
+func (l *lanes) finish(lane int, f *frame) {
+	if l.buffers == nil {
 		return
 	}
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	l.done[lane] = f.mem[inLanes]
-	for ; l.added < l.count && l.done[l.added] != nil; l.added++ {
-		memory := l.done[l.added]
+	l.finished[lane] = f.mem[laneSpace]
+	for ; l.added < l.count && l.finished[l.added] != nil; l.added++ {
+		memory := l.finished[l.added]
 		if l.added == 0 {
 			l.sum = memory
 			continue
 		}
 		l.program.kernels.Add(l.sum, l.sum, memory)
-		l.free <- memory
+		l.buffers <- memory
 	}
-	if l.added == l.count { // nobody needs to wait any more
-		close(l.free)
+	if l.added == l.count { // workers that wait for a buffer may stop
+		close(l.buffers)
 	}
 }
 
-// close gives back the memory of the lanes, except for that of their sum.
+// close gives back the memory of all lanes but that of their sum, which it returns.
 func (l *lanes) close() (sum []float32) {
 	for _, memory := range l.memory {
 		if l.sum == nil || &memory[0] != &l.sum[0] {
-			l.program.memory.give(memory)
+			l.program.memory.free(memory)
 		}
 	}
 	return l.sum

@@ -7,43 +7,24 @@ import (
 	"github.com/joule-ebm/joule/expr"
 )
 
-// This file tells where the time of a program goes.
+// This file measures where the time of a program goes, instruction by instruction.
 
-// Work is one execution of an instruction on the images of a tile.
+// Work is one execution of an instruction on the images of a tile, as Engine.Profile is told of it.
 type Work struct {
-	Kind    string // "pointwise", "convolution F(4x4)", ...
-	Seconds float64
+	Kind    string  // what the instruction does: "pointwise", "convolution F(4x4)", ...
+	Seconds float64 // that it took
 	Flops   float64 // of convolutions and matrix products, as a direct computation would do them
 	Bytes   float64 // of the values read and written, each once
 }
 
-// timed has the execution of an instruction reported.
-func timed(run func(f *frame), u *unit, report func(Work)) func(f *frame) {
-	n := u.nodes[0]
-	kind, flops, bytes := u.kind(), 0.0, 0.0
-	for _, n := range u.nodes {
+// timed has every execution of a group's instruction reported.
+func timed(run func(f *frame), g *group, report func(Work)) func(f *frame) {
+	kind, perImage := g.kind(), g.nodes[0].kind == expr.Sample || g.nodes[0].isBatchReduction()
+	flops := 0.0
+	for _, n := range g.nodes {
 		flops += n.flops()
 	}
-	perImage := n.kind == expr.Sample || n.batchReduction()
-	shared := 0.0
-	count := func(v *node) {
-		switch size := 4 * float64(v.shape.Size()); {
-		case v.place.space == nowhere:
-		case v.kind == expr.Sample:
-			bytes += size
-		default:
-			shared += size
-		}
-	}
-	seen := map[*node]bool{}
-	for _, n := range u.nodes {
-		for _, v := range append([]*node{n}, n.in...) {
-			if !seen[v] {
-				seen[v] = true
-				count(v)
-			}
-		}
-	}
+	bytes, shared := g.traffic()
 	return func(f *frame) {
 		start := time.Now()
 		run(f)
@@ -55,15 +36,34 @@ func timed(run func(f *frame), u *unit, report func(Work)) func(f *frame) {
 	}
 }
 
-// kind names what a unit does.
-func (u *unit) kind() string {
-	n := u.nodes[0]
+// traffic is the size in bytes of the values in memory that a group reads and writes: those of an image, and those of all.
+func (g *group) traffic() (perImage, shared float64) {
+	seen := map[*node]bool{}
+	for _, n := range g.nodes {
+		for _, v := range append([]*node{n}, n.in...) {
+			if seen[v] || v.address.space == noSpace {
+				continue
+			}
+			seen[v] = true
+			if size := 4 * float64(v.shape.Size()); v.kind == expr.Sample {
+				perImage += size
+			} else {
+				shared += size
+			}
+		}
+	}
+	return perImage, shared
+}
+
+// kind names what a group does.
+func (g *group) kind() string {
+	n := g.nodes[0]
 	switch {
-	case u.loop():
+	case g.isLoop():
 		return "pointwise"
 	case n.op == expr.OpConv && n.attr.N[1] > 0:
 		return fmt.Sprintf("convolution F(%dx%d)", n.attr.N[1], n.attr.N[1])
-	case n.op == expr.OpConv && (n.in[1].op == opPackThin || n.attr.N[0] > 1 && n.in[0].shape[2] <= fewInputs):
+	case n.op == expr.OpConv && (n.in[1].op == opPackFewOutputs || n.attr.N[0] > 1 && n.in[0].shape[2] <= fewInputs):
 		return "convolution at the image"
 	case n.op == expr.OpConv:
 		return "convolution, direct"

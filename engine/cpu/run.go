@@ -2,298 +2,44 @@ package cpu
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"math"
-	"slices"
 	"sync"
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/internal/kernels"
 )
 
-// This file runs a program: tiles of images over workers.
+// This file runs a program: the prologue once for each set of parameters, the body tile by tile on all workers, the epilogue once.
+//
+// A tile is a few images. With 10 images in tiles of 4 and two workers, say, and no sums over the batch,
+//
+//	worker 0: images 0-3, all steps of their chain; then whichever tile is left
+//	worker 1: images 4-7, all steps; ...
+//
+// and nobody waits for anybody before the end.
 
-type program struct {
-	graph   *graph
-	kernels *kernels.Set
-	threads int
-	tile    int
-	profile func(Work)
-
-	phases       [3][]*unit
-	instructions [3][]instruction
-	sums         []bool // which instructions of the body sum over the batch: what only the last step of a chain does
-	params       []*node
-	arenaSize    [spaces]int
-	scratch      int
-	tables       map[tableKey][]int32
-
-	memory  *pool
-	bound   [][]float32 // the caller's values of params; nil before Bind
-	fresh   bool        // it has not run since
-	derived derived
-	workers []*frame
-}
-
-// tableKey names a table of pixel offsets, shared by the instructions that need the same one.
-type tableKey struct {
-	kind   string
-	shape  expr.Shape
-	n, per int
-}
-
-func (p *program) table(key tableKey, build func() []int32) []int32 {
-	if t := p.tables[key]; t != nil {
-		return t
-	}
-	t := build()
-	p.tables[key] = t
-	return t
-}
-
-// plan schedules, places and translates the graph.
-func (p *program) plan() {
-	p.tables = map[tableKey][]int32{}
-	p.params = slices.DeleteFunc(slices.Clone(p.graph.leaves), func(n *node) bool { return n.op != expr.OpParam })
-	p.phases = p.graph.units()
-	for _, units := range p.phases {
-		for _, u := range units {
-			if u.loop() {
-				u.code = p.newLoop(u)
-			}
-		}
-	}
-	p.placeValues()
-	for i, units := range p.phases {
-		for _, u := range units {
-			in := p.instruction(u)
-			if p.profile != nil && phase(i) == body {
-				in.run = timed(in.run, u, p.profile)
-			}
-			p.instructions[i] = append(p.instructions[i], in)
-			p.scratch = max(p.scratch, in.scratch)
-			if phase(i) == body {
-				p.sums = append(p.sums, u.nodes[0].batchReduction())
-			}
-		}
-	}
-}
-
-func (p *program) Flops() float64 { return p.graph.flops() }
-
-// frame is what instructions work on: the arenas, the tile's images, and one worker's scratch memory.
-type frame struct {
-	kernels *kernels.Set
-	mem     [][]float32 // by space
-	arena   []float32   // of which the worker's own are parts
-	images  int         // in this tile
-	first   int         // its place in the batch
-	step    int
-	chain   engine.Chain
-	scratch []float32
-	regs    [][]float32
-	rows    map[[2]int][]int32
-	tail    []int32
-	fed     []float32 // outputs on their way to be inputs
-}
-
-// worker is the frame of a worker, with memory to run in; it is to be rested afterwards.
-func (p *program) worker(i int) *frame {
-	for len(p.workers) <= i {
-		p.workers = append(p.workers, &frame{kernels: p.kernels, mem: make([][]float32, int(spaces)+len(p.params)), rows: map[[2]int][]int32{}})
-	}
-	f := p.workers[i]
-	body, scratch := p.arenaSize[inBody], p.scratch+64
-	f.arena = p.memory.take(body + scratch)
-	f.mem[inBody], f.scratch = f.arena[:body:body], f.arena[body:][:scratch:scratch]
-	f.mem[inPrologue] = p.derived.memory
-	copy(f.mem[spaces:], p.bound)
-	return f
-}
-
-// rest gives back the memory of a worker.
-func (p *program) rest(f *frame) {
-	p.memory.give(f.arena)
-	f.arena, f.scratch = nil, nil
-	clear(f.mem)
-}
-
-// tileOf is the memory from a value of the whole tile on.
-func (f *frame) tileOf(n *node) []float32 { return f.mem[n.place.space][n.place.offset:] }
-
-func (f *frame) registers(n int) [][]float32 {
-	for len(f.regs) < n {
-		f.regs = append(f.regs, nil)
-	}
-	return f.regs[:n]
-}
-
-// identity holds the offsets of rows that lie one after the other.
-func (f *frame) identity(rows, depth int) []int32 {
-	key := [2]int{rows, depth}
-	if f.rows[key] == nil {
-		offsets := make([]int32, rows)
-		for r := range offsets {
-			offsets[r] = int32(r * depth)
-		}
-		f.rows[key] = offsets
-	}
-	return f.rows[key]
-}
-
-// repeatLast keeps the first n offsets and repeats the last of them.
-func (f *frame) repeatLast(offsets []int32, n int) []int32 {
-	f.tail = append(f.tail[:0], offsets[:n]...)
-	for len(f.tail) < len(offsets) {
-		f.tail = append(f.tail, offsets[n-1])
-	}
-	return f.tail
-}
-
-func (p *program) Bind(params map[string][]float32) error {
-	bound := make([][]float32, len(p.params))
-	for i, n := range p.params {
-		values, ok := params[n.attr.Name]
-		if !ok {
-			return fmt.Errorf("cpu: no value for parameter %q", n.attr.Name)
-		}
-		if len(values) != n.shape.Size() {
-			return fmt.Errorf("cpu: parameter %q has %d values, its shape %v takes %d", n.attr.Name, len(values), n.shape, n.shape.Size())
-		}
-		bound[i] = values
-	}
-	p.bound, p.fresh, p.derived.batch, p.derived.keep = bound, true, 0, false
-	return nil
-}
-
-// prepare runs the prologue, if what it computed for these parameters and this batch size is not there any more. In training
-// parameters are new for each run, and nothing is lost with the memory; a program that lost it between two runs with the same
-// parameters keeps it from then on.
-func (p *program) prepare(f *frame, batch int) {
-	d := &p.derived
-	if d.batch == batch {
-		return
-	}
-	d.keep = d.keep || d.batch == 0 && !p.fresh
-	for _, n := range p.graph.nodes {
-		if n.place.space != inPrologue {
-			continue
-		}
-		switch n.op {
-		case expr.OpConst:
-			d.memory[n.place.offset] = float32(n.attr.X[0])
-		case expr.OpBatchSize:
-			d.memory[n.place.offset] = float32(batch)
-		}
-	}
-	f.images = 1
-	for _, in := range p.instructions[prologue] {
-		in.run(f)
-	}
-	d.batch, p.fresh = batch, false
-}
-
-func (p *program) check(call engine.Call) error {
-	if p.bound == nil {
-		return fmt.Errorf("cpu: Run before Bind")
-	}
-	if call.Batch < 1 || call.Batch > math.MaxInt32 {
-		return fmt.Errorf("cpu: a batch of %d images: want 1 or more, and fewer than 2³¹", call.Batch)
-	}
-	steps := max(call.Chain.Steps, 1)
-	for _, n := range p.graph.leaves {
-		if n.op != expr.OpInput {
-			continue
-		}
-		name := n.attr.Name
-		if values, ok := call.Chain.PerStep[name]; ok {
-			if len(values) != steps || n.shape != expr.Scalar {
-				return fmt.Errorf("cpu: input %q of shape %v has %d values for %d steps", name, n.shape, len(values), steps)
-			}
-			continue
-		}
-		values, ok := call.Inputs[name]
-		if !ok {
-			return fmt.Errorf("cpu: no value for input %q", name)
-		}
-		if want := call.Batch * n.shape.Size(); len(values) != want {
-			return fmt.Errorf("cpu: input %q has %d values, a batch of %d of shape %v takes %d", name, len(values), call.Batch, n.shape, want)
-		}
-	}
-	for name, i := range call.Chain.Feedback {
-		input := p.graph.input(name)
-		if input == nil || i < 0 || i >= len(p.graph.outputs) || p.graph.outputs[i].shape != input.shape || p.graph.outputs[i].phase != body {
-			return fmt.Errorf("cpu: output %d cannot become input %q of the next step", i, name)
-		}
-	}
-	if len(call.Outputs) != len(p.graph.outputs) {
-		return fmt.Errorf("cpu: %d outputs asked for, the program has %d", len(call.Outputs), len(p.graph.outputs))
-	}
-	for i, out := range call.Outputs {
-		n := p.graph.outputs[i]
-		want := n.shape.Size()
-		if n.kind == expr.Sample {
-			want *= call.Batch
-		}
-		if out != nil && len(out) != want {
-			return fmt.Errorf("cpu: output %d has room for %d values, it takes %d", i, len(out), want)
-		}
-	}
-	return nil
-}
-
-func (g *graph) input(name string) *node {
-	for _, n := range g.leaves {
-		if n.op == expr.OpInput && n.attr.Name == name {
-			return n
-		}
-	}
-	return nil
-}
-
+// Run implements engine.Program.
 func (p *program) Run(ctx context.Context, call engine.Call) error {
-	if err := p.check(call); err != nil {
+	if err := p.checkCall(call); err != nil {
 		return err
 	}
-	p.memory.open(&p.derived, p.arenaSize[inPrologue])
-	defer p.memory.close(&p.derived)
-	f := p.worker(0)
-	defer p.rest(f)
-	p.prepare(f, call.Batch)
+	p.memory.acquire(&p.cache, p.arenaSize[prologueSpace])
+	defer p.memory.release(&p.cache)
+	f := p.acquireWorker(0)
+	defer p.releaseWorker(f)
+	p.runPrologue(f, call.Batch)
 	if len(p.instructions[body]) > 0 || p.hasSampleOutputs() {
-		sum, err := p.runTiles(ctx, f, call)
+		sum, err := p.runBody(ctx, f, call)
 		if sum != nil {
-			defer p.memory.give(sum)
+			defer p.memory.free(sum)
 		}
 		if err != nil {
 			return err
 		}
-		f.mem[inLanes] = sum
+		f.mem[laneSpace] = sum
 	}
-	p.finish(f, call)
+	p.runEpilogue(f, call)
 	return nil
-}
-
-// finish runs the epilogue and hands over the shared outputs, those of the epilogue as soon as they are known.
-func (p *program) finish(f *frame, call engine.Call) {
-	size := p.arenaSize[inEpilogue]
-	memory := p.memory.take(size)
-	defer p.memory.give(memory)
-	f.mem[inEpilogue], f.images = memory[:size], 1
-	deliver := func(from func(n *node) bool) {
-		for i, n := range p.graph.outputs {
-			if n.kind == expr.Shared && call.Outputs[i] != nil && from(n) {
-				copy(call.Outputs[i], f.at(n, 0, n.shape.Size()))
-			}
-		}
-	}
-	for i, in := range p.instructions[epilogue] {
-		in.run(f)
-		deliver(func(n *node) bool { return n.unit == p.phases[epilogue][i] })
-	}
-	deliver(func(n *node) bool { return n.unit == nil || n.unit.phase() != epilogue })
 }
 
 func (p *program) hasSampleOutputs() bool {
@@ -305,28 +51,55 @@ func (p *program) hasSampleOutputs() bool {
 	return false
 }
 
-// runTiles takes all images through the body, and gives the sums over the batch, if there are any, in memory of the pool. Lane l of
-// them has the tiles l, l + lanes, l + 2·lanes, ... in that order, whoever computes them.
-func (p *program) runTiles(ctx context.Context, first *frame, call engine.Call) (sum []float32, err error) {
-	sums := p.arenaSize[inLanes] > 64
-	images := p.share(call.Batch, sums)
-	tiles := cuts(call.Batch, images)
-	lanes := tiles // without sums every tile may go its own way
+// runPrologue computes what depends on parameters and the batch size alone, unless it is still there from the last run. In training
+// parameters are new for each run, and nothing is lost if another program takes the memory in between; a program that lost it between
+// two runs with the same parameters keeps it to itself from then on.
+func (p *program) runPrologue(f *frame, batch int) {
+	c := &p.cache
+	if c.batch == batch {
+		return
+	}
+	c.pinned = c.pinned || c.batch == 0 && !p.justBound
+	for _, n := range p.graph.nodes {
+		if n.address.space != prologueSpace {
+			continue
+		}
+		switch n.op {
+		case expr.OpConst:
+			c.memory[n.address.offset] = float32(n.attr.X[0])
+		case expr.OpBatchSize:
+			c.memory[n.address.offset] = float32(batch)
+		}
+	}
+	f.images = 1
+	for _, in := range p.instructions[prologue] {
+		in.run(f)
+	}
+	c.batch, p.justBound = batch, false
+}
+
+// runBody takes all images through the body, and returns the sums over the batch, if there are any, in memory of the pool. Lane l of
+// them adds up the tiles l, l + lanes, l + 2·lanes, ... in that order, whoever computes them (see lanes.go).
+func (p *program) runBody(ctx context.Context, first *frame, call engine.Call) (sum []float32, err error) {
+	sums := p.arenaSize[laneSpace] > 64
+	images := p.balancedTile(call.Batch, sums)
+	tiles := ceilDiv(call.Batch, images)
+	count := tiles // without sums every tile is a lane of its own
 	if sums {
-		lanes = min(laneCount, tiles)
+		count = min(laneCount, tiles)
 	}
 	workers := []*frame{first}
-	for w := 1; w < min(p.threads, lanes); w++ {
-		f := p.worker(w)
-		defer p.rest(f)
+	for w := 1; w < min(p.threads, count); w++ {
+		f := p.acquireWorker(w)
+		defer p.releaseWorker(f)
 		workers = append(workers, f)
 	}
-	l := p.newLanes(lanes, sums)
+	l := p.newLanes(count, sums)
 	var wg sync.WaitGroup
 	for _, f := range workers {
 		wg.Go(func() {
 			for {
-				lane, ok := l.begin(ctx, f)
+				lane, ok := l.next(ctx, f)
 				if !ok {
 					return
 				}
@@ -335,7 +108,7 @@ func (p *program) runTiles(ctx context.Context, first *frame, call engine.Call) 
 						return
 					}
 				}
-				l.end(lane, f)
+				l.finish(lane, f)
 			}
 		})
 	}
@@ -343,28 +116,21 @@ func (p *program) runTiles(ctx context.Context, first *frame, call engine.Call) 
 	return l.close(), ctx.Err()
 }
 
-// share is the number of images of a tile, at most p.tile, that gives all workers about as much to do. Sums over the batch depend on
-// it, and so must not on the number of workers: their tiles are made for two.
-func (p *program) share(batch int, sums bool) int {
+// balancedTile is the number of images of a tile, at most p.tile, that gives all workers about as much to do: 20 images in tiles of up to
+// 8 are three tiles, which two workers cannot share evenly; four tiles of 5 they can. The order of sums over the batch depends on this
+// number, so it must not depend on the number of workers: tiles that are summed are made for two.
+func (p *program) balancedTile(batch int, sums bool) int {
 	workers := p.threads
 	if sums {
 		workers = 2
 	}
-	return cuts(batch, min(batch, roundUp(cuts(batch, p.tile), workers)))
+	return ceilDiv(batch, min(batch, roundUp(ceilDiv(batch, p.tile), workers)))
 }
 
-// runTile takes so many images from first on through every step; false if the context ended.
+// runTile takes so many images from first on through every step of the chain; false if the context ended.
 func (p *program) runTile(ctx context.Context, f *frame, first, images int, call engine.Call) bool {
 	f.first, f.images, f.chain = first, min(images, call.Batch-first), call.Chain
-	for _, n := range p.graph.leaves {
-		if n.op != expr.OpInput {
-			continue
-		}
-		if _, varies := call.Chain.PerStep[n.attr.Name]; !varies {
-			size := n.shape.Size()
-			copy(f.tileOf(n), call.Inputs[n.attr.Name][first*size:(first+f.images)*size])
-		}
-	}
+	p.readInputs(f, call)
 	steps := max(call.Chain.Steps, 1)
 	for f.step = range steps {
 		if ctx.Err() != nil {
@@ -379,38 +145,57 @@ func (p *program) runTile(ctx context.Context, f *frame, first, images int, call
 			}
 		}
 		for i, in := range p.instructions[body] {
-			if !p.sums[i] || f.step == steps-1 {
+			if !p.lastStepOnly[i] || f.step == steps-1 {
 				in.run(f)
 			}
 		}
 	}
-	for i, n := range p.graph.outputs {
-		if out := call.Outputs[i]; out != nil && n.kind == expr.Sample {
-			size := n.shape.Size()
-			for image := range f.images { // a view's images do not lie one after the other
-				copy(out[(first+image)*size:][:size], f.at(n, image, size))
-			}
-		}
-	}
+	p.writeSampleOutputs(f, call)
 	return true
 }
 
-// feedBack makes outputs of a step inputs of the next: all at once, as an output may itself be an input that is to change.
-func (p *program) feedBack(f *frame, feedback map[string]int) {
-	f.fed = f.fed[:0]
-	for in, out := range p.fed(feedback) {
-		for image := range f.images {
-			f.fed = append(f.fed, f.at(out, image, in.shape.Size())...)
+// readInputs copies the tile's images from the caller's slices.
+func (p *program) readInputs(f *frame, call engine.Call) {
+	for _, n := range p.graph.leaves {
+		if n.op != expr.OpInput {
+			continue
+		}
+		if _, varies := call.Chain.PerStep[n.attr.Name]; !varies {
+			size := n.shape.Size()
+			copy(f.tileOf(n), call.Inputs[n.attr.Name][f.first*size:(f.first+f.images)*size])
 		}
 	}
-	from := f.fed
-	for in := range p.fed(feedback) {
+}
+
+// writeSampleOutputs copies the tile's results to the caller's slices.
+func (p *program) writeSampleOutputs(f *frame, call engine.Call) {
+	for i, n := range p.graph.outputs {
+		if out := call.Outputs[i]; out != nil && n.kind == expr.Sample {
+			size := n.shape.Size()
+			for image := range f.images { // one by one: the images of a view do not lie one after the other
+				copy(out[(f.first+image)*size:][:size], f.at(n, image, size))
+			}
+		}
+	}
+}
+
+// feedBack makes outputs of a step inputs of the next: all are read before any is written, as an output may itself be an input that is
+// to change.
+func (p *program) feedBack(f *frame, feedback map[string]int) {
+	f.feedback = f.feedback[:0]
+	for in, out := range p.feedbackPairs(feedback) {
+		for image := range f.images {
+			f.feedback = append(f.feedback, f.at(out, image, in.shape.Size())...)
+		}
+	}
+	from := f.feedback
+	for in := range p.feedbackPairs(feedback) {
 		from = from[copy(f.tileOf(in)[:f.images*in.shape.Size()], from):]
 	}
 }
 
-// fed lists the inputs that outputs become, in a fixed order.
-func (p *program) fed(feedback map[string]int) iter.Seq2[*node, *node] {
+// feedbackPairs lists the inputs that are fed back, each with its output, in a fixed order.
+func (p *program) feedbackPairs(feedback map[string]int) iter.Seq2[*node, *node] {
 	return func(yield func(in, out *node) bool) {
 		for _, n := range p.graph.leaves {
 			if i, ok := feedback[n.attr.Name]; ok && n.op == expr.OpInput && !yield(n, p.graph.outputs[i]) {
@@ -418,4 +203,25 @@ func (p *program) fed(feedback map[string]int) iter.Seq2[*node, *node] {
 			}
 		}
 	}
+}
+
+// runEpilogue computes what depends on sums over the batch, and copies the shared outputs to the caller's slices: those of the epilogue as
+// soon as they are known, because the instructions after it may reuse their memory.
+func (p *program) runEpilogue(f *frame, call engine.Call) {
+	size := p.arenaSize[epilogueSpace]
+	memory := p.memory.alloc(size)
+	defer p.memory.free(memory)
+	f.mem[epilogueSpace], f.images = memory[:size], 1
+	write := func(ready func(n *node) bool) {
+		for i, n := range p.graph.outputs {
+			if n.kind == expr.Shared && call.Outputs[i] != nil && ready(n) {
+				copy(call.Outputs[i], f.at(n, 0, n.shape.Size()))
+			}
+		}
+	}
+	for i, in := range p.instructions[epilogue] {
+		in.run(f)
+		write(func(n *node) bool { return n.group == p.phases[epilogue][i] })
+	}
+	write(func(n *node) bool { return n.group == nil || n.group.phase() != epilogue })
 }

@@ -7,34 +7,40 @@ import (
 	"github.com/joule-ebm/joule/internal/kernels"
 )
 
-// This file runs 3×3 convolutions by Winograd's algorithm (see kernels/winograd.go): the image is cut into tiles of m×m pixels, and
-// for each of the (m+2)² places in a transformed tile one matrix product, tiles × inputs by inputs × outputs, takes the place of
-// the nine of the direct way. Kernels are transformed in the prologue.
+// This file runs 3×3 convolutions by Winograd's algorithm F(m×m, 3×3), whose transforms and source are in package kernels. The outputs are
+// cut into tiles of m×m pixels, each made from (m+2)×(m+2) inputs that overlap with the next tile's. With d a tile of inputs, g the kernel
+// and y a tile of outputs, for m = 4:
+//
+//	prologue   V[e] = (G g Gᵀ)[e]             36 matrices of inputs × outputs, one for each element e of a transformed tile
+//	1          U[e, t] = (Bᵀ d B)[e]         36 matrices of tiles × inputs
+//	2          M[e] = U[e]·V[e]               36 products of matrices: 2.25 multiply-adds a pixel, input and output instead of 9
+//	3          y[t] = Aᵀ M[·, t] A + bias
+//
+// Steps 1 to 3 take some tiles at a time, so that U and M stay in the second-level cache.
 
-// chooseWinograd is the cheapest Winograd convolution for these shapes and so many images at a time, or nil where the direct way is
-// as good.
+// chooseWinograd is the cheapest Winograd convolution for these shapes and so many images at a time, or nil where the direct way is as good.
 func chooseWinograd(set *kernels.Set, images int, in, out expr.Shape, taps int) *kernels.Winograd {
 	if taps != 9 || out[2]%convTile(set, out[2]).Cols != 0 {
 		return nil
 	}
-	const weight = 6 // to bring one in
-	return cheapestWinograd(set, images, in, out, weight)
+	const read = 6
+	return cheapestWinograd(set, images, in, out, read)
 }
 
-// cheapestWinograd compares costs in multiply-adds. What a transform costs a number, and what each of the kernel's numbers costs beside
-// its products, were fitted to measurements.
-func cheapestWinograd(set *kernels.Set, images int, in, out expr.Shape, number float64) *kernels.Winograd {
+// cheapestWinograd compares costs in multiply-adds: the products, the transform of each number of inputs and outputs, and what each of the
+// kernel's numbers costs beside its products, to be read or written. The last two were fitted to measurements.
+func cheapestWinograd(set *kernels.Set, images int, in, out expr.Shape, perWeight float64) *kernels.Winograd {
 	const transform = 7
 	product, pixels := float64(in[2]*out[2]), float64(images*in[0]*in[1])
 	var best *kernels.Winograd
-	least := 9 * product * (pixels + number)
+	least := 9 * product * (pixels + perWeight)
 	for i := range set.Winograd {
 		w := &set.Winograd[i]
-		if in[2]%w.Lanes != 0 || out[2]%w.Lanes != 0 || w.M > 2 && min(in[0], in[1]) < fewestPixels {
+		if in[2]%w.Lanes != 0 || out[2]%w.Lanes != 0 || w.M > 2 && min(in[0], in[1]) < minSideF4 {
 			continue
 		}
-		tiles, places := float64(images*cuts(in[0], w.M)*cuts(in[1], w.M)), float64(w.Side()*w.Side())
-		cost := places * (tiles*(product+transform*float64(in[2]+out[2])) + number*product)
+		tiles, elements := float64(images*ceilDiv(in[0], w.M)*ceilDiv(in[1], w.M)), float64(w.Side()*w.Side())
+		cost := elements * (tiles*(product+transform*float64(in[2]+out[2])) + perWeight*product)
 		if cost < least {
 			best, least = w, cost
 		}
@@ -42,12 +48,11 @@ func cheapestWinograd(set *kernels.Set, images int, in, out expr.Shape, number f
 	return best
 }
 
-// fewestPixels is the side from which on the larger tiles are used: the normalisation of a few pixels multiplies rounding errors.
-const fewestPixels = 5
+// minSideF4 is the side of an image from which on F(4×4) is used: its rounding error is larger than that of F(2×2), and the normalisation of
+// a few pixels multiplies errors.
+const minSideF4 = 5
 
-// cuts is the number of tiles of m pixels that cover a side.
-func cuts(side, m int) int { return (side + m - 1) / m }
-
+// winograd is the transforms for one m, nil if there are none.
 func (p *program) winograd(m int) *kernels.Winograd {
 	for i := range p.kernels.Winograd {
 		if w := &p.kernels.Winograd[i]; w.M == m {
@@ -57,8 +62,8 @@ func (p *program) winograd(m int) *kernels.Winograd {
 	return nil
 }
 
-// packWinograd transforms a kernel, flipped first if asked, into panels of Cols outputs for each place. It takes all threads: while
-// parameters are taken up there is nothing else to do.
+// packWinograd transforms a kernel, flipped first if asked, into panels of Cols outputs for each element of a tile. It takes all threads:
+// while parameters are taken up there is nothing else to do.
 func packWinograd(n *node, w *kernels.Winograd, threads int) func(f *frame) {
 	kernel := n.in[0]
 	cols, flipped := n.attr.N[0], n.attr.N[1] == 1
@@ -71,18 +76,18 @@ func packWinograd(n *node, w *kernels.Winograd, threads int) func(f *frame) {
 		src, dst := f.at(kernel, 0, kernel.shape.Size()), f.at(n, 0, n.shape.Size())
 		if flipped {
 			turned := f.scratch[:len(src)]
-			share(9, threads, func(t int) { transpose(turned[t*stride:], src[(8-t)*stride:][:stride], width, depth) })
+			parallel(9, threads, func(t int) { transpose(turned[t*stride:], src[(8-t)*stride:][:stride], width, depth) })
 			src = turned
 		}
-		share(stride/cols, threads, func(row int) { // of all panels
+		parallel(stride/cols, threads, func(row int) { // of all panels
 			j, k := row/depth*cols, row%depth
 			w.Weights(dst[row*cols:], stride, src[k*width+j:], stride, cols)
 		})
 	}
 }
 
-// share does n things, each of so many threads its share.
-func share(n, threads int, do func(i int)) {
+// parallel does n things, each of so many threads its share.
+func parallel(n, threads int, do func(i int)) {
 	var wg sync.WaitGroup
 	for thread := range threads {
 		wg.Go(func() {
@@ -94,25 +99,25 @@ func share(n, threads int, do func(i int)) {
 	wg.Wait()
 }
 
-// winogradConv computes one convolution for a tile of images, some tiles of pixels at a time.
+// winogradConv computes one convolution for a tile of images. In what follows a tile is one of pixels.
 type winogradConv struct {
-	x, y, packed, bias *node
+	x, y, packed, bias *node // bias may be nil
 	w                  *kernels.Winograd
-	tile               kernels.ConvTile
-	few                []kernels.ConvTile // tiles as wide, tallest first, for the rows that do not fill it
-	block              int                // tiles of pixels at a time
-	perImage           int                // tiles of pixels of an image
-	from, to           []int32            // offsets of a tile's inputs and of its outputs
-	rows               []int32            // offsets of the rows of a matrix of transformed inputs, and of some to fill the last tile
+	tile               kernels.ConvTile   // the micro-tile of the products
+	remainderTiles     []kernels.ConvTile // those as wide, tallest first, for rows that do not fill it
+	blockTiles         int                // tiles at a time
+	perImage           int                // tiles of an image
+	inputs, outputs    []int32            // offsets of each tile's pixels in x and in y
+	rows               []int32            // offsets of the rows of U[e], and of some more to fill the last micro-tile
 	zeros              int                // offset of the pixel of zeros
 }
 
-// blockFloats is the memory of a block of transformed tiles, inputs and products, that leaves room for weights in the second-level
-// cache.
+// blockFloats is the memory of a block of transformed inputs and products, that leaves room for weights in the second-level cache.
 const blockFloats = 1 << 17
 
-// apart keeps the places of transformed tiles out of each other's cache sets, in floats.
-const apart = 16
+// cacheSetPadding, in floats, lies behind each of the matrices of a transform: without it their rows would be a power of two apart, and
+// compete for the same sets of the cache.
+const cacheSetPadding = 16
 
 func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 	x := n.in[0]
@@ -123,37 +128,37 @@ func (p *program) newWinogradConv(n *node, w *kernels.Winograd) *winogradConv {
 	c.tile = convTile(p.kernels, n.shape[2])
 	for _, t := range p.kernels.Conv {
 		if t.Cols == c.tile.Cols {
-			c.few = append(c.few, t)
+			c.remainderTiles = append(c.remainderTiles, t)
 		}
 	}
-	c.perImage = cuts(n.shape[0], w.M) * cuts(n.shape[1], w.M)
-	places := w.Side() * w.Side()
-	c.block = max(c.tile.Rows, blockFloats/(places*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows)
-	c.block = min(c.block, p.tile*c.perImage)
-	c.from, c.to = p.winogradInputs(x.shape, w), p.winogradOutputs(n.shape, w)
-	for r := range c.block + c.tile.Rows {
+	c.perImage = ceilDiv(n.shape[0], w.M) * ceilDiv(n.shape[1], w.M)
+	elements := w.Side() * w.Side()
+	c.blockTiles = max(c.tile.Rows, blockFloats/(elements*(x.shape[2]+n.shape[2]))/c.tile.Rows*c.tile.Rows)
+	c.blockTiles = min(c.blockTiles, p.tile*c.perImage)
+	c.inputs, c.outputs = p.winogradInputs(x.shape, w), p.winogradOutputs(n.shape, w)
+	for r := range c.blockTiles + c.tile.Rows {
 		c.rows = append(c.rows, int32(r*x.shape[2]))
 	}
 	return c
 }
 
-// winogradInputs lists the pixels of every tile's inputs, winogradOutputs those of its outputs; beyond the image they are the pixel of
-// zeros.
+// winogradInputs lists the pixels of every tile's inputs; beyond the image they are the pixel of zeros.
 func (p *program) winogradInputs(x expr.Shape, w *kernels.Winograd) []int32 {
-	return p.table(tableKey{"winograd input", x, w.M, 0}, func() []int32 { return p.pixelsOfTiles(x, w.M, w.Side(), 1) })
+	return p.table(tableKey{"winograd input", x, w.M, 0}, func() []int32 { return p.tilePixels(x, w.M, w.Side(), 1) })
 }
 
+// winogradOutputs lists the pixels of every tile's outputs; what is beyond the image goes to the pixel of zeros, which its readers clear first.
 func (p *program) winogradOutputs(y expr.Shape, w *kernels.Winograd) []int32 {
-	return p.table(tableKey{"winograd output", y, w.M, 0}, func() []int32 { return p.pixelsOfTiles(y, w.M, w.M, 0) })
+	return p.table(tableKey{"winograd output", y, w.M, 0}, func() []int32 { return p.tilePixels(y, w.M, w.M, 0) })
 }
 
-// pixelsOfTiles lists side×side pixels for every tile of m×m, from so far before its corner on.
-func (p *program) pixelsOfTiles(shape expr.Shape, m, side, before int) (pixels []int32) {
+// tilePixels lists the offsets of side×side pixels for every tile of m×m, starting margin pixels above and to the left of its corner.
+func (p *program) tilePixels(shape expr.Shape, m, side, margin int) (pixels []int32) {
 	height, width, channels := shape[0], shape[1], shape[2]
-	across := cuts(width, m)
-	perImage := cuts(height, m) * across
+	across := ceilDiv(width, m)
+	perImage := ceilDiv(height, m) * across
 	for t := range p.tile * perImage {
-		image, top, left := t/perImage, t%perImage/across*m-before, t%across*m-before
+		image, top, left := t/perImage, t%perImage/across*m-margin, t%across*m-margin
 		for i := range side * side {
 			y, x, at := top+i/side, left+i%side, p.tile*shape.Size()
 			if y >= 0 && y < height && x >= 0 && x < width {
@@ -165,19 +170,21 @@ func (p *program) pixelsOfTiles(shape expr.Shape, m, side, before int) (pixels [
 	return pixels
 }
 
+// strides are the distances from one matrix U[e], and M[e], to the next.
 func (c *winogradConv) strides() (in, out int) {
-	return len(c.rows)*c.x.shape[2] + apart, len(c.rows)*c.y.shape[2] + apart
+	return len(c.rows)*c.x.shape[2] + cacheSetPadding, len(c.rows)*c.y.shape[2] + cacheSetPadding
 }
 
+// scratch is U and M.
 func (c *winogradConv) scratch() int {
 	in, out := c.strides()
 	return c.w.Side() * c.w.Side() * (in + out)
 }
 
-// rest is the tile that wastes the fewest of so many rows, the tallest of those.
-func (c *winogradConv) rest(rows int) kernels.ConvTile {
-	best := c.few[0]
-	for _, t := range c.few[1:] {
+// remainderTile is the micro-tile that wastes the fewest of so many rows, the tallest of those: of 12, 8 and 4 rows for 5 that are left, 8.
+func (c *winogradConv) remainderTile(rows int) kernels.ConvTile {
+	best := c.remainderTiles[0]
+	for _, t := range c.remainderTiles[1:] {
 		if roundUp(rows, t.Rows) < roundUp(rows, best.Rows) {
 			best = t
 		}
@@ -195,25 +202,31 @@ func (c *winogradConv) run(f *frame) {
 	}
 	weights := f.at(c.packed, 0, c.packed.shape.Size())
 	in, out := c.strides()
-	places, pixels := c.w.Side()*c.w.Side(), c.w.M*c.w.M
-	transformed, products := f.scratch[:places*in], f.scratch[places*in:]
-	for first, tiles := 0, f.images*c.perImage; first < tiles; first += c.block {
-		n := min(c.block, tiles-first)
-		whole := n / c.tile.Rows
-		done := whole * c.tile.Rows
-		rest := c.rest(n - done)
-		more := cuts(n-done, rest.Rows)
-		c.w.Input(transformed, in, x, c.from[first*places:], n, depth)
-		for place := range places {
-			a, b := transformed[place*in:], products[place*out:]
-			for j := 0; j < outputs; j += c.tile.Cols {
-				w := weights[(place*outputs+j)*depth:][:depth*c.tile.Cols]
-				c.tile.Run(b[j:], outputs, a, c.rows, whole, 1, depth, w, nil)
-				if more > 0 {
-					rest.Run(b[done*outputs+j:], outputs, a, c.rows[done:], more, 1, depth, w, nil)
-				}
+	elements, pixels := c.w.Side()*c.w.Side(), c.w.M*c.w.M
+	transformed, products := f.scratch[:elements*in], f.scratch[elements*in:]
+	for first, tiles := 0, f.images*c.perImage; first < tiles; first += c.blockTiles {
+		n := min(c.blockTiles, tiles-first)
+		c.w.Input(transformed, in, x, c.inputs[first*elements:], n, depth)
+		c.multiply(products, out, transformed, in, weights, n)
+		c.w.Output(y, c.outputs[first*pixels:], products, out, n, outputs, bias)
+	}
+}
+
+// multiply computes M[e] = U[e]·V[e] for n tiles: whole micro-tiles, and one or more of another height for the rows that are left.
+func (c *winogradConv) multiply(products []float32, out int, transformed []float32, in int, weights []float32, n int) {
+	depth, outputs := c.x.shape[2], c.y.shape[2]
+	whole := n / c.tile.Rows
+	done := whole * c.tile.Rows
+	remainder := c.remainderTile(n - done)
+	more := ceilDiv(n-done, remainder.Rows)
+	for e := range c.w.Side() * c.w.Side() {
+		a, b := transformed[e*in:], products[e*out:]
+		for j := 0; j < outputs; j += c.tile.Cols {
+			w := weights[(e*outputs+j)*depth:][:depth*c.tile.Cols]
+			c.tile.Run(b[j:], outputs, a, c.rows, whole, 1, depth, w, nil)
+			if more > 0 {
+				remainder.Run(b[done*outputs+j:], outputs, a, c.rows[done:], more, 1, depth, w, nil)
 			}
 		}
-		c.w.Output(y, c.to[first*pixels:], products, out, n, outputs, bias)
 	}
 }

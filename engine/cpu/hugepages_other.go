@@ -1,0 +1,7 @@
+//go:build !linux
+
+package cpu
+
+func adviseHugePages([]float32) {}
+
+func returnToSystem([]float32) {}
