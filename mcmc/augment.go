@@ -1,14 +1,12 @@
-// The data augmentation transition: between Langevin steps an image may jump to a
-// cropped, mirrored, recoloured or blurred version of itself. The target
-// distribution is nearly invariant to these changes, and they carry chains
-// between modes that gradient steps alone would not leave.
-//
-// Source: Du, Li, Tenenbaum and Mordatch, "Improved Contrastive Divergence Training
-// of Energy-Based Models" (ICML 2021). The transforms are those of SimCLR (Chen,
-// Kornblith, Norouzi and Hinton, ICML 2020, appendix A), in its order and with twice
-// its range of hue, and follow torchvision's definitions for tensors.
-
 package mcmc
+
+// This file is the data augmentation transition: between Langevin steps an image may jump to a cropped, mirrored, recoloured or blurred
+// version of itself. The target distribution is nearly invariant to these changes, and they carry chains between modes that gradient
+// steps alone would not leave.
+//
+// Source: Du, Li, Tenenbaum and Mordatch, "Improved Contrastive Divergence Training of Energy-Based Models" (ICML 2021). The transforms
+// are those of SimCLR (Chen, Kornblith, Norouzi and Hinton, ICML 2020, appendix A), in its order and with twice its range of hue, and
+// follow torchvision's definitions for tensors.
 
 import (
 	"fmt"
@@ -18,26 +16,22 @@ import (
 	"github.com/joule-ebm/joule/engine/rng"
 )
 
-// Augmentation says which random transforms an image goes through. The zero
-// value, [NoAugmentation], leaves images as they are. Images are float32 H,W,C in
-// [0,1] and keep their shape and range.
+// Augmentation says which random transforms an image goes through. The zero value, [NoAugmentation], leaves images as they are. Images
+// are float32 H,W,C in [0,1] and keep their shape and range.
 type Augmentation struct {
-	// CropScale is the least area of the random resized crop as a fraction of
-	// the image's, in (0,1]; 0 means no crop. The area is uniform up to the whole
-	// image, and the aspect ratio log-uniform from 3/4 to 4/3.
+	// CropScale is the least area of the random resized crop as a fraction of the image's, in (0,1]; 0 means no crop. The area is uniform
+	// up to the whole image, and the aspect ratio log-uniform from 3/4 to 4/3.
 	CropScale float32
 	// Flip mirrors half of the images, left to right.
 	Flip bool
-	// Jitter is the strength s of the colour jitter, in [0,1.25], 0 meaning none:
-	// with probability 0.8, brightness, contrast and saturation change by factors
-	// uniform in [max(0,1-0.8s), 1+0.8s] and the hue turns by up to 0.4s of a full
-	// turn either way, in random order. One-channel images have no hue and
-	// saturation.
+	// Jitter is the strength s of the colour jitter, in [0,1.25], 0 meaning none: with probability 0.8, brightness, contrast and
+	// saturation change by factors uniform in [max(0,1-0.8s), 1+0.8s] and the hue turns by up to 0.4s of a full turn either way, in
+	// random order. One-channel images have no hue and saturation.
 	Jitter float32
 	// Grayscale removes the colour of one image in five.
 	Grayscale bool
-	// BlurKernel is the width in pixels of the Gaussian blur of every other
-	// image, odd; 0 means none. Its standard deviation is uniform in 0.1..2 pixels.
+	// BlurKernel is the width in pixels of the Gaussian blur of every other image, odd; 0 means none. Its standard deviation is uniform
+	// in 0.1..2 pixels.
 	BlurKernel int
 }
 
@@ -45,8 +39,8 @@ type Augmentation struct {
 var (
 	// NoAugmentation is for MNIST, where a mirrored digit is not a digit.
 	NoAugmentation = Augmentation{}
-	// AugmentCIFAR10 is for 32x32 photographs. Its blur follows SimCLR's rule, a
-	// tenth of the size made odd; the authors' code does not blur these images.
+	// AugmentCIFAR10 is for 32x32 photographs. Its blur follows SimCLR's rule, a tenth of the size made odd; the authors' code does not
+	// blur these images.
 	AugmentCIFAR10 = Augmentation{CropScale: 0.08, Flip: true, Jitter: 1, Grayscale: true, BlurKernel: 3}
 	// AugmentLarge is for CelebA-HQ and LSUN at 128x128.
 	AugmentLarge = Augmentation{CropScale: 0.08, Flip: true, Jitter: 0.5, Grayscale: true, BlurKernel: 5}
@@ -62,8 +56,8 @@ const (
 	blurLow, blurHigh = 0.1, 2 // standard deviations, pixels
 )
 
-// Augmenter applies an augmentation to images of one shape. It owns the memory
-// that takes, so that [Augmenter.Apply] allocates none; use one a goroutine.
+// Augmenter applies an augmentation to images of one shape. It owns the memory that takes, so that [Augmenter.Apply] allocates none; use
+// one a goroutine.
 type Augmenter struct {
 	a       Augmentation
 	h, w, c int
@@ -73,8 +67,8 @@ type Augmenter struct {
 	columns []column
 }
 
-// NewAugmenter returns an augmenter for images of shape h,w,c. It reports values
-// of a out of range, and colour steps on images with neither one channel nor three.
+// NewAugmenter returns an augmenter for images of shape h,w,c. It reports values of a out of range, and colour steps on images with
+// neither one channel nor three.
 func NewAugmenter(a Augmentation, h, w, c int) (*Augmenter, error) {
 	switch {
 	case h < 1 || w < 1 || c < 1:
@@ -99,9 +93,8 @@ func NewAugmenter(a Augmentation, h, w, c int) (*Augmenter, error) {
 	}, nil
 }
 
-// Apply writes to dst the image src, randomly transformed by s. Both have h·w·c
-// elements, and may be the same memory. Each transform is either skipped or applied,
-// in the order crop, flip, jitter, grayscale, blur.
+// Apply writes to dst the image src, randomly transformed by s. Both have h·w·c elements, and may be the same memory. Each transform is
+// either skipped or applied, in the order crop, flip, jitter, grayscale, blur.
 func (g *Augmenter) Apply(dst, src []float32, s *rng.Stream) error {
 	size := g.h * g.w * g.c
 	if len(dst) != size || len(src) != size {
@@ -130,9 +123,8 @@ func (g *Augmenter) Apply(dst, src []float32, s *rng.Stream) error {
 	return nil
 }
 
-// ApplyBatch transforms in place the images, n of shape h,w,c, using up to the
-// given number of threads. One number of s names the streams of all images, so the
-// result does not depend on threads.
+// ApplyBatch transforms in place the images, n of shape h,w,c, using up to the given number of threads. One number of s names the streams
+// of all images, so the result does not depend on threads.
 func (a Augmentation) ApplyBatch(images []float32, n, h, w, c, threads int, s *rng.Stream) error {
 	size := h * w * c
 	if n < 0 || len(images) != n*size {
@@ -144,8 +136,7 @@ func (a Augmentation) ApplyBatch(images []float32, n, h, w, c, threads int, s *r
 	})
 }
 
-// each calls do for n images, from up to the given number of goroutines, with an
-// augmenter and the image's own stream.
+// each calls do for n images, from up to the given number of goroutines, with an augmenter and the image's own stream.
 func (a Augmentation) each(n, h, w, c, threads int, s *rng.Stream, do func(i int, g *Augmenter, s *rng.Stream) error) error {
 	name := s.Uint64()
 	var (

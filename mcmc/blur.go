@@ -1,11 +1,11 @@
-// Gaussian blur: convolution with
+package mcmc
+
+// This file is Gaussian blur: convolution with
 //
 //	k(i) ∝ exp(-i²/2σ²), i = -r..r, Σ k = 1
 //
-// along rows, then along columns, the image being reflected about its border pixels
-// (as torchvision's gaussian_blur, whose two-dimensional kernel is the product).
-
-package mcmc
+// along rows, then along columns, the image being reflected about its border pixels (as torchvision's gaussian_blur, whose
+// two-dimensional kernel is the product).
 
 import "math"
 
@@ -55,8 +55,7 @@ func reflected(i, n int) int {
 	return i
 }
 
-// convolve sets dst to the sum of the lines, each by its weight; rounding may not
-// carry it beyond 1.
+// convolve sets dst to the sum of the lines, each by its weight; rounding may not carry it beyond 1.
 func convolve(dst, kernel []float32, line func(i int) []float32) {
 	for i, k := range kernel {
 		src := line(i)[:len(dst)]

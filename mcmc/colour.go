@@ -1,14 +1,12 @@
-// Colour jitter and grayscale, with the definitions of torchvision for tensors.
-//
-// Brightness, contrast and saturation by a factor f mix the image with another:
-//
-//	x <- clamp(f·x + (1-f)·y, 0, 1)
-//
-// where y is black for brightness, the mean luma of the image for contrast, and each
-// pixel's own luma for saturation. Hue turns the colour circle of the
-// hue-saturation-value model.
-
 package mcmc
+
+// This file is colour jitter and grayscale, with the definitions of torchvision for tensors. Brightness, contrast and saturation by a
+// factor f mix the image with another:
+//
+//	x ← clamp(f·x + (1-f)·y, 0, 1)
+//
+// where y is black for brightness, the mean luma of the image for contrast, and each pixel's own luma for saturation. Hue turns the
+// colour circle of the hue-saturation-value model.
 
 import (
 	"math"

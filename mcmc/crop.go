@@ -1,15 +1,12 @@
-// Random resized crop and mirroring.
-//
-// A box of random area and aspect ratio is cut out and scaled to the size of the
+package mcmc
+
+// This file is the random resized crop, and mirroring. A box of random area and aspect ratio is cut out and scaled to the size of the
 // image by bilinear interpolation between pixel centres:
 //
 //	source = (target + 1/2)·box/size - 1/2, not below 0
 //
-// (torchvision's RandomResizedCrop and resize; align_corners false). A box is never
-// larger than the image, so the question of smoothing before shrinking does not
-// arise.
-
-package mcmc
+// (torchvision's RandomResizedCrop and resize; align_corners false). A box is never larger than the image, so the question of smoothing
+// before shrinking does not arise.
 
 import (
 	"math"
@@ -22,9 +19,8 @@ type box struct{ top, left, height, width int }
 
 const aspectLow, aspectHigh = 3.0 / 4, 4.0 / 3
 
-// randomBox returns a box within an image of h x w pixels, with an area of at least
-// scale times the image's. Ten draws may fail to fit, as many do for long images;
-// then it is the largest box in the centre with an allowed aspect ratio.
+// randomBox returns a box within an image of h x w pixels, with an area of at least scale times the image's. Ten draws may fail to fit,
+// as many do for long images; then it is the largest box in the centre with an allowed aspect ratio.
 func randomBox(h, w int, scale float32, s *rng.Stream) box {
 	low, high := math.Log(aspectLow), math.Log(aspectHigh)
 	for range 10 {
@@ -46,15 +42,13 @@ func randomBox(h, w int, scale float32, s *rng.Stream) box {
 	return box{top: (h - bh) / 2, left: (w - bw) / 2, height: bh, width: bw}
 }
 
-// column says from which two elements of a row, and with what share of the second,
-// a column of the result is interpolated.
+// column says from which two elements of a row, and with what share of the second, a column of the result is interpolated.
 type column struct {
 	a, b int
 	t    float32
 }
 
-// interpolate returns the two of n pixels that pixel i of size lies between, and
-// the share of the second.
+// interpolate returns the two of n pixels that pixel i of size lies between, and the share of the second.
 func interpolate(i, n, size int) (a, b int, t float32) {
 	x := max(0, (float32(i)+0.5)*(float32(n)/float32(size))-0.5)
 	a = min(int(x), n-1)

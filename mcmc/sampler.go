@@ -22,7 +22,7 @@
 // [New] makes each of them by its name in the table of [Samplers].
 //
 // A sampler of one's own is a type with the five methods of [Sampler]; nothing else needs to know it. If it is to be chosen by name,
-// it also gets a line in the table in new.go. What it carries from step to step, such as a momentum, is its state: see [Variable].
+// it also gets a line in the table in registry.go. What it carries from step to step, such as a momentum, is its state: see [Variable].
 package mcmc
 
 import "github.com/joule-ebm/joule/expr"
@@ -31,7 +31,8 @@ import "github.com/joule-ebm/joule/expr"
 type Energy func(x *expr.Value) *expr.Value
 
 // Variable is a part of the state that a sampler carries from step to step beside the image: a momentum, or a step size that adapts
-// itself. Every chain has a value of its own.
+// itself. Every chain has a value of its own. It starts as declared here, in training too, where the replay buffer keeps images alone,
+// and is carried on over the steps of a run, the rounds of a generation and, if the caller asks for it ([RunOptions]), from run to run.
 type Variable struct {
 	Name    string
 	Shape   expr.Shape
