@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/model"
 )
@@ -29,7 +30,7 @@ func newModelOf(t *testing.T, data string, classes ...string) string {
 func TestChains(t *testing.T) {
 	dir, trained := t.TempDir(), newModelOf(t, smallPictures(t, 40))
 	nearest, curves := filepath.Join(dir, "nearest.png"), filepath.Join(dir, "curves.png")
-	examine := func(args ...string) (r chainsReport) {
+	examine := func(args ...string) (r chains.Report) {
 		t.Helper()
 		args = append([]string{"eval", "chains", trained, "-n", "6", "--draws", "10", "--steps", "8", "--neighbours", "2", "--json"}, args...)
 		if err := json.Unmarshal([]byte(mustJoule(t, args...)), &r); err != nil {
@@ -43,7 +44,7 @@ func TestChains(t *testing.T) {
 	if one.Samples != 6 || one.Steps != 8 || one.Draws != 10 || one.Every != 1 || len(one.Traces) != 3 || one.Traces[0].Draws != 60 || one.Classes != nil {
 		t.Errorf("%+v", one)
 	}
-	if c := one.Copying; len(c.Neighbours) != 6 || len(c.Neighbours[0]) != 2 || c.Samples <= 0 || c.HeldOut <= 0 || one.Apart <= 0 || one.Travelled <= 0 {
+	if c := one.Copying; len(c.Neighbours) != 6 || len(c.Neighbours[0]) != 2 || c.Samples <= 0 || c.HeldOut <= 0 || one.ImageDistance <= 0 || one.Displacement <= 0 {
 		t.Errorf("%+v", one)
 	}
 	if three := examine("--threads", "3"); fmt.Sprint(three) != fmt.Sprint(one) {

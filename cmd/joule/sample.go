@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -258,38 +257,4 @@ func (s *samples) grid(pixels []uint8, width int) (image.Image, error) {
 	}
 	scale := min(max(width/(columns*s.shape[1]), 1), 8)
 	return picture.Grid(pixels, n, s.shape[0], s.shape[1], s.shape[2], columns, scale)
-}
-
-// checkOutput is an error if a file cannot be written, or if a folder is not one for new files.
-func checkOutput(path string, folder bool) error {
-	switch files, err := os.ReadDir(path); {
-	case path == "":
-		return nil
-	case !folder && err == nil:
-		return fmt.Errorf("writing %s: it is a directory: name a file", path)
-	case folder && len(files) > 0:
-		return fmt.Errorf("%s holds files already: name a new folder, so that old and new images do not mix", path)
-	case folder && err == nil:
-		path = filepath.Join(path, "0.png")
-	case folder:
-		path = filepath.Clean(path) // the folder itself is to be made
-	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".joule-*")
-	if err != nil {
-		if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
-			err = cause.Err
-		}
-		return fmt.Errorf("writing %s: %w: name a directory that exists and can be written to", path, err)
-	}
-	probe.Close()
-	return os.Remove(probe.Name())
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-func hasExtension(path, extension string) bool {
-	return strings.EqualFold(filepath.Ext(path), extension)
 }

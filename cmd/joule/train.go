@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
@@ -235,74 +233,4 @@ func shellWord(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// trainScreen shows a run: on a terminal by a bar, elsewhere by a line of log now and then.
-type trainScreen struct {
-	out  io.Writer
-	log  *slog.Logger
-	bar  *progressbar.ProgressBar // nil until there is something to show, and where there is no terminal
-	last time.Time
-	work *progress // other than training; nil if there is none
-}
-
-func newTrainScreen(out io.Writer) *trainScreen {
-	s := &trainScreen{out: out}
-	s.log = slog.New(slog.NewTextHandler(s, nil))
-	return s
-}
-
-// Write is the log's way out, past the bar.
-func (s *trainScreen) Write(line []byte) (int, error) {
-	s.clear()
-	return s.out.Write(line)
-}
-
-func (s *trainScreen) clear() {
-	if s.bar != nil {
-		_ = s.bar.Clear()
-	}
-	if s.work != nil {
-		s.work.Done()
-	}
-}
-
-// other shows how far work is that is no training.
-func (s *trainScreen) other(what, unit string, done, total int) {
-	if s.work == nil || s.work.what != what {
-		s.clear()
-		s.work = newProgress(s.out, what, unit, int64(total))
-	}
-	if s.work.Add(int64(done) - s.work.done); done == total {
-		s.work.Done()
-		s.work = nil
-	}
-}
-
-// show shows how far a run is.
-func (s *trainScreen) show(p run.Progress) {
-	left := "no limit"
-	if p.Fraction > 0 {
-		left = p.Left.Round(time.Second).String() + " left"
-	}
-	if !isTerminal(s.out) {
-		if now := time.Now(); now.Sub(s.last) >= lineEvery {
-			s.last = now
-			s.log.Info("training", "iteration", p.Iteration, "of", p.Iterations, "rate", fmt.Sprintf("%.3g/s", p.Rate), "time", left,
-				"energy_data", fmt.Sprintf("%.3g", p.Metrics.EnergyPos), "energy_samples", fmt.Sprintf("%.3g", p.Metrics.EnergyNeg))
-		}
-		return
-	}
-	const thousand = 1000 // the bar's length is the fraction of the run, which may be limited by time
-	if s.bar == nil {
-		length := int64(thousand)
-		if p.Fraction == 0 {
-			length = -1
-		}
-		s.bar = progressbar.NewOptions64(length, progressbar.OptionSetWriter(s.out), progressbar.OptionSetWidth(24),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond))
-	}
-	s.bar.Describe(fmt.Sprintf("%d iterations, %.3g/s, %s, energy of data %.3g, of samples %.3g", p.Iteration, p.Rate, left,
-		p.Metrics.EnergyPos, p.Metrics.EnergyNeg))
-	_ = s.bar.Set64(int64(thousand * p.Fraction)) // a terminal that cannot be written to is no reason to stop
 }

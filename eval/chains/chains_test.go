@@ -135,7 +135,7 @@ func TestNearest(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(again, found) {
 		t.Errorf("three threads find %v, %v", again, err)
 	}
-	if d := FirstDistances(found); len(d) != 7 || d[0] != 0 || d[1] != found[1][0].Distance {
+	if d := nearestDistances(found); len(d) != 7 || d[0] != 0 || d[1] != found[1][0].Distance {
 		t.Errorf("distances %v", d)
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
@@ -167,11 +167,11 @@ func TestPicture(t *testing.T) {
 		}
 		return pixels
 	}
-	columns := []Column{
+	columns := []column{
 		{"samples", grey(10, 20), [][]Neighbour{{{0, 0.1}, {1, 0.2}}, {{2, 0.1}, {0, 0.3}}}},
 		{"held out", grey(30), [][]Neighbour{{{1, 0.1}, {2, 0.2}}}},
 	}
-	img, err := Picture(columns, grey(100, 110, 120), h, w, 1, 5)
+	img, err := drawNeighbours(columns, grey(100, 110, 120), h, w, 1, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestPicture(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Picture([]Column{{"nothing", nil, nil}}, nil, h, w, 1, 5); err == nil {
+	if _, err := drawNeighbours([]column{{"nothing", nil, nil}}, nil, h, w, 1, 5); err == nil {
 		t.Error("a column without images accepted")
 	}
 }

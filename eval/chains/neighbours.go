@@ -94,8 +94,8 @@ func squaredWithin(a, b []uint8, bound uint64) uint64 {
 	return sum
 }
 
-// FirstDistances are the distances of the nearest.
-func FirstDistances(neighbours [][]Neighbour) []float64 {
+// nearestDistances are the distances of the nearest.
+func nearestDistances(neighbours [][]Neighbour) []float64 {
 	distances := make([]float64, len(neighbours))
 	for i, n := range neighbours {
 		distances[i] = n[0].Distance
@@ -103,16 +103,16 @@ func FirstDistances(neighbours [][]Neighbour) []float64 {
 	return distances
 }
 
-// Median is the middle number, or the mean of the middle two.
-func Median(values []float64) float64 {
+// median is the middle number, or the mean of the middle two.
+func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// Apart is the mean distance of two different images: the first and the second, the third and the fourth, and so on. It is 0 of fewer
+// meanDistance is the mean distance of two different images: the first and the second, the third and the fourth, and so on. It is 0 of fewer
 // than two.
-func Apart(pixels []uint8, size int) float64 {
+func meanDistance(pixels []uint8, size int) float64 {
 	total, pairs := 0.0, 0
 	for ; len(pixels) >= 2*size; pixels = pixels[2*size:] {
 		total += math.Sqrt(float64(squaredWithin(pixels[:size], pixels[size:2*size], math.MaxUint64))/float64(size)) / 256

