@@ -101,6 +101,17 @@ func (s *Set) Subset(indices []int) *Set {
 	return &sub
 }
 
+// OfClass copies the images with a label; there are none in a set without labels.
+func (s *Set) OfClass(label int32) *Set {
+	var chosen []int
+	for i, l := range s.Labels {
+		if l == label {
+			chosen = append(chosen, i)
+		}
+	}
+	return s.Subset(chosen)
+}
+
 // Split holds out n images chosen by seed: the same ones for the same seed and set. Both parts keep the order of the
 // set. It is an error to hold out everything.
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {

@@ -78,9 +78,9 @@ func examineChains(cmd *cobra.Command, path string, o chainsOptions) error {
 	if training.Len() < o.Neighbours {
 		return usageErrorf("--neighbours is %d: there are %d images of training", o.Neighbours, training.Len())
 	}
-	progress := &stages{out: cmd.ErrOrStderr()}
-	defer progress.clear()
-	o.Progress = progress.show
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	o.Progress = shown.show
 	r, err := chains.Examine(cmd.Context(), &cpu.Engine{Threads: o.Threads}, m, training, heldOut, o.Options)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func examineChains(cmd *cobra.Command, path string, o chainsOptions) error {
 	if err := writeOutput(o.curves, r.Curves); err != nil {
 		return err
 	}
-	progress.clear()
+	shown.clear()
 	if o.json {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}

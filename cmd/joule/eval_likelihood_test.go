@@ -23,7 +23,7 @@ func smallPictures(t *testing.T, n int) string {
 
 func TestLikelihood(t *testing.T) {
 	trained, data, curve := newModel(t, expr.Shape{12, 12, 1}), smallPictures(t, 5), filepath.Join(t.TempDir(), "curve.png")
-	measure := func(args ...string) (r likelihoodReport) {
+	measure := func(args ...string) (r likelihood.Report) {
 		t.Helper()
 		args = append([]string{"eval", "likelihood", trained, "--in", data, "--chains", "8", "--rungs", "60", "--leapfrogs", "1", "--json"}, args...)
 		if err := json.Unmarshal([]byte(mustJoule(t, args...)), &r); err != nil {
@@ -54,18 +54,6 @@ func TestLikelihood(t *testing.T) {
 	}
 }
 
-// Fewer than 0 bits are a sign of an estimate gone wrong, and are called so.
-func TestLikelihoodThatCannotBe(t *testing.T) {
-	for _, bits := range []float64{-0.1, 0.1} {
-		r := likelihoodReport{Report: likelihood.Report{Likelihood: likelihood.Likelihood{Bits: bits}, Path: []likelihood.AtTemperature{{Temperature: 1, Bits: bits}}}}
-		r.Best = r.Path[0]
-		var text strings.Builder
-		if err := r.print(&text); err != nil || strings.Contains(text.String(), "underestimated") != (bits < 0) {
-			t.Errorf("of %v bits: %v\n%s", bits, err, text.String())
-		}
-	}
-}
-
 func TestLikelihoodRefuses(t *testing.T) {
 	trained, conditional, data := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 1}, "cat", "dog"), smallPictures(t, 3)
 	for _, r := range []refused{
@@ -73,6 +61,7 @@ func TestLikelihoodRefuses(t *testing.T) {
 		{[]string{trained, "--temperature", "NaN"}, 2, "--temperature"},
 		{[]string{trained, "--chains", "1"}, 2, "--chains"},
 		{[]string{trained, "--from", "noise"}, 2, "chains or data"},
+		{[]string{trained, "--settle", "-1"}, 2, "--burn-in"},
 		{[]string{trained, "--curve", "a.jpg"}, 2, ".png"},
 		{[]string{trained, "--label", "cat"}, 2, "unconditional"},
 		{[]string{t.TempDir()}, 1, "holds no run"},

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // reports is where to tell of a defect.
@@ -97,6 +99,9 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // errReported is returned by a command that has said itself what went wrong.
 var errReported = errors.New("reported")
 
+// renamedFlags are those of earlier versions, which go on to work.
+var renamedFlags = map[string]string{"settle": "burn-in"}
+
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "joule",
@@ -115,6 +120,9 @@ all others. A learnt energy generates new images and tells unusual ones from usu
 	}
 	root.SetVersionTemplate("joule {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(cmp.Or(renamedFlags[name], name))
+	})
 	for _, command := range commands {
 		root.AddCommand(command())
 	}

@@ -1,6 +1,6 @@
 package likelihood
 
-// This file gathers the weights, on the way up from the uniform distribution and on the way down to it.
+// This file computes the weights of chains up, from the uniform distribution to a model, and of chains down.
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 
 // Run is what a run of chains through a ladder has found.
 type Run struct {
-	// Weights are log w on the way up, and log 1/w on the way down, of each chain.
+	// Weights are log w of each chain up, and log 1/w of each chain down.
 	Weights []float64
 	// Acceptance is the share of all proposals that were accepted.
 	Acceptance float64
 	// Ends are where the chains came to, N,H,W,C.
 	Ends []float32
-	// Path is the estimate of log Z along the way up, at some of the rungs; it ends with the model's own.
+	// Path is the estimate of log Z of chains up at some of the rungs; it ends with the model's own.
 	Path []Point
 }
 
@@ -73,9 +73,9 @@ func (a *Annealer) Reverse(ctx context.Context, l Ladder, starts []float32, seed
 	return r, err
 }
 
-// Starts are the best imitation of samples of a model that chains can give: ends of the way up, drawn anew in proportion to their
-// weights, and then moved by so many transitions at the model's own temperature.
-func (a *Annealer) Starts(ctx context.Context, l Ladder, forward Run, transitions int, seed uint64) ([]float32, error) {
+// Starts are the nearest to samples of a model that chains can give: ends of chains up, resampled in proportion to their weights, and
+// then moved by burnIn transitions at the model's own temperature.
+func (a *Annealer) Starts(ctx context.Context, l Ladder, forward Run, burnIn int, seed uint64) ([]float32, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
@@ -91,8 +91,8 @@ func (a *Annealer) Starts(ctx context.Context, l Ladder, forward Run, transition
 		}
 	}
 	last := len(l.Beta) - 1
-	steps := slices.Repeat([]rung{{beta: float32(l.Beta[last]), step: float32(l.Step[last])}}, transitions)
-	_, err := a.walk(ctx, starts, steps, seedFor(seed, streamSettle), 0, nil)
+	steps := slices.Repeat([]rung{{beta: float32(l.Beta[last]), step: float32(l.Step[last])}}, burnIn)
+	_, err := a.walk(ctx, starts, steps, seedFor(seed, streamBurnIn), 0, nil)
 	return starts, err
 }
 

@@ -23,7 +23,7 @@ import (
 	"github.com/joule-ebm/joule/mcmc"
 )
 
-// Ladder is the way from the uniform distribution to a model: rung k is exp(-Beta[k] E), with leapfrogs of size Step[k], in units of
+// Ladder is the sequence of distributions from the uniform one to a model: rung k is exp(-Beta[k] E), with leapfrogs of size Step[k], in units of
 // intensity. Beta rises from 0.
 type Ladder struct {
 	Beta []float64 `json:"beta"`
@@ -68,7 +68,7 @@ const (
 	streamPilot = iota + 1
 	streamForward
 	streamReverse
-	streamSettle
+	streamBurnIn
 	streamResample
 	streamBootstrap
 	streamDequantise
@@ -120,7 +120,7 @@ func (l Ladder) respace(sd []float64, n int) (Ladder, error) {
 	if math.IsNaN(all) || math.IsInf(all, 0) {
 		return Ladder{}, errors.New("likelihood: the energies of the chains are not numbers: has the model diverged?")
 	}
-	// A hundredth of the way is spaced evenly in β, so that no gap is wide and a constant energy has a ladder too.
+	// A hundredth of the length is spaced evenly in β, so that no gap is wide and a constant energy has a ladder too.
 	for k := range length {
 		length[k] = 0.99*length[k]/max(all, math.SmallestNonzeroFloat64) + 0.01*l.Beta[k]/last
 	}

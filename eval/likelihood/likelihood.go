@@ -2,7 +2,12 @@
 //
 //	p(x) = exp(-E(x)/T) / Z        log Z = log ∫ exp(-E(x)/T) dx over the box [0, 1]^d,
 //
-// and with it the likelihood of images. It anneals importance weights: chains go from the uniform distribution (Z = 1) to the model
+// and with it the likelihood of images.
+//
+//	r, err := likelihood.Measure(ctx, &cpu.Engine{}, m, images, likelihood.Defaults())
+//	fmt.Println(r.Up.LogZ, r.Down.LogZ, r.Bits, r.Warnings())
+//
+// It anneals importance weights: chains go from the uniform distribution (Z = 1) to the model
 // through the distributions exp(-βₖ E), 0 = β₀ < β₁ < ... < βₙ = 1/T, by Hamiltonian transitions that leave each invariant, and
 //
 //	log w = -Σₖ (βₖ - βₖ₋₁) E(xₖ₋₁)        E[w] = Z.
@@ -13,7 +18,7 @@
 // and Adams, "Sandwiching the marginal likelihood using bidirectional Monte Carlo" (2015).
 //
 // The second half needs exact samples of the model. Of a learnt energy there are none: chains down start from something like them,
-// and the upper estimate is one only as far as they are.
+// and the upper estimate is one only as far as they are. An [Annealer] has the parts that [Measure] puts together, for any energy.
 package likelihood
 
 import (

@@ -5,14 +5,18 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 )
 
 // gaussian is the energy Σ (x - μ)²/2s², whose integral over the box is known:
@@ -233,27 +237,30 @@ func TestLikelihoodOfImages(t *testing.T) {
 }
 
 // The whole measurement, of images that come from the energy at T = 1 while the model is at T = ¼: the likelihood is that of the
-// wrong temperature, and the right one is found on the way.
+// wrong temperature, and the right one is found among those that chains pass.
 func TestMeasure(t *testing.T) {
 	g, image := gaussian{0.5, 0.25}, expr.Shape{4, 4, 1}
-	d, a, plan := image.Size(), newAnnealer(t, g, image, 2), Plan{Temperature: 0.25, Rungs: 600, Chains: 64, Settle: 50, Seed: 1}
-	var pixels []uint8
+	m := &model.Model{Energy: &energy.Energy{Image: image, Build: func(_ *energy.Params, x, _ *expr.Value) []*expr.Value {
+		return []*expr.Value{g.energy(x)}
+	}}}
+	d, ctx, images := image.Size(), context.Background(), &dataset.Set{Name: "a", Height: 4, Width: 4, Channels: 1}
 	for _, x := range g.samples(400*d, 1, 7) {
-		pixels = append(pixels, uint8(min(256*x, 255)))
+		images.Pixels = append(images.Pixels, uint8(min(256*x, 255)))
 	}
-	var made int64
-	a.Progress = func(n int64) { made += n }
-	for _, fromData := range []bool{false, true} {
-		plan.FromData, made = fromData, 0
-		r, err := a.Measure(context.Background(), plan, pixels)
+	o := Defaults()
+	o.Temperature, o.Rungs, o.BurnIn = 0.25, 600, 50
+	var done, total int64
+	o.Progress = func(_, _ string, made, all int64) { done, total = made, all }
+	for _, o.From = range []Start{FromChains, FromData} {
+		r, err := Measure(ctx, &cpu.Engine{Threads: 2}, m, images, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if made != plan.Transitions() {
-			t.Errorf("%d transitions, announced %d", made, plan.Transitions())
+		if done != total || done == 0 {
+			t.Errorf("%d transitions, announced %d", done, total)
 		}
 		want := -4*r.MeanEnergy - g.logZ(d, 4)
-		if !(r.Low < want && want < r.High) || r.High-r.Low > 4 || math.Abs(r.Bits-Bits(want, d)) > 0.1 {
+		if !(r.Low < want && want < r.High) || r.High-r.Low > 4 || math.Abs(r.Bits-Bits(want, d)) > 0.1 || r.Images != 400 {
 			t.Errorf("%+v\nwant a log-likelihood of %v", r, want)
 		}
 		if r.Best.Temperature < 0.7 || r.Best.Temperature > 1.4 || r.Best.Bits >= r.Bits || r.Best.LogLikelihood <= r.LogLikelihood {
@@ -261,9 +268,36 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 	// Images that the energy finds worse than noise are described best by the uniform distribution.
-	r, err := a.Measure(context.Background(), Plan{Temperature: 1, Rungs: 50, Chains: 8, Seed: 1}, make([]uint8, 10*d))
+	o.Temperature, o.Rungs, o.Chains, o.BurnIn, o.From = 1, 50, 8, 0, FromChains
+	images.Pixels = make([]uint8, 10*d)
+	r, err := Measure(ctx, &cpu.Engine{}, m, images, o)
 	if err != nil || r.Best != (AtTemperature{0, 0, 8}) || r.Bits < 8 {
 		t.Errorf("black images: %+v, %v", r, err)
+	}
+	images.Pixels = images.Pixels[:d]
+	if _, err := Measure(ctx, &cpu.Engine{}, m, images, o); err == nil {
+		t.Error("a single image accepted")
+	}
+	for name, change := range map[string]func(*Options){
+		"no temperature": func(o *Options) { o.Temperature = math.NaN() },
+		"start":          func(o *Options) { o.From = "noise" },
+		"burn-in":        func(o *Options) { o.BurnIn = -1 },
+	} {
+		wrong := o
+		change(&wrong)
+		if _, err := Measure(ctx, &cpu.Engine{}, m, images, wrong); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// Fewer than 0 bits are a sign of an estimate gone wrong, and are called so.
+func TestFewerThanNoBits(t *testing.T) {
+	for _, bits := range []float64{-0.1, 0.1} {
+		r := Report{Likelihood: Likelihood{Bits: bits}, Best: AtTemperature{Temperature: 1, Bits: bits}}
+		if warned := strings.Contains(strings.Join(r.Warnings(), " "), "underestimated"); warned != (bits < 0) {
+			t.Errorf("of %v bits: %q", bits, r.Warnings())
+		}
 	}
 }
 
