@@ -25,7 +25,7 @@ type Kind struct {
 // kinds are all samplers, the usual one first.
 var kinds = []Kind{
 	{"langevin", "the authors': noise, then λ = step_size times the gradient; no acceptance test", newLangevin},
-	{"hmc", "Hamiltonian Monte Carlo at a temperature: leapfrogs of step_size, such as 0.01", newHMC},
+	{"hmc", "Hamiltonian Monte Carlo at a temperature: leapfrogs of length step_size, such as 0.01", newHMC},
 	{"mala", "Langevin at a temperature, acceptance test included: noise of variance 2 step_size", newMALA},
 }
 

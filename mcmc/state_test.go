@@ -208,3 +208,27 @@ func TestMistakesWithStates(t *testing.T) {
 		}
 	}
 }
+
+// compiled is an engine that keeps what it is given to compile.
+type compiled struct {
+	cpu.Engine
+	outputs []*expr.Value
+}
+
+func (c *compiled) Compile(outputs ...*expr.Value) (engine.Program, error) {
+	c.outputs = outputs
+	return c.Engine.Compile(outputs...)
+}
+
+// What a sampler does not use is not in the program: no state, no count of proposals.
+func TestASamplerWithoutStateIsItsStepAlone(t *testing.T) {
+	e, langevin := &compiled{}, mcmc.Langevin{StepSize: 1, Sigma: 0.1}
+	if _, err := mcmc.NewChain(e, langevin, bowl, small); err != nil {
+		t.Fatal(err)
+	}
+	step := langevin.Step(bowl, expr.Input("x", small), nil, langevin.Noise("noise", small))
+	got, want := expr.Order(e.outputs...), expr.Order(step.Next, step.GradientAt)
+	if len(e.outputs) != 2 || !slices.EqualFunc(got, want, func(a, b *expr.Value) bool { return a.String() == b.String() && a.Attr() == b.Attr() }) {
+		t.Errorf("the program has %d outputs and %d operations, the step %d", len(e.outputs), len(got), len(want))
+	}
+}

@@ -46,14 +46,14 @@ type Network struct {
 
 // Sampler says how chains move, in training and after it.
 type Sampler struct {
-	Kind        string  `yaml:"kind" doc:"langevin, hmc or mala: see joule train --help"`
+	Kind        string  `yaml:"kind" doc:"langevin, or another that joule train --help lists"`
 	Steps       int     `yaml:"steps" doc:"steps of a chain, K"`
-	StepSize    float64 `yaml:"step_size" doc:"langevin: λ, times a gradient per unit of intensity; hmc: ε, in units of intensity; mala: h, in their square"`
+	StepSize    float64 `yaml:"step_size" doc:"langevin: λ, times a gradient per unit of intensity; of others see joule train --help"`
 	Noise       float64 `yaml:"noise" doc:"langevin: standard deviation σ of the noise of a step, in units of intensity"`
 	Anneal      bool    `yaml:"anneal" doc:"langevin: lower the noise to 0 over a chain"`
 	AllSteps    bool    `yaml:"all_steps" doc:"differentiate the KL term through all steps instead of the last"`
 	Leapfrogs   int     `yaml:"leapfrogs" doc:"hmc: leapfrog steps of a proposal"`
-	Temperature float64 `yaml:"temperature" doc:"hmc and mala: temperature T of exp(-E/T)"`
+	Temperature float64 `yaml:"temperature" doc:"of samplers with an acceptance test: T of exp(-E/T)"`
 	Precision   string  `yaml:"precision" doc:"of a chain's convolutions: float32, split, bf16, or auto, in whose place the run notes what it took"`
 }
 
