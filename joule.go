@@ -8,9 +8,13 @@
 //   - [github.com/joule-ebm/joule/mcmc]: how samples are drawn: Langevin dynamics, HMC, replay buffer, augmentation;
 //   - [github.com/joule-ebm/joule/cd]: how E is learnt: the terms of the loss and the training step;
 //   - [github.com/joule-ebm/joule/dataset]: where images come from;
-//   - [github.com/joule-ebm/joule/eval]: how good a model is; below it, eval/detector, conformal, drift and explain: how unusual an
-//     image is, with what certainty, since when and where;
-//   - [github.com/joule-ebm/joule/run]: a training run as a directory that survives being killed.
+//   - [github.com/joule-ebm/joule/model]: a learnt energy as a thing one can hold: opened, saved, sampled, measured;
+//   - [github.com/joule-ebm/joule/detect]: what is out of distribution, with what certainty, since when and where;
+//   - [github.com/joule-ebm/joule/eval]: how good a model is: quality, likelihood, chains, ablation;
+//   - [github.com/joule-ebm/joule/run]: a training run as a directory that survives being killed;
+//   - [github.com/joule-ebm/joule/report]: a run as a page.
+//
+// The folder examples has programs of a page each, CONTRIBUTING.md says how to add a term, a sampler, a network, a format.
 //
 // The example defines an energy, trains it and compares the energies of digits and clothes.
 package joule
