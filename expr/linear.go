@@ -10,7 +10,7 @@ func Conv(x, w *Value) *Value {
 		return Invalid(err)
 	}
 	if t := w.shape[0]; w.kind != Shared || (t != 1 && t != 9) || x.shape[2] != w.shape[1] {
-		return bad(OpConv, "a %v value of shape %v by a %v kernel of shape %v (want H×W×I and T×I×O with T 1 or 9)", x.kind, x.shape, w.kind, w.shape)
+		return mistake(OpConv, "a %v value of shape %v by a %v kernel of shape %v (want H×W×I and T×I×O with T 1 or 9)", x.kind, x.shape, w.kind, w.shape)
 	}
 	return node(OpConv, Sample, Shape{x.shape[0], x.shape[1], w.shape[2]}, Attr{}, Spread(x), w)
 }
@@ -22,7 +22,7 @@ func Flip(w *Value) *Value {
 		return Invalid(err)
 	}
 	if w.kind != Shared {
-		return bad(OpFlip, "of a sample value")
+		return mistake(OpFlip, "of a sample value")
 	}
 	return node(OpFlip, Shared, Shape{w.shape[0], w.shape[2], w.shape[1]}, Attr{}, w)
 }
@@ -35,7 +35,7 @@ func ConvKernel(x, y *Value, taps int) *Value {
 		return Invalid(err)
 	}
 	if x.shape[0] != y.shape[0] || x.shape[1] != y.shape[1] || (taps != 1 && taps != 9) {
-		return bad(OpConvKernel, "shapes %v and %v, %d taps", x.shape, y.shape, taps)
+		return mistake(OpConvKernel, "shapes %v and %v, %d taps", x.shape, y.shape, taps)
 	}
 	return node(OpConvKernel, Shared, Shape{taps, x.shape[2], y.shape[2]}, Attr{}, Spread(x), Spread(y))
 }
@@ -56,7 +56,7 @@ func Unpool(x *Value, to Shape) *Value {
 		return Invalid(err)
 	}
 	if pooled(to) != x.shape {
-		return bad(OpUnpool, "%v is not the pooled shape of %v", x.shape, to)
+		return mistake(OpUnpool, "%v is not the pooled shape of %v", x.shape, to)
 	}
 	return node(OpUnpool, Sample, to, Attr{}, Spread(x))
 }
@@ -85,7 +85,7 @@ func columns(v *Value, transpose bool) int { return rows(v, !transpose) }
 // matMul is MatMul with the rows of the result laid out as an image of the given shape.
 func matMul(a, b *Value, ta, tb bool, shape Shape) *Value {
 	if columns(a, ta) != rows(b, tb) {
-		return bad(OpMatMul, "%d columns by %d rows", columns(a, ta), rows(b, tb))
+		return mistake(OpMatMul, "%d columns by %d rows", columns(a, ta), rows(b, tb))
 	}
 	return node(OpMatMul, Sample, shape, Attr{TA: ta, TB: tb}, Spread(a), Spread(b))
 }
@@ -96,7 +96,7 @@ func Slice(v *Value, lo, hi int) *Value {
 		return Invalid(err)
 	}
 	if lo < 0 || hi > v.shape[2] || lo >= hi {
-		return bad(OpSlice, "channels %d to %d of %v", lo, hi, v.shape)
+		return mistake(OpSlice, "channels %d to %d of %v", lo, hi, v.shape)
 	}
 	return unary(OpSlice, v, Shape{v.shape[0], v.shape[1], hi - lo}, Attr{N: [2]int{lo, hi}})
 }
@@ -107,7 +107,7 @@ func Embed(v *Value, lo, channels int) *Value {
 		return Invalid(err)
 	}
 	if lo < 0 || lo > channels-v.shape[2] {
-		return bad(OpEmbed, "%v at channel %d of %d", v.shape, lo, channels)
+		return mistake(OpEmbed, "%v at channel %d of %d", v.shape, lo, channels)
 	}
 	return unary(OpEmbed, v, Shape{v.shape[0], v.shape[1], channels}, Attr{N: [2]int{lo, channels}})
 }

@@ -116,7 +116,7 @@ func TestUnrolledChain(t *testing.T) {
 	checkGrad(t, end, n, append(leaves, e.params()...)...)
 }
 
-// TestEachImageByItself: an image's energy, score and end of a step do not depend on the others in the batch.
+// TestEachImageByItself: an image's energy, gradient and end of a step do not depend on the others in the batch.
 func TestEachImageByItself(t *testing.T) {
 	x, e := expr.Input("x", image), newNetwork("")
 	outputs := []*expr.Value{e.energy(x), expr.Grad(e.energy(x), x)[0], descend(e, x, 0.3)}

@@ -12,7 +12,7 @@ func pointwise(op Op, attr Attr, in ...*Value) *Value {
 	}
 	shape, kind, err := join(in...)
 	if err != nil {
-		return bad(op, "%v", err)
+		return mistake(op, "%v", err)
 	}
 	return node(op, kind, shape, attr, in...)
 }
@@ -58,7 +58,7 @@ func Log(a *Value) *Value { return pointwise(OpLog, Attr{}, a) }
 // Swish is the order-th derivative of the activation a·sigmoid(a); order 0 is the activation itself.
 func Swish(a *Value, order int) *Value {
 	if order < 0 {
-		return bad(OpSwish, "negative order")
+		return mistake(OpSwish, "negative order")
 	}
 	return pointwise(OpSwish, Attr{N: [2]int{order}}, a)
 }
@@ -83,7 +83,7 @@ func Sum(v *Value, to Shape) *Value {
 	}
 	for axis, n := range to {
 		if n != 1 && n != v.shape[axis] {
-			return bad(OpSum, "cannot sum %v to %v", v.shape, to)
+			return mistake(OpSum, "cannot sum %v to %v", v.shape, to)
 		}
 	}
 	if v.shape == to {
@@ -102,7 +102,7 @@ func Broadcast(v *Value, to Shape) *Value {
 	}
 	for axis, n := range v.shape {
 		if n != 1 && n != to[axis] {
-			return bad(OpBroadcast, "cannot broadcast %v to %v", v.shape, to)
+			return mistake(OpBroadcast, "cannot broadcast %v to %v", v.shape, to)
 		}
 	}
 	if v.shape == to {
@@ -120,7 +120,7 @@ func BatchSum(v *Value) *Value {
 		return Invalid(err)
 	}
 	if v.kind == Shared {
-		return bad(OpBatchSum, "of a shared value")
+		return mistake(OpBatchSum, "of a shared value")
 	}
 	return node(OpBatchSum, Shared, v.shape, Attr{}, v)
 }

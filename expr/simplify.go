@@ -2,10 +2,14 @@ package expr
 
 import "slices"
 
-// Simplify gives values equal to the given ones that take less to compute: constants are gathered, sums of copies are multiples,
-// and nothing is repeated where the operation that uses it repeats by itself. The constructors do none of this: what they build
-// holds every value that it was built from, so that Grad may be taken with respect to any of them. Simplified values are to be
-// computed, not differentiated: Stop is gone from them.
+// Simplify gives values equal to the given ones that take less to compute:
+//
+//	2·(3·x + 1) + 4                    6·x + 6                    constants are folded
+//	Sum(Broadcast(c, H×W×1), 1×1×1)    (H·W)·c                    a sum of copies is a multiple
+//	x·Broadcast(c, H×W×C)              x·c                        pointwise operations repeat by themselves
+//
+// Engines do this first. The constructors do none of it: what they build holds every value that it was built from, so that Grad may be
+// taken with respect to any of them. Simplified values are to be computed, not differentiated: Stop is gone from them.
 func Simplify(values ...*Value) []*Value {
 	simple := map[*Value]*Value{}
 	for _, v := range Order(values...) {
@@ -29,11 +33,11 @@ func simplified(v *Value, in []*Value) *Value {
 	}
 	switch v.op {
 	case OpAdd:
-		if a, c, ok := withConst(v, in); ok {
+		if a, c, ok := constOperand(v, in); ok {
 			return affine(a, 1, c)
 		}
 	case OpMul:
-		if a, c, ok := withConst(v, in); ok {
+		if a, c, ok := constOperand(v, in); ok {
 			return affine(a, c, 0)
 		}
 	case OpAffine:
@@ -65,7 +69,7 @@ func simplified(v *Value, in []*Value) *Value {
 		return in[0]
 	}
 	if v.op.Pointwise() {
-		in = bare(v, in)
+		in = dropBroadcasts(v, in)
 	}
 	if slices.Equal(in, v.in) {
 		return v
@@ -73,8 +77,9 @@ func simplified(v *Value, in []*Value) *Value {
 	return node(v.op, v.kind, v.shape, v.attr, in...)
 }
 
-// withConst finds the input of a pointwise v that the other, a repeated constant, leaves in its shape and kind.
-func withConst(v *Value, in []*Value) (other *Value, c float64, ok bool) {
+// constOperand finds a constant among the two inputs of a pointwise v, repeated or not, where the other input has v's shape and kind by
+// itself.
+func constOperand(v *Value, in []*Value) (other *Value, c float64, ok bool) {
 	for i, u := range in {
 		for u.op == OpSpread || u.op == OpBroadcast {
 			u = u.in[0]
@@ -101,8 +106,8 @@ func affine(a *Value, scale, shift float64) *Value {
 	return Affine(a, scale, shift)
 }
 
-// bare leaves out spreads and broadcasts of the inputs of a pointwise v where the others alone give it its shape and kind.
-func bare(v *Value, in []*Value) []*Value {
+// dropBroadcasts leaves out spreads and broadcasts of the inputs of a pointwise v where the other inputs give it its shape and kind.
+func dropBroadcasts(v *Value, in []*Value) []*Value {
 	in = slices.Clone(in)
 	for i := range in {
 		for in[i].op == OpBroadcast || in[i].op == OpSpread {

@@ -7,7 +7,7 @@ func GroupSum(v *Value, groups int) *Value {
 		return Invalid(err)
 	}
 	if groups < 1 || v.shape[2]%groups != 0 || v.shape != v.shape.Channels() {
-		return bad(OpGroupSum, "%v in %d groups", v.shape, groups)
+		return mistake(OpGroupSum, "%v in %d groups", v.shape, groups)
 	}
 	if groups == v.shape[2] {
 		return v
@@ -31,7 +31,7 @@ func statistic(op Op, x *Value, groups int, eps float64, perChannel bool) *Value
 		return Invalid(err)
 	}
 	if groups < 1 || x.shape[2]%groups != 0 || eps < 0 {
-		return bad(op, "%v in %d groups, eps %g", x.shape, groups, eps)
+		return mistake(op, "%v in %d groups, eps %g", x.shape, groups, eps)
 	}
 	shape := x.shape
 	if perChannel {
@@ -62,7 +62,7 @@ func Singular(w *Value) *Value {
 		return Invalid(err)
 	}
 	if w.kind != Shared {
-		return bad(OpSingular, "of a sample value")
+		return mistake(OpSingular, "of a sample value")
 	}
 	return node(OpSingular, Shared, w.shape, Attr{}, w)
 }
@@ -75,7 +75,7 @@ func Nearest(x, references *Value, k int) *Value {
 	}
 	r := references.shape
 	if references.kind != Shared || r[1] != x.shape[0]*x.shape[1] || r[2] != x.shape[2] || k < 1 || k > r[0] {
-		return bad(OpNearest, "the %d-th of %v references of shape %v for %v", k, references.kind, r, x.shape)
+		return mistake(OpNearest, "the %d-th of %v references of shape %v for %v", k, references.kind, r, x.shape)
 	}
 	return node(OpNearest, Sample, x.shape, Attr{N: [2]int{k}}, Spread(x), references)
 }

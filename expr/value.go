@@ -1,11 +1,31 @@
 // Package expr describes computations over images symbolically, and differentiates them to any order.
 //
+// # Values
+//
 // Every [Value] is either a sample value (one per image, the batch axis implicit) or a shared value (parameters, what is
 // derived from them, constants). Images of a batch never see each other: only [BatchSum] and [ConvKernel], which sum over the
 // batch, turn sample values into a shared one. An engine may therefore run images in any grouping, on any number of cores.
 //
 // All shapes have three axes. A sample value is height × width × channels (a vector is 1×1×C, a number 1×1×1). A convolution
 // kernel is taps × inputs × outputs, with 9 taps for 3×3 and 1 for 1×1; a linear map is a 1×1 convolution.
+//
+// # Operations
+//
+//   - leaves: [Input], [Param], [Gaussian], [Uniform], [Const], [BatchSize];
+//   - pointwise, with broadcasting of axes of size 1: [Add], [Sub], [Mul], [Affine], [Pow], [Exp], [Log], [Swish], [Clamp],
+//     [Within], [Negative];
+//   - over axes: [Sum], [Total], [Broadcast], [GroupSum], [Slice], [Embed];
+//   - over pixels: [Conv], [ConvKernel], [Flip], [Pool], [Unpool], [MatMul];
+//   - of an image: [Softmax], [Normalise], [InvStd], and of a kernel [Singular];
+//   - of one value, locally constant: [Nearest], [Stop];
+//   - between sample and shared: [BatchSum], [BatchMean], [Spread].
+//
+// # Derivatives
+//
+// [Grad] builds the derivative of a scalar as a value of the same operations, so that it can be differentiated again: the end
+// of a Langevin step x - λ∇E(x), differentiated with respect to the parameters of E, takes no other machinery.
+//
+// # Mistakes
 //
 // Building never panics: a mistake (shapes that do not fit, say) makes a Value that carries an error, and so does everything
 // built from it. Ask [Err], or the engine, which refuses to compile such a Value.
@@ -26,8 +46,8 @@ var Scalar = Shape{1, 1, 1}
 // Size is the number of elements.
 func (s Shape) Size() int { return s[0] * s[1] * s[2] }
 
-// possible says whether all sizes are positive and the number of elements fits in 31 bits.
-func (s Shape) possible() bool {
+// valid says whether all sizes are positive and the number of elements fits in 31 bits.
+func (s Shape) valid() bool {
 	size := 1
 	for _, n := range s {
 		if n < 1 || n > math.MaxInt32/size {
@@ -59,11 +79,11 @@ func (k Kind) String() string {
 	return "shared"
 }
 
-// Attr holds what an operation needs besides its inputs. It is comparable, so that equal computations can be recognised.
+// Attr holds what an operation needs besides its inputs; engines read it. It is comparable, so that equal computations can be recognised.
 type Attr struct {
 	Name   string     // of a leaf
-	X      [2]float64 // real coefficients
-	N      [2]int     // integer ones: order, groups, range, ...
+	X      [2]float64 // real coefficients, in the order of the constructor's arguments: of Affine scale and shift
+	N      [2]int     // integer ones: order of Swish, groups, first channel and end of Slice, k of Nearest, ...
 	TA, TB bool       // transposition, of MatMul
 }
 
@@ -121,29 +141,31 @@ func Err(values ...*Value) error {
 // Invalid is a value that carries the mistake err, for functions that build values as this package does.
 func Invalid(err error) *Value { return &Value{err: err} }
 
-func bad(op Op, format string, args ...any) *Value {
+// mistake is a value that carries what is wrong with the arguments of op.
+func mistake(op Op, format string, args ...any) *Value {
 	return Invalid(fmt.Errorf("expr: %v: %s", op, fmt.Sprintf(format, args...)))
 }
 
-// node makes a value of valid inputs.
+// node makes a value of valid inputs; the shape may turn out too large.
 func node(op Op, kind Kind, shape Shape, attr Attr, in ...*Value) *Value {
-	if !shape.possible() {
-		return bad(op, "a result of shape %v: want positive sizes and fewer than 2³¹ elements", shape)
+	if !shape.valid() {
+		return mistake(op, "a result of shape %v: want positive sizes and fewer than 2³¹ elements", shape)
 	}
 	return &Value{op: op, kind: kind, shape: shape, attr: attr, in: in}
 }
 
 func leaf(op Op, kind Kind, name string, shape Shape) *Value {
-	if name == "" || !shape.possible() {
-		return bad(op, "%q of shape %v: want a name, positive sizes and fewer than 2³¹ elements", name, shape)
+	if name == "" || !shape.valid() {
+		return mistake(op, "%q of shape %v: want a name, positive sizes and fewer than 2³¹ elements", name, shape)
 	}
 	return node(op, kind, shape, Attr{Name: name})
 }
 
-// Input is a value per image, given by name when the computation runs.
+// Input is a value per image, given by name when the computation runs. Two Inputs of one name are the same value; leaves that differ must
+// have different names.
 func Input(name string, shape Shape) *Value { return leaf(OpInput, Sample, name, shape) }
 
-// Param is a value shared by all images, given by name when the computation runs: a parameter, say.
+// Param is a value shared by all images, given by name before the computation runs: a parameter, say.
 func Param(name string, shape Shape) *Value { return leaf(OpParam, Shared, name, shape) }
 
 // Gaussian is noise, a value per image: independent N(0, 1) numbers that the engine draws anew on every step of a chain. Noises
