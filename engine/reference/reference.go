@@ -1,5 +1,5 @@
-// Package reference computes expressions in float64, in the plainest way: it is the definition of every operation that the other
-// engines are tested against, and far too slow for anything else.
+// Package reference computes expressions in float64, in the plainest way: it is the definition of every operation that engines are tested
+// against, and far too slow for anything else. An operation takes one image at a time (ops.go); nothing is fused, ordered or reused.
 package reference
 
 import (
@@ -14,22 +14,23 @@ import (
 // value batch × height × width × channels, image after image, for a shared one its own size. The results are laid out likewise.
 // It is an error if an output is invalid, if a leaf has no value or one of the wrong size, or if leaves that differ have one name.
 func Eval(outputs []*expr.Value, batch int, values map[string][]float64) ([][]float64, error) {
-	return eval(outputs, batch, values, func([]float64) {})
+	return evalWith(outputs, batch, values, func([]float64) {})
 }
 
-// Shaken is Eval with a random relative error of up to ±e in every number of every intermediate result: what rounding can do to the
-// results of an engine of that precision. Equal seeds give equal errors.
-func Shaken(outputs []*expr.Value, batch int, values map[string][]float64, e float64, seed uint64) ([][]float64, error) {
+// Perturbed is Eval with a random relative error of up to ±e in every number of every intermediate result: how far it comes out from Eval
+// is what rounding can do to the results of an engine of that precision (Monte Carlo arithmetic; Parker 1997). Equal seeds give equal
+// errors.
+func Perturbed(outputs []*expr.Value, batch int, values map[string][]float64, e float64, seed uint64) ([][]float64, error) {
 	s := rng.New(seed)
-	return eval(outputs, batch, values, func(result []float64) {
+	return evalWith(outputs, batch, values, func(result []float64) {
 		for i := range result {
 			result[i] *= 1 + e*float64(2*s.Float32()-1)
 		}
 	})
 }
 
-// eval has after see, and change, the numbers of each value once they are known.
-func eval(outputs []*expr.Value, batch int, values map[string][]float64, after func(result []float64)) ([][]float64, error) {
+// evalWith computes values inputs first, and calls after with the numbers of each, which it may change.
+func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, after func(result []float64)) ([][]float64, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("reference: a batch of %d images: want 1 or more", batch)
 	}

@@ -119,7 +119,7 @@ func Rounding(t testing.TB, batch int, n map[string][]float64, want [][]float64,
 	const units, draws = 4.0 / (1 << 24), 3
 	worst := make([]float64, len(outputs))
 	for seed := range uint64(draws) {
-		moved, err := reference.Shaken(outputs, batch, n, units, seed)
+		moved, err := reference.Perturbed(outputs, batch, n, units, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
