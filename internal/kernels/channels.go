@@ -23,7 +23,8 @@ const (
 	withAVX512
 )
 
-// folded returns the number of pixels to read as one, 1 where that gains nothing.
+// folded returns the number of pixels to read as one, 1 where that gains nothing: 8 for 8 channels, which makes 64; 16 for 12, which makes
+// 192, three times 64.
 func folded(channels, pixels int) int {
 	if channels <= 0 || channels >= foldWidth {
 		return 1
@@ -40,11 +41,11 @@ func folded(channels, pixels int) int {
 }
 
 func (set instructions) channelSum(acc, x []float32) {
-	set.overRuns(acc, x, x, nil, sums)
+	set.reduce(acc, x, x, nil, sums)
 }
 
 func (set instructions) channelDot(acc, x, y []float32) {
-	set.overRuns(acc, x, y[:len(x)], nil, products)
+	set.reduce(acc, x, y[:len(x)], nil, products)
 }
 
 func (set instructions) moments(mean, variance, x []float32) {
@@ -55,12 +56,12 @@ func (set instructions) moments(mean, variance, x []float32) {
 	}
 	scale := 1 / float32(len(x)/channels)
 	clear(mean)
-	set.overRuns(mean, x, x, nil, sums)
+	set.reduce(mean, x, x, nil, sums)
 	for c := range mean {
 		mean[c] *= scale
 	}
 	clear(variance)
-	set.overRuns(variance, x, x, mean, squares)
+	set.reduce(variance, x, x, mean, squares)
 	for c := range variance {
 		variance[c] *= scale
 	}
@@ -75,7 +76,9 @@ const (
 	squares                  // (x-mean)^2
 )
 
-func (set instructions) overRuns(acc, x, y, mean []float32, what quantity) {
+// reduce adds to acc[c] the sum over pixels of a quantity of channel c. Few channels are read as many, as far as that goes; what is left is
+// added as it is.
+func (set instructions) reduce(acc, x, y, mean []float32, what quantity) {
 	channels := len(acc)
 	if channels == 0 {
 		return
@@ -85,19 +88,19 @@ func (set instructions) overRuns(acc, x, y, mean []float32, what quantity) {
 		whole := len(x) / width * width
 		if width == foldWidth && mean == nil { // the common case, without memory to clear that is not needed
 			var wide [foldWidth]float32
-			set.runs(wide[:], x[:whole], y[:whole], nil, what)
+			set.reduceRuns(wide[:], x[:whole], y[:whole], nil, what)
 			fold(acc, wide[:])
 		} else {
 			var wide, means [foldLimit]float32
 			for at := 0; mean != nil && at < width; at += channels {
 				copy(means[at:], mean)
 			}
-			set.runs(wide[:width], x[:whole], y[:whole], means[:width], what)
+			set.reduceRuns(wide[:width], x[:whole], y[:whole], means[:width], what)
 			fold(acc, wide[:width])
 		}
 		x, y = x[whole:], y[whole:]
 	}
-	set.runs(acc, x, y, mean, what)
+	set.reduceRuns(acc, x, y, mean, what)
 }
 
 // fold adds up what was read as more channels than there are.
@@ -107,7 +110,8 @@ func fold(acc, wide []float32) {
 	}
 }
 
-func (set instructions) runs(acc, x, y, mean []float32, what quantity) {
+// reduceRuns is reduce, one run of pixels after the other.
+func (set instructions) reduceRuns(acc, x, y, mean []float32, what quantity) {
 	for len(x) > 0 {
 		n := min(len(x), runPixels*len(acc))
 		set.columns(acc, x[:n], y[:n], mean, what)

@@ -1,4 +1,12 @@
-// Winograd's convolutions F(m×m, 3×3): m×m outputs of a 3×3 convolution from (m+2)×(m+2) inputs d and the kernel g by
+// Winograd's convolutions. In one dimension, F(2, 3) takes two outputs of a convolution by three weights from four inputs in four
+// multiplications instead of six,
+//
+//	p = (d0 - d2)·g0                  q = (d1 + d2)·(g0 + g1 + g2)/2
+//	r = (d2 - d1)·(g0 - g1 + g2)/2    s = (d1 - d3)·g2
+//	y0 = p + q + r = d0·g0 + d1·g1 + d2·g2
+//	y1 = q - r - s = d1·g0 + d2·g1 + d3·g2
+//
+// where what is made of the weights alone is computed once. F(m×m, 3×3) does that along both axes: m×m outputs of a 3×3 convolution from (m+2)×(m+2) inputs d and the kernel g by
 // (m+2)² multiplications instead of 9m²,
 //
 //	Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A,

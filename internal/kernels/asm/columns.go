@@ -56,8 +56,8 @@ func (s simd) columnSum(name, other string, term func(sum VecVirtual, x, other O
 		if other == "y" {
 			MOVQ(y, py)
 		}
-		again := label("pixel")
-		Label(again)
+		loop := label("pixel")
+		Label(loop)
 		for v, sum := range sums {
 			var a, b Op = Mem{Base: px, Disp: v * s.bytes()}, means[v]
 			if other == "y" {
@@ -76,7 +76,7 @@ func (s simd) columnSum(name, other string, term func(sum VecVirtual, x, other O
 			ADDQ(stride, py)
 		}
 		DECQ(n)
-		JNZ(LabelRef(again))
+		JNZ(LabelRef(loop))
 		for v, sum := range sums {
 			to := Mem{Base: acc, Disp: v * s.bytes()}
 			VADDPS(load(to), sum, sum)
@@ -89,13 +89,13 @@ func (s simd) columnSum(name, other string, term func(sum VecVirtual, x, other O
 		}
 	}
 	for _, vectors := range []int{4, 1} {
-		again, next := label("block"), label("next")
-		Label(again)
+		loop, next := label("block"), label("next")
+		Label(loop)
 		CMPQ(channels, U32(vectors*s.lanes()))
 		JL(LabelRef(next))
 		block(vectors, s.load, func(v VecVirtual, to Mem) { VMOVUPS(v, to) }, false)
 		SUBQ(U32(vectors*s.lanes()), channels)
-		JMP(LabelRef(again))
+		JMP(LabelRef(loop))
 		Label(next)
 	}
 	end := label("end")
@@ -126,7 +126,7 @@ func normSums(s simd) {
 		many = 4
 	}
 	for _, vectors := range []int{many, 1} {
-		block, next, again := label("block"), label("next"), label("pixel")
+		block, next, loop := label("block"), label("next"), label("pixel")
 		Label(block)
 		CMPQ(channels, U32(vectors*s.lanes()))
 		JL(LabelRef(next))
@@ -139,7 +139,7 @@ func normSums(s simd) {
 		}
 		n, at := Load(Param("pixels"), GP64()), GP64()
 		XORQ(at, at)
-		Label(again)
+		Label(loop)
 		for v := range vectors {
 			mem := func(base Register) Mem { return Mem{Base: base, Index: at, Scale: 1, Disp: v * s.bytes()} }
 			product, other := s.load(mem(a)), s.load(mem(x))
@@ -151,7 +151,7 @@ func normSums(s simd) {
 		}
 		ADDQ(stride, at)
 		DECQ(n)
-		JNZ(LabelRef(again))
+		JNZ(LabelRef(loop))
 		for v := range vectors {
 			for _, total := range []struct {
 				to   Register
@@ -196,23 +196,23 @@ func gatherSum(s simd) {
 		}
 		t, offset := GP64(), GP64()
 		XORQ(t, t)
-		again := label("tap")
-		Label(again)
+		loop := label("tap")
+		Label(loop)
 		MOVLQSX(Mem{Base: offsets, Index: t, Scale: 4}, offset)
 		for v, sum := range sums {
 			add(Mem{Base: from, Index: offset, Scale: 4, Disp: v * s.bytes()}, sum)
 		}
 		INCQ(t)
 		CMPQ(t, taps)
-		JL(LabelRef(again))
+		JL(LabelRef(loop))
 		for v, sum := range sums {
 			VMULPS(scale, sum, sum)
 			store(sum, Mem{Base: dst, Disp: v * s.bytes()})
 		}
 	}
 	for _, vectors := range []int{4, 1} {
-		again, next := label("block"), label("next")
-		Label(again)
+		loop, next := label("block"), label("next")
+		Label(loop)
 		CMPQ(channels, U32(vectors*s.lanes()))
 		JL(LabelRef(next))
 		block(vectors,
@@ -221,7 +221,7 @@ func gatherSum(s simd) {
 		ADDQ(U32(vectors*s.bytes()), dst)
 		ADDQ(U32(vectors*s.bytes()), from)
 		SUBQ(U32(vectors*s.lanes()), channels)
-		JMP(LabelRef(again))
+		JMP(LabelRef(loop))
 		Label(next)
 	}
 	last := label("last")

@@ -386,7 +386,7 @@ func splitBF16(parts int) {
 	}
 	SHRQ(U8(4), n)
 	JZ(LabelRef("end"))
-	Label("again")
+	Label("loop")
 	v := ZMM()
 	VMOVUPS(Mem{Base: x}, v)
 	upper := b.round(v)
@@ -401,7 +401,7 @@ func splitBF16(parts int) {
 	ADDQ(U8(32), hi)
 	ADDQ(U8(64), x)
 	DECQ(n)
-	JNZ(LabelRef("again"))
+	JNZ(LabelRef("loop"))
 	Label("end")
 	done()
 }
@@ -420,7 +420,7 @@ func packBF16(parts int) {
 		lo = Load(Param("lo").Base(), GP64())
 	}
 	MOVQ(U32(tileSide), n)
-	Label("again")
+	Label("loop")
 	first, second := avx512.load(Mem{Base: rows}), avx512.load(Mem{Base: rows, Disp: 4 * tileSide})
 	x, y := b.round(first), b.round(second)
 	b.pair(x, y, Mem{Base: hi})
@@ -435,7 +435,7 @@ func packBF16(parts int) {
 	ADDQ(U8(4*tileSide), hi)
 	ADDQ(U32(2*4*tileSide), rows)
 	DECQ(n)
-	JNZ(LabelRef("again"))
+	JNZ(LabelRef("loop"))
 	done()
 }
 

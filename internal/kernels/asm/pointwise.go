@@ -134,8 +134,8 @@ func (s simd) pointwise(name, outputs, inputs, scalars string, unroll int, setup
 	}
 	whole := func(v VecVirtual, to Mem) { VMOVUPS(v, to) }
 	for _, vectors := range []int{unroll, 1} {
-		again, next := label("loop"), label("next")
-		Label(again)
+		loop, next := label("loop"), label("next")
+		Label(loop)
 		CMPQ(n, U32(vectors*s.lanes()))
 		JL(LabelRef(next))
 		for v := range vectors {
@@ -143,7 +143,7 @@ func (s simd) pointwise(name, outputs, inputs, scalars string, unroll int, setup
 		}
 		ADDQ(U32(vectors*s.lanes()), i)
 		SUBQ(U32(vectors*s.lanes()), n)
-		JMP(LabelRef(again))
+		JMP(LabelRef(loop))
 		Label(next)
 	}
 	end := label("end")

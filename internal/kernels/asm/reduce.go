@@ -30,8 +30,8 @@ func (s simd) reduction(name string, term func(sum, x, y VecVirtual)) {
 		clearVector(sum)
 	}
 	for _, vectors := range []int{unroll, 1} {
-		again, next := label("loop"), label("next")
-		Label(again)
+		loop, next := label("loop"), label("next")
+		Label(loop)
 		CMPQ(n, U32(vectors*s.lanes()))
 		JL(LabelRef(next))
 		for v := range vectors {
@@ -40,7 +40,7 @@ func (s simd) reduction(name string, term func(sum, x, y VecVirtual)) {
 		ADDQ(U32(vectors*s.bytes()), x)
 		ADDQ(U32(vectors*s.bytes()), y)
 		SUBQ(U32(vectors*s.lanes()), n)
-		JMP(LabelRef(again))
+		JMP(LabelRef(loop))
 		Label(next)
 	}
 	end := label("end")
@@ -66,13 +66,13 @@ func (s simd) maximum() {
 	i := GP64()
 	SUBQ(U32(s.lanes()), n)
 	XORQ(i, i)
-	again, next := label("loop"), label("next")
-	Label(again)
+	loop, next := label("loop"), label("next")
+	Label(loop)
 	CMPQ(i, n)
 	JGE(LabelRef(next))
 	VMAXPS(Mem{Base: x, Index: i, Scale: 4}, peak, peak)
 	ADDQ(U32(s.lanes()), i)
-	JMP(LabelRef(again))
+	JMP(LabelRef(loop))
 	Label(next)
 	VMAXPS(Mem{Base: x, Index: n, Scale: 4}, peak, peak)
 	Store(s.fold(peak, VMAXPS), ReturnIndex(0))
@@ -91,8 +91,8 @@ func (s simd) expSum() {
 		VSUBPS(shift, x, x)
 		return exp.full(s.clamp(x, lo, hi))
 	}
-	again, next, end := label("loop"), label("next"), label("end")
-	Label(again)
+	loop, next, end := label("loop"), label("next"), label("end")
+	Label(loop)
 	CMPQ(n, U32(s.lanes()))
 	JL(LabelRef(next))
 	v := body(s.load(Mem{Base: x}))
@@ -101,7 +101,7 @@ func (s simd) expSum() {
 	ADDQ(U32(s.bytes()), x)
 	ADDQ(U32(s.bytes()), dst)
 	SUBQ(U32(s.lanes()), n)
-	JMP(LabelRef(again))
+	JMP(LabelRef(loop))
 	Label(next)
 	TESTQ(n, n)
 	JZ(LabelRef(end))
@@ -128,12 +128,12 @@ func multiplyAdds(s simd) {
 	for _, sum := range sums {
 		clearVector(sum)
 	}
-	again := label("loop")
-	Label(again)
+	loop := label("loop")
+	Label(loop)
 	for _, sum := range sums {
 		VFMADD213PS(one, half, sum)
 	}
 	DECQ(n)
-	JNZ(LabelRef(again))
+	JNZ(LabelRef(loop))
 	done()
 }

@@ -117,8 +117,8 @@ func (t tile) conv() {
 	Load(Param("depth"), k)
 	NEGQ(k)
 
-	again := label("depth")
-	Label(again)
+	loop := label("depth")
+	Label(loop)
 	for v := 0; v < t.vectors*t.bytes(); v += cacheLine {
 		PREFETCHT0(Mem{Base: w, Disp: ahead + v})
 	}
@@ -127,7 +127,7 @@ func (t tile) conv() {
 		func(v int) Mem { return Mem{Base: w, Disp: v * t.bytes()} })
 	ADDQ(U32(t.vectors*t.bytes()), w)
 	INCQ(k)
-	JNZ(LabelRef(again))
+	JNZ(LabelRef(loop))
 	DECQ(tapsLeft)
 	JNZ(LabelRef(next))
 
@@ -162,19 +162,19 @@ func (t tile) grad() {
 	dyStride := Load(Param("dyStride"), GP64())
 	SHLQ(U8(2), dyStride)
 	pixel := GP64()
-	again, end := label("pixel"), label("end")
+	loop, end := label("pixel"), label("end")
 	TESTQ(n, n)
 	JZ(LabelRef(end))
 	LEAQ(Mem{Base: offsets, Index: n, Scale: step}, offsets)
 	NEGQ(n)
-	Label(again)
+	Label(loop)
 	MOVLQSX(Mem{Base: offsets, Index: n, Scale: step}, pixel)
 	t.multiply(sums,
 		func(r int) Mem { return Mem{Base: x, Index: pixel, Scale: step, Disp: step * r} },
 		func(v int) Mem { return Mem{Base: dy, Disp: v * t.bytes()} })
 	ADDQ(dyStride, dy)
 	INCQ(n)
-	JNZ(LabelRef(again))
+	JNZ(LabelRef(loop))
 	Label(end)
 	dst := Load(Param("dst").Base(), GP64())
 	stride := Load(Param("stride"), GP64())

@@ -196,12 +196,12 @@ func (w winograd) channelLoop(channels Register, body func(c GPVirtual)) {
 	XORQ(c, c)
 	MOVQ(channels, end)
 	SHLQ(U8(2), end)
-	again := label("channels")
-	Label(again)
+	loop := label("channels")
+	Label(loop)
 	body(c)
 	ADDQ(U32(w.bytes()), c)
 	CMPQ(c, end)
-	JL(LabelRef(again))
+	JL(LabelRef(loop))
 }
 
 // rows transforms the rows that are kept, of so many columns, and writes them to the places of a tile, one after the other.
@@ -228,8 +228,8 @@ func (w winograd) gather(name string, side int, matrix func() line) {
 	channels, tiles := Load(Param("channels"), GP64()), Load(Param("tiles"), GP64())
 	SHLQ(U8(2), stride)
 	transform, kept := matrix(), w.kept(w.side(), side)
-	again, end := label("tile"), label("end")
-	Label(again)
+	loop, end := label("tile"), label("end")
+	Label(loop)
 	TESTQ(tiles, tiles)
 	JZ(LabelRef(end))
 	w.channelLoop(channels, func(c GPVirtual) {
@@ -251,7 +251,7 @@ func (w winograd) gather(name string, side int, matrix func() line) {
 	ADDQ(U32(4*side*side), offsets)
 	LEAQ(Mem{Base: dst, Index: channels, Scale: 4}, dst)
 	DECQ(tiles)
-	JMP(LabelRef(again))
+	JMP(LabelRef(loop))
 	Label(end)
 	done()
 }
@@ -265,8 +265,8 @@ func (w winograd) output() {
 	bias := Load(Param("bias").Base(), GP64())
 	SHLQ(U8(2), stride)
 	transform, kept := w.outputLine(), w.kept(side, w.m)
-	again, end := label("tile"), label("end")
-	Label(again)
+	loop, end := label("tile"), label("end")
+	Label(loop)
 	TESTQ(tiles, tiles)
 	JZ(LabelRef(end))
 	w.channelLoop(channels, func(c GPVirtual) {
@@ -305,7 +305,7 @@ func (w winograd) output() {
 	ADDQ(U32(4*w.m*w.m), offsets)
 	LEAQ(Mem{Base: src, Index: channels, Scale: 4}, src)
 	DECQ(tiles)
-	JMP(LabelRef(again))
+	JMP(LabelRef(loop))
 	Label(end)
 	done()
 }

@@ -9,7 +9,9 @@ type Weights struct {
 	Wide                  bool // whether the images are: see IsWide
 }
 
-// segments is how many parts the inner sum has, and the length of each.
+// segments is how many parts the inner sum over taps and inputs has, and the length of each: numbers of the left operand that lie one after
+// the other. Of a 3×3 kernel over I inputs, in wide images, they are three of 3·I, the rows of the neighbourhood; in narrow ones, whose
+// pixels are interleaved with those of other images, nine of I.
 func (w Weights) segments() (count, length int) {
 	if w.Wide && w.Taps == 9 {
 		return 3, 3 * w.Inputs
@@ -17,6 +19,7 @@ func (w Weights) segments() (count, length int) {
 	return w.Taps, w.Inputs
 }
 
+// steps is the number of steps of a segment: its length in pieces of 32, the last filled up with zeros.
 func (w Weights) steps() int {
 	_, length := w.segments()
 	return (length + stepDepth - 1) / stepDepth
@@ -67,10 +70,10 @@ func (w Weights) Pack(u *Unit, packed, kernel []float32, flipped bool) {
 // Conv is the plan of a convolution for tiles of a few images.
 type Conv struct {
 	Weights
-	Planes Planes       // of its input
-	direct bool         // whether results are written where they belong at once
-	lists  []blockLists // by the number of images together, less one
-	starts [][]int32    // of the segments, the same way
+	Planes     Planes       // of its input
+	direct     bool         // whether results are written to y at once
+	blocksOf   []blockLists // by the number of images interleaved, less one
+	segmentsOf [][]int32    // of the segments, the same way
 }
 
 // NewConv plans the convolution of up to images images of height×width.
@@ -78,12 +81,12 @@ func NewConv(w Weights, height, width, images int) *Conv {
 	w.Wide = IsWide(width)
 	c := &Conv{Weights: w, Planes: NewPlanes(w.Parts, height, width, w.Inputs), direct: w.Wide && w.Outputs%tileSide == 0}
 	for n := range c.Planes.group(images) {
-		c.lists, c.starts = append(c.lists, c.blocks(n+1)), append(c.starts, c.offsets(n+1))
+		c.blocksOf, c.segmentsOf = append(c.blocksOf, c.blocks(n+1)), append(c.segmentsOf, c.offsets(n+1))
 	}
 	return c
 }
 
-// offsets are where the segments begin, seen from a pixel.
+// offsets are where the segments begin, seen from a pixel: of three, a pixel to the left and one row up, the same row, one row down.
 func (c *Conv) offsets(together int) (offsets []int32) {
 	count, _ := c.segments()
 	for s := range count {
@@ -99,12 +102,13 @@ func (c *Conv) offsets(together int) (offsets []int32) {
 	return offsets
 }
 
-// blocks covers all pixels of so many images. Results that are not written directly go to rows placed as the operand's are.
+// blocks covers all pixels of so many images with blocks of the left operand. Results that are not written directly go to scratch memory,
+// placed as the operand's pixels are, the border included; copyPixels takes them from there.
 func (c *Conv) blocks(together int) (l blockLists) {
 	p, outputs := &c.Planes, c.PackedOutputs()
 	row, first := p.width*together, p.index(0, 0, 0, together)
 	if all := p.index(p.height-1, p.width, 0, together) - first; !c.direct && roundUp(all, tileSide) < p.height*roundUp(row, tileSide) {
-		l.add(all, first*p.pixel, p.pixel, 0, outputs) // few pixels a row: the border between them costs less than half-empty tiles
+		l.cover(all, first*p.pixel, p.pixel, 0, outputs) // few pixels a row: the border between them costs less than half-empty tiles
 		return l
 	}
 	for y := range p.height {
@@ -113,7 +117,7 @@ func (c *Conv) blocks(together int) (l blockLists) {
 		if c.direct {
 			to = y * p.width * outputs
 		}
-		l.add(row, from*p.pixel, p.pixel, to, outputs)
+		l.cover(row, from*p.pixel, p.pixel, to, outputs)
 	}
 	return l
 }
@@ -124,7 +128,7 @@ func (c *Conv) ScratchFloats() int {
 	if c.direct {
 		return 0
 	}
-	p, together := &c.Planes, len(c.lists)
+	p, together := &c.Planes, len(c.blocksOf)
 	return (p.index(p.height-1, p.width, 0, together) - p.index(0, 0, 0, together) + tileSide) * c.PackedOutputs()
 }
 
@@ -137,17 +141,17 @@ func (c *Conv) Run(u *Unit, y, x []float32, images int, packed, bias, scratch []
 		if !c.direct {
 			out = scratch
 		}
-		u.multiply(c.Parts, c.PackedOutputs(), out, c.PackedOutputs(), bias, 0, a, plane, p.pixel, c.lists[together-1],
-			c.starts[together-1], c.steps(), words(packed))
+		u.multiply(c.Parts, c.PackedOutputs(), out, c.PackedOutputs(), bias, 0, a, plane, p.pixel, c.blocksOf[together-1],
+			c.segmentsOf[together-1], c.steps(), words(packed))
 		if !c.direct {
-			c.collect(y, out, together)
+			c.copyPixels(y, out, together)
 		}
 		y = y[together*size:]
 	}
 }
 
-// collect puts results where they belong.
-func (c *Conv) collect(y, out []float32, together int) {
+// copyPixels copies results from scratch memory to y, without the border.
+func (c *Conv) copyPixels(y, out []float32, together int) {
 	p, outputs := &c.Planes, c.PackedOutputs()
 	first := p.index(0, 0, 0, together)
 	for image := range together {

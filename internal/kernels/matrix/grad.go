@@ -1,15 +1,23 @@
 package matrix
 
-// This file runs kernel gradients, x[p+tap]ᵀ·dy[p] summed over the pixels p of all images. The unit sums along the rows of its left
-// operand, so here that is x transposed: a row of it is one channel of all pixels, images one below the other with a border of
-// zeros between them. A tap is then a distance along the rows. The right operand is dy over the same pixels.
+// This file runs kernel gradients,
+//
+//	k[t, i, o] = Σ_images Σ_p x[p + t, i]·dy[p, o]
+//
+// The unit sums along the rows of its left operand, so here that is x transposed: a row of it is one channel of all pixels, images one
+// below the other with a border of zeros between them. A tap is then a distance along the rows. The right operand is dy over the same pixels,
+// with zeros for the border. For one channel of two images [a b; c d] and [e f; g h] a row is
+//
+//	0 0 0   0 a b   0 c d   0 0 0   0 e f   0 g h   0 0 0
+//
+// and the tap to the right of a pixel is the next number, that below it the third.
 
 // KernelGrad is the plan of the gradient with respect to the kernel of a convolution.
 type KernelGrad struct {
 	Weights
 	height, width int
-	together      int          // images summed in one pass, at most
-	lists         []blockLists // by the number of images together, less one
+	perPass       int          // images summed in one pass, at most
+	blocksOf      []blockLists // by the number of images of the pass, less one
 }
 
 // passPixels is the number of pixels of a pass, about: both operands of a pass should stay in the second-level cache.
@@ -18,9 +26,9 @@ const passPixels = 1024
 // NewKernelGrad plans the kernel gradient of a convolution over up to images images of height×width.
 func NewKernelGrad(w Weights, height, width, images int) *KernelGrad {
 	g := &KernelGrad{Weights: w, height: height, width: width}
-	g.together = min(images, max(1, passPixels/((height+1)*(width+1))))
-	for n := range g.together {
-		g.lists = append(g.lists, g.blocks(n+1))
+	g.perPass = min(images, max(1, passPixels/((height+1)*(width+1))))
+	for n := range g.perPass {
+		g.blocksOf = append(g.blocksOf, g.blocks(n+1))
 	}
 	return g
 }
@@ -46,9 +54,9 @@ func (g *KernelGrad) inputRows() int { return roundUp(g.Inputs, tileSide) }
 // whole says whether the gradient has no tiles that are partly filled.
 func (g *KernelGrad) whole() bool { return g.Inputs%tileSide == 0 && g.Outputs%tileSide == 0 }
 
-// sizes of what the scratch memory holds, in float32 numbers: both operands, sums in whole tiles, and what is just being laid out, a
-// pixel's parts or the rows of a step.
-func (g *KernelGrad) sizes(images int) (left, right, sums, some int) {
+// sizes of what the scratch memory holds, in float32 numbers: both operands; sums in whole tiles, unless the gradient itself is whole; and
+// staging, where a pixel's parts, or the rows of a step, are put together before they are laid out.
+func (g *KernelGrad) sizes(images int) (left, right, sums, staging int) {
 	parts := int(g.Parts)
 	left = parts * g.inputRows() * g.row(images) / 2
 	right = g.PackedOutputs() / tileSide * g.passSteps(images) * parts * tileWords / 2
@@ -60,43 +68,44 @@ func (g *KernelGrad) sizes(images int) (left, right, sums, some int) {
 
 // ScratchFloats is the size of the memory that Run needs beside its arguments, in float32 numbers.
 func (g *KernelGrad) ScratchFloats() int {
-	left, right, sums, some := g.sizes(g.together)
-	return left + right + sums + some
+	left, right, sums, staging := g.sizes(g.perPass)
+	return left + right + sums + staging
 }
 
 // Run adds the kernel gradient, Taps×Inputs×Outputs, to sum. x is images×height×width×Inputs, dy the same with Outputs.
 func (g *KernelGrad) Run(u *Unit, sum, x, dy []float32, images int, scratch []float32) {
 	size := g.height * g.width
-	for first := 0; first < images; first += g.together {
-		n := min(g.together, images-first)
+	for first := 0; first < images; first += g.perPass {
+		n := min(g.perPass, images-first)
 		g.pass(u, sum, x[first*size*g.Inputs:], dy[first*size*g.Outputs:], n, scratch)
 	}
 }
 
 var oneSegment [1]int32 // the sum over the pixels
 
+// pass adds the kernel gradient of so many images, at most perPass.
 func (g *KernelGrad) pass(u *Unit, sum, x, dy []float32, images int, scratch []float32) {
-	leftSize, rightSize, sumsSize, someSize := g.sizes(images)
+	leftSize, rightSize, sumsSize, stagingSize := g.sizes(images)
 	left, scratch := words(scratch[:leftSize]), scratch[leftSize:]
 	right, scratch := words(scratch[:rightSize]), scratch[rightSize:]
-	sums, some := scratch[:sumsSize], scratch[sumsSize:][:someSize]
+	sums, staging := scratch[:sumsSize], scratch[sumsSize:][:stagingSize]
 	steps, row, plane := g.passSteps(images), g.row(images), g.inputRows()*g.row(images)
 	clear(left)
 	for image := range images {
 		for y := range g.height {
 			for px := range g.width {
 				from := x[((image*g.height+y)*g.width+px)*g.Inputs:][:g.Inputs]
-				g.transpose(u, left[g.index(image, y, px):], row, plane, from, words(some))
+				g.transpose(u, left[g.index(image, y, px):], row, plane, from, words(staging))
 			}
 		}
 	}
-	g.pack(u, right, dy, images, some[:tileWords])
+	g.pack(u, right, dy, images, staging[:tileWords])
 	dst, rows, columns := sum, g.Inputs, g.Outputs
 	if !g.whole() {
 		dst, rows, columns = sums, g.inputRows(), g.PackedOutputs()
 		clear(dst)
 	}
-	u.multiply(g.Parts, columns, dst, columns, dst, columns, left, plane, row, g.lists[images-1], oneSegment[:], steps, right)
+	u.multiply(g.Parts, columns, dst, columns, dst, columns, left, plane, row, g.blocksOf[images-1], oneSegment[:], steps, right)
 	if g.whole() {
 		return
 	}
@@ -146,7 +155,7 @@ func (g *KernelGrad) transpose(u *Unit, column []uint16, row, plane int, x []flo
 	}
 }
 
-// blocks are those of all taps and inputs.
+// blocks are those of all taps and inputs: their sums start from what is there already.
 func (g *KernelGrad) blocks(images int) (l blockLists) {
 	rows, columns, row := g.inputRows(), g.PackedOutputs(), g.row(images)
 	for tap := range g.Taps {
@@ -156,7 +165,7 @@ func (g *KernelGrad) blocks(images int) (l blockLists) {
 		}
 		for i := 0; i < rows; i += 2 * tileSide {
 			to := (tap*rows + i) * columns
-			l.put(min(2, (rows-i)/tileSide), g.index(0, 0, 0)+shift+i*row, to, to)
+			l.addBlock(min(2, (rows-i)/tileSide), g.index(0, 0, 0)+shift+i*row, to, to)
 		}
 	}
 	return l

@@ -152,31 +152,32 @@ func (u *Unit) multiply(parts Parts, columns int, dst []float32, stride int, sta
 	}
 }
 
-// blockLists are the blocks of 16 and of 32 rows.
+// blockLists are the blocks of 16 and of 32 rows, as product takes them.
 type blockLists [2][]int32
 
-// put adds one block of so many tiles of rows.
-func (l *blockLists) put(tiles, from, to, first int) {
+// addBlock adds one block of so many tiles of rows.
+func (l *blockLists) addBlock(tiles, from, to, first int) {
 	l[tiles-1] = append(l[tiles-1], int32(from), int32(to), int32(first))
 }
 
-// add covers rows that lie one after the other in a and dst, all starting from the same row, with blocks that overlap where need
-// be. If there are fewer than 16, a block runs over their end.
-func (l *blockLists) add(rows, from, aStride, to, stride int) {
-	put := func(tiles, row int) { l.put(tiles, from+row*aStride, to+row*stride, 0) }
+// cover adds blocks for rows that lie one after the other in a and dst and all start from the same sums. Blocks overlap where need be, which
+// computes some rows twice: 40 rows are a block of 32 and one of 16 that begins at row 24. If there are fewer than 16, a block runs over
+// their end.
+func (l *blockLists) cover(rows, from, aStride, to, stride int) {
+	add := func(tiles, row int) { l.addBlock(tiles, from+row*aStride, to+row*stride, 0) }
 	row := 0
 	for ; rows-row >= 2*tileSide; row += 2 * tileSide {
-		put(2, row)
+		add(2, row)
 	}
 	switch left := rows - row; {
 	case left == 0:
 	case left <= tileSide:
-		put(1, max(0, rows-tileSide))
+		add(1, max(0, rows-tileSide))
 	case rows >= 2*tileSide:
-		put(2, rows-2*tileSide)
+		add(2, rows-2*tileSide)
 	default:
-		put(1, 0)
-		put(1, rows-tileSide)
+		add(1, 0)
+		add(1, rows-tileSide)
 	}
 }
 

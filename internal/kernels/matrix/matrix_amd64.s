@@ -784,7 +784,7 @@ TEXT ·avx512Round(SB), NOSPLIT, $0-48
 	SHRQ         $0x04, CX
 	JZ           end
 
-again:
+loop:
 	VMOVUPS (AX), Z3
 	VCMPPS  $0x03, Z3, Z3, K1
 	VPSRLD  $0x10, Z3, Z4
@@ -797,7 +797,7 @@ again:
 	ADDQ    $0x20, DX
 	ADDQ    $0x40, AX
 	DECQ    CX
-	JNZ     again
+	JNZ     loop
 
 end:
 	VZEROUPPER
@@ -825,7 +825,7 @@ TEXT ·avx512Pack1(SB), NOSPLIT, $0-48
 	MOVQ         hi_base+0(FP), CX
 	MOVQ         $0x00000010, DX
 
-again:
+loop:
 	VMOVUPS   (AX), Z4
 	VMOVUPS   64(AX), Z5
 	VCMPPS    $0x03, Z4, Z4, K1
@@ -847,7 +847,7 @@ again:
 	ADDQ      $0x40, CX
 	ADDQ      $0x00000080, AX
 	DECQ      DX
-	JNZ       again
+	JNZ       loop
 	VZEROUPPER
 	RET
 
@@ -2090,7 +2090,7 @@ TEXT ·avx512Split(SB), NOSPLIT, $0-72
 	SHRQ         $0x04, CX
 	JZ           end
 
-again:
+loop:
 	VMOVUPS (AX), Z4
 	VCMPPS  $0x03, Z4, Z4, K1
 	VPSRLD  $0x10, Z4, Z5
@@ -2114,7 +2114,7 @@ again:
 	ADDQ    $0x20, DX
 	ADDQ    $0x40, AX
 	DECQ    CX
-	JNZ     again
+	JNZ     loop
 
 end:
 	VZEROUPPER
@@ -2143,7 +2143,7 @@ TEXT ·avx512Pack2(SB), NOSPLIT, $0-72
 	MOVQ         lo_base+24(FP), BX
 	MOVQ         $0x00000010, DX
 
-again:
+loop:
 	VMOVUPS   (AX), Z4
 	VMOVUPS   64(AX), Z5
 	VCMPPS    $0x03, Z4, Z4, K1
@@ -2186,7 +2186,7 @@ again:
 	ADDQ      $0x40, CX
 	ADDQ      $0x00000080, AX
 	DECQ      DX
-	JNZ       again
+	JNZ       loop
 	VZEROUPPER
 	RET
 
