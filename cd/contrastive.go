@@ -5,8 +5,8 @@ import (
 	"github.com/joule-ebm/joule/expr"
 )
 
-// Contrastive is L_cd = mean E(x⁺) - mean E(x⁻): lower where the data is, higher where the chains end. It is the gradient of the
-// likelihood, were the chains' ends samples of the model (Hinton 2002).
+// Contrastive is L_cd = mean E(x⁺) - mean E(x⁻): lower where the data is, higher where the chains end. Its gradient would be that of
+// -log p(x⁺) if the chains' ends were samples of the model (Hinton 2002).
 func Contrastive(b *Batch) *expr.Value {
 	return expr.Sub(mean(b.Energies(b.Positive)), mean(b.Energies(b.Negative)))
 }

@@ -12,23 +12,47 @@
 //	L_opt = mean E_sg(θ)(x_kl)                  Optimisation
 //	L_ent = -mean log ‖x_kl - r_k‖₂             Entropy
 //
-// Another term is another element of [Settings].Terms. What it needs follows from what it asks the batch for: chains are differentiated
-// and the buffer is asked for references where a term looks at them, and not otherwise. Its value and the norm of its gradient are in
-// [Metrics] under its name.
+// Another term is another element of [Settings].Terms:
 //
-// [NewObjective] compiles the sum of the terms and its derivative with respect to the parameters.
+//	// Decay is L_decay = ‖θ‖².
+//	func Decay(b *cd.Batch) *expr.Value {
+//		sum := expr.Const(0)
+//		for _, p := range b.Parameters() {
+//			sum = expr.Add(sum, expr.Total(expr.Mul(p, p)))
+//		}
+//		return sum
+//	}
+//
+//	settings := cd.PaperSettings()
+//	settings.Terms = append(settings.Terms, cd.Term{Name: "decay", About: "squared parameters", Weight: 1e-4, Loss: Decay})
+//
+// What a term needs follows from what it asks the batch for: chains are differentiated, and the buffer is asked for reference images, where
+// a term looks at them, and not otherwise. Its value and its gradient's norm are in [Metrics] under its name. One that is a line of
+// [PaperTerms] is a setting of every run, loss.NAME.
+//
+// An [Objective] is the compiled sum of the terms and its derivative with respect to the parameters.
 //
 // # The training step
 //
-// [Trainer.Step] is one iteration: chains start from the replay buffer and take K steps of the sampler to x⁻; the loss and its gradient
-// are computed; the update is made; the ends of the chains go into the buffer.
+// A [Trainer] holds the state of training; [Trainer.Step] is one iteration:
+//
+//   - chains start from the replay buffer, augmented, and take K steps of the sampler to x⁻;
+//   - the loss and its gradient are computed;
+//   - the update is made;
+//   - x⁻ goes into the buffer.
+//
+// All random numbers are named by the seed and the iteration: the same state goes on to the same numbers, on any number of threads.
 //
 // # The update
 //
-// [ClipNorm] limits the gradient's norm, [Adam] moves the parameters, and [Average] follows them: their moving average is the model.
+//	g ← g·min(1, 0.5/‖g‖)                       ClipNorm
+//	θ ← Adam(θ, g)                              Adam
+//	a ← 0.99·a + 0.01·θ                         Average
+//
+// The moving average a is the model.
 //
 // # Divergence
 //
 // An iteration whose numbers are no longer those of a training that learns ([Metrics.Healthy]) makes no update and says [ErrDiverged]. The
-// caller goes back to a state that it has kept, with another Attempt, and so other noise, or a smaller RateScale.
+// caller goes back to a state that it has kept, with another Attempt, and so other noise, and a smaller RateScale.
 package cd

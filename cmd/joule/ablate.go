@@ -54,8 +54,8 @@ tells unusual images from usual ones, and how like the usual images its samples 
 Each combination is a run directory within --out, as of joule train. Ctrl-C saves; the same command
 again goes on from there, and passes over what is finished. All of a table should be made by one
 build of joule: the table says so where it is not.`,
-		Example: `  joule ablate                                       16 short trainings on MNIST
-  joule ablate --iterations 250 --seeds 2 --threads 1
+		Example: fmt.Sprintf("  joule ablate                                       %d short trainings on MNIST\n",
+			len(ablation.Losses())*len(ablation.Kernels())*2) + `  joule ablate --iterations 250 --seeds 2 --threads 1
   joule ablate --loss cd,full --kernel standardised --attention off --for 10m
   joule ablate --preset cifar10-small --data cifar-10-binary.tar.gz --out-of mnist:test`,
 		Args: cobra.NoArgs,
