@@ -10,10 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/expr"
 )
 
-func qualityJSON(t *testing.T, args ...string) (r qualityReport) {
+func qualityJSON(t *testing.T, args ...string) (r quality.Report) {
 	t.Helper()
 	code, out, stderr := joule(append([]string{"eval", "quality", "--json", "--data-number", "300"}, args...)...)
 	if code != 0 {
@@ -28,11 +29,11 @@ func qualityJSON(t *testing.T, args ...string) (r qualityReport) {
 func TestQuality(t *testing.T) {
 	trained := newModel(t, expr.Shape{28, 28, 1})
 	one := qualityJSON(t, trained, "-n", "200", "--steps", "4", "--threads", "1")
-	if one.Samples != trained || one.Steps != 4 || one.Data != "mnist:test" || one.Network != "digits" || one.Report.Samples != 200 || one.Report.Data != 300 {
+	if one.SamplesFrom != trained || one.Steps != 4 || one.DataFrom != "mnist:test" || one.Network != "digits" || one.Samples != 200 || one.Data != 300 {
 		t.Errorf("report %+v", one)
 	}
 	// Noise is far from digits, real digits are not.
-	if one.Real == nil || one.Real.From != "mnist:train" || one.Real.Report.Samples != 200 {
+	if one.Real == nil || one.Real.From != "mnist:train" || one.Real.Samples != 200 {
 		t.Fatalf("real images: %+v", one.Real)
 	}
 	if one.FID.Value < 20*one.Real.FID.Value || one.KID.Interval.Low < one.Real.KID.Interval.High || one.Manifold.Coverage.Value > 0.1 ||
@@ -55,10 +56,10 @@ func TestQualityOfFolder(t *testing.T) {
 		writePicture(t, filepath.Join(dir, fmt.Sprintf("%02d.png", i)), 28, i, true)
 	}
 	r := qualityJSON(t, "--samples", dir, "--data", "mnist:test", "-n", "25")
-	if r.Samples != dir || r.Steps != 0 || r.Report.Samples != 25 || r.FID.Extrapolated != nil {
+	if r.SamplesFrom != dir || r.Steps != 0 || r.Samples != 25 || r.FID.Extrapolated != nil {
 		t.Errorf("report %+v", r)
 	}
-	if r := qualityJSON(t, "--samples", "mnist:train", "--data", dir, "-n", "25"); r.Real != nil || r.Report.Data != 30 {
+	if r := qualityJSON(t, "--samples", "mnist:train", "--data", dir, "-n", "25"); r.Real != nil || r.Data != 30 {
 		t.Errorf("a folder has no real images to compare with: %+v", r)
 	}
 
@@ -81,11 +82,11 @@ func TestQualityRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{}, 2, "name both --samples and --data"},
 		{[]string{"--samples", few}, 2, "name both --samples and --data"},
-		{[]string{trained, "-n", "5"}, 2, "at least 20"},
+		{[]string{trained, "-n", "5"}, 2, "--number is 5: want 20"},
 		{[]string{trained, "--features", "vgg"}, 2, "want digits or inception"},
 		{[]string{trained, "--data", "minst"}, 1, "minst: no such file or folder"},
 		{[]string{"--samples", few, "--data", "mnist"}, 1, "1 images of samples"},
-		{[]string{colour, "--data", coloured, "--features", "digits"}, 1, "takes 28x28x1 only; use --features inception"},
+		{[]string{colour, "--data", coloured, "--features", "digits"}, 1, "takes 28x28x1 only; the network inception takes all"},
 		{[]string{colour, "--data", coloured}, 1, "run joule eval fetch-inception"},
 		{[]string{trained, "--features", "inception"}, 1, "run joule eval fetch-inception"},
 		{[]string{trained, "--inception-weights", few + "/a.png"}, 1, "a.png: no file of torch.save"},

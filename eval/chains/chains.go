@@ -151,14 +151,11 @@ type examination struct {
 func (x *examination) sample() (err error) {
 	s := model.Sampling{Images: x.options.Samples, Steps: x.options.Steps, Seed: x.options.Seed, Threads: x.options.Threads,
 		Together: max(64, 16*x.options.Threads)}
-	steps := x.model.ChainSteps(s)
-	add, last := x.options.Progress.Start("sampling", "steps", int64(s.Images)*int64(steps)), int64(0)
-	s.Progress = func(done, _ int64) {
-		add(done - last)
-		last = done
+	if x.options.Progress != nil {
+		s.Progress = func(done, total int64) { x.options.Progress("sampling", "steps", done, total) }
 	}
-	x.Report.samples, err = x.model.SampleSet(x.ctx, x.engine, s)
-	x.Samples, x.Steps = s.Images, steps
+	x.Samples, x.Steps = s.Images, x.model.ChainSteps(s)
+	x.samples, err = x.model.SampleSet(x.ctx, x.engine, s)
 	return err
 }
 

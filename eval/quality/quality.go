@@ -1,6 +1,13 @@
 // Package quality compares samples with data by the features that a network gives them: how far apart the two are (FID, KID), how
 // much of each lies where the other does (precision, recall, density, coverage), and how surely and how evenly a classifier tells
-// the samples apart (Inception Score). It takes features and probabilities as numbers; package eval/features makes them from images.
+// the samples apart (Inception Score).
+//
+//	r, err := quality.Defaults().Run(ctx, &cpu.Engine{}, m)          // samples of a model against its data's test split
+//	fmt.Println(r.FID.Value, r.KID.Interval, r.Real.FID.Value)
+//
+// [Plan.Run] opens or generates images, chooses a network ([OpenNetwork]) and compares; [Compare] takes images that are there already,
+// [Measure] what a network of package eval/features says of them, and [MeasureFID], [MeasureKID], [MeasureInceptionScore] and
+// [MeasureManifold] numbers from anywhere.
 //
 // All sums are in float64. Figures depend on the network and on the numbers of images: only those made with the same network, the
 // same numbers and the same data compare. Each says how sure it is where that can be said.
@@ -70,8 +77,8 @@ type Estimate struct {
 	Interval *Interval `json:"interval"`
 }
 
-// A Report holds every figure of one comparison.
-type Report struct {
+// Figures are all those of one comparison.
+type Figures struct {
 	Network        string         `json:"network"`
 	Samples        int            `json:"samples"` // images
 	Data           int            `json:"data"`
@@ -84,9 +91,9 @@ type Report struct {
 
 // Measure computes every figure of samples against data, both described by the network. Seed chooses the subsets of KID. Progress, if
 // not nil, is called now and then with how much of the work is done, from 0 to all.
-func Measure(ctx context.Context, net features.Network, samples, data features.Description, seed uint64, progress func(done, all int64)) (Report, error) {
+func Measure(ctx context.Context, net features.Network, samples, data features.Description, seed uint64, progress func(done, all int64)) (Figures, error) {
 	s, d := Features{net.Dim(), samples.Features}, Features{net.Dim(), data.Features}
-	r := Report{Network: net.Name()}
+	r := Figures{Network: net.Name()}
 	if err := check(s, d, leastImages); err != nil {
 		return r, err
 	}

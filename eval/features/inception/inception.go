@@ -65,6 +65,25 @@ func Open(path string, o Options) (*Network, error) {
 	return n, nil
 }
 
+// ErrNoWeights says that the weights are not where [DefaultPath] wants them.
+var ErrNoWeights = errors.New("the Inception network needs its weights: run joule eval fetch-inception, or name the file of them")
+
+// OpenDefault makes the network of the weights in their usual place, [DefaultPath].
+func OpenDefault(o Options) (*Network, error) {
+	path, err := DefaultPath()
+	if err != nil {
+		return nil, err
+	}
+	there, err := Weights.Check(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !there:
+		return nil, ErrNoWeights
+	}
+	return Open(path, o)
+}
+
 func read(path string) (*safetensors.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -134,6 +153,9 @@ func build(w weights, side int, o Options) (*Network, error) {
 	n.linear, err = forward.NewConv(b.tables, forward.Square(1, 1, 0), 1, 1, Dim, classes, linear, nil)
 	return n, err
 }
+
+// Input is the way that images are brought to the network's size and scale.
+func (n *Network) Input() Input { return n.input }
 
 // Name is the network's name.
 func (n *Network) Name() string { return "inception" }

@@ -24,6 +24,14 @@ const (
 	TensorFlow
 )
 
+// String is the name that [ParseInput] knows.
+func (in Input) String() string {
+	if in == TensorFlow {
+		return "tensorflow"
+	}
+	return "pytorch"
+}
+
 // ParseInput gives the way of a name as given to commands.
 func ParseInput(name string) (Input, error) {
 	switch name {
