@@ -94,6 +94,31 @@ func TestOwnTermsTrain(t *testing.T) {
 	}
 }
 
+// They also do with labels, with chains that are part of the loss, and with the chains of another sampler.
+func TestOwnTermsTrainInEveryWay(t *testing.T) {
+	for name, change := range map[string]func(*cd.Settings){
+		"last step": func(*cd.Settings) {},
+		"all steps": func(s *cd.Settings) { s.AllSteps = true },
+		"hmc":       func(s *cd.Settings) { s.Sampler = mcmc.HMC{StepSize: 0.02, Leapfrogs: 2, Temperature: 1e-4} },
+		"alone":     func(s *cd.Settings) { s.Terms = nil }, // chains are drawn, and one of the terms asks for their ends
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := settings()
+			change(&s)
+			s.DiagnoseEvery, s.Terms = 1, append(s.Terms, ownTerms...)
+			tr := newTrainer(t, s, 2)
+			for range 5 {
+				m := mustStep(t, tr, 1, true)
+				for _, g := range m.Gradients {
+					if !(g.Value > 0) || math.IsInf(g.Value, 0) {
+						t.Errorf("iteration %d: the gradient of %s is %v", m.Iteration, g.Name, g.Value)
+					}
+				}
+			}
+		})
+	}
+}
+
 // A strong enough term decides where training goes: squared parameters become fewer.
 func TestOwnTermDecides(t *testing.T) {
 	s := settings()
