@@ -1,0 +1,84 @@
+package files
+
+// Folders. Symbolic links are followed, each real folder being entered once, which ends any loop. A folder that may not be read is
+// passed over, and listed as such.
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// Folder is the tree under a directory.
+func Folder(root string) Tree {
+	at := func(name string) string { return filepath.Join(root, filepath.FromSlash(name)) }
+	return &openable{
+		list: func(ctx context.Context) (*Listing, error) {
+			real, err := filepath.EvalSymlinks(root)
+			if err != nil {
+				return nil, err
+			}
+			l := &Listing{}
+			return l, l.walk(ctx, "", real, map[string]bool{})
+		},
+		size: func(name string) int64 { return sizeOf(at(name)) },
+		open: func(name string) (io.ReadCloser, error) { return OpenRegular(at(name)) },
+	}
+}
+
+// walk adds what is in the directory called rel, whose resolved path is real. entered holds the directories already walked, resolved.
+func (l *Listing) walk(ctx context.Context, rel, real string, entered map[string]bool) error {
+	if entered[real] {
+		return nil
+	}
+	entered[real] = true
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	items, err := os.ReadDir(real)
+	if err != nil {
+		if rel == "" {
+			return err
+		}
+		if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
+			err = cause.Err
+		}
+		l.Passed = append(l.Passed, Passed{rel, err})
+		return nil
+	}
+	if rel != "" {
+		l.Folders = append(l.Folders, rel)
+	}
+	for _, item := range items {
+		name, at, mode := path.Join(rel, item.Name()), filepath.Join(real, item.Name()), item.Type()
+		if !visible(item.Name()) {
+			continue
+		}
+		if mode&fs.ModeSymlink != 0 {
+			resolved, err := filepath.EvalSymlinks(at)
+			if err != nil {
+				continue // a link to nothing, or to itself
+			}
+			info, err := os.Stat(resolved)
+			if err != nil {
+				continue
+			}
+			at, mode = resolved, info.Mode().Type()
+		}
+		switch {
+		case mode.IsDir():
+			if err := l.walk(ctx, name, at, entered); err != nil {
+				return err
+			}
+		case mode.IsRegular():
+			if l.Files = append(l.Files, File{Name: name}); len(l.Files) > maxFiles {
+				return errTooManyFiles
+			}
+		}
+	}
+	return nil
+}
