@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -115,6 +116,102 @@ func TestPixelLimits(t *testing.T) {
 		_, err := ReadImage(bytes.NewReader(bigPNG(c.w, c.h)), Size{8, 8, 1})
 		if err == nil || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%dx%d: %v, want %q", c.w, c.h, err, c.message)
+		}
+	}
+}
+
+// What a source holds is understood, and what is left out or doubtful is said.
+func TestCasesOpen(t *testing.T) {
+	pets := []string{"cat", "dog"}
+	for _, c := range []struct {
+		ref     string
+		images  int
+		classes []string // nil: not looked at
+		says    string   // part of the line that tells what is taken, or of a warning
+	}{
+		{"mvtec-category/part", 10, []string{"good"}, "10 of train/good; left out: :test (3: another split), :defects (3: defects: the split defects), ground_truth (3: masks)"},
+		{"mvtec-category/part:train", 10, []string{"good"}, ""},
+		{"mvtec-category/part:test", 3, []string{"good"}, "test/good"},
+		{"mvtec-category/part:defects", 3, []string{"scratch"}, "test/scratch"},
+		{"split-folder-names/export", 5, nil, "5 of train/cup; left out: :test (3: another split), :val (2: another split)"},
+		{"split-folder-names/export:val", 2, nil, ""},
+		{"split-folder-names/upper", 5, nil, ""},
+		{"split-folder-names/upper:test", 3, nil, ""},
+		{"split-folder-names/longer", 5, nil, ""},
+		{"split-folder-names/longer:val", 2, nil, ""},
+		{"split-folder-names/with-notes", 5, nil, "1 pictures of notes are left out"},
+		{"flat-test-split/pets", 12, pets, ":test (3: another split)"},
+		{"flat-test-split/pets:train", 12, pets, ""},
+		{"flat-test-split/pets:test", 3, []string{}, ""},
+		{"empty-class-folder/insects", 8, []string{"ant", "wasp"}, "bee holds no pictures"},
+		{"idx-file-hides-pictures/mixed", 4, nil, "8 pictures, such as 0.png, are left out"},
+		{"idx-file-hides-pictures/with-zips", 2, nil, "1 file is left out: .zip"},
+		{"kaggle-mnist-layout/archive.zip", 30, numberedClasses(10), ""},
+		{"kaggle-mnist-layout/archive.zip/train-images-idx3-ubyte", 30, nil, ""},
+		{"kaggle-mnist-layout/archive.zip:test", 12, nil, ""},
+		{"kinds-passed-over/camera", 8, nil, "1 file is left out: .heic (HEIC picture"},
+		{"network-disk-litter/share", 3, nil, "pictures: 3"},
+		{"lost-and-found/disk", 3, nil, ""},
+		{"cifar-batch-missing/part.tar.gz", 16, nil, "data_batch_3.bin is missing"},
+		{"cifar-pickled-anew/protocol-5.tar.gz", 20, nil, ""},
+		{"cifar-pickled-anew/labels-as-array.tar.gz", 20, nil, ""},
+		{"letters-numbered-from-1/emnist-letters-train-images-idx3-ubyte.gz", 0, nil, "1 of 27 classes have no images (0)"},
+		{"letters-numbered-from-1/emnist-letters-train-images-idx3-ubyte.gz", 0, nil, "lying on their side"},
+		{"stl10-and-webdataset/shard-000000.tar.gz", 4, nil, ""},
+		{"tar-cut-at-a-boundary/cut.tar", 4, nil, "no end mark"},
+		{"tar-hard-links/pets.tar.gz", 8, []string{"cat", "fox"}, ""},
+		{"tar-xz/pics.tar.xz", 4, nil, ""},
+		{"tar-xz/pics.tar.bz2", 4, nil, ""},
+		{"label-with-comma/parts", 9, []string{"1", "blue", "red, big"}, ""},
+		{"lfs-pointers-and-web-pages/a.png", -1, nil, "git lfs pull"},
+	} {
+		want := Size{16, 16, 3}
+		set, err := Open(context.Background(), caseFile(filepath.FromSlash(c.ref)), want)
+		if c.images < 0 {
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v, want %q", c.ref, err, c.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.ref, err)
+			continue
+		}
+		if c.images > 0 && set.Len() != c.images || len(set.Skipped) > 0 {
+			t.Errorf("%s: %d images, want %d; %v", c.ref, set.Len(), c.images, set.Skipped)
+		}
+		if c.classes != nil && (!slices.Equal(set.Classes, c.classes) || len(c.classes) > 0 && len(set.Labels) != set.Len()) {
+			t.Errorf("%s: classes %q, want %q", c.ref, set.Classes, c.classes)
+		}
+		said := append([]string{set.Contents.String()}, set.Contents.Warnings...)
+		if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, c.says) }) {
+			t.Errorf("%s: said %q, want %q", c.ref, said, c.says)
+		}
+	}
+}
+
+// The built-in set wins over a folder of the same name, and one line says so.
+func TestCaseFolderNamedMNIST(t *testing.T) {
+	t.Chdir(caseFile("folder-named-mnist"))
+	for ref, want := range map[string]string{"mnist": "./mnist", "./mnist": ""} {
+		src, err := Locate(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(src.Warnings, "\n"); (want == "") != (said == "") || !strings.Contains(said, want) {
+			t.Errorf("%s: warnings %q", ref, said)
+		}
+		src.Close()
+	}
+}
+
+// Colours that are lost are told of, and that the images are larger.
+func TestCaseColourToGrey(t *testing.T) {
+	lamps := caseFile("colour-to-grey", "lamps")
+	for want, lost := range map[Size]string{{28, 28, 1}: "in colour and up to 36x48; they are read as 28x28, gray", {36, 48, 3}: ""} {
+		set, err := Open(t.Context(), lamps, want)
+		if err != nil || !strings.Contains(set.Lost(), lost) || (lost == "") != (set.Lost() == "") {
+			t.Errorf("%v: %q, %v, want %q", want, set.Lost(), err, lost)
 		}
 	}
 }

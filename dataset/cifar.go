@@ -13,8 +13,10 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/joule-ebm/joule/dataset/internal/files"
 	"github.com/joule-ebm/joule/internal/pickle"
 )
 
@@ -31,29 +33,33 @@ type cifarBatch struct {
 	planes []uint8 // len(labels) images, each three planes
 }
 
-// cifarFormats are the four ways these sets are published.
-var cifarFormats = []struct {
+// cifarFormat is one way of publishing such a set.
+type cifarFormat struct {
 	train, test *regexp.Regexp
 	names       string // the file of class names
 	telling     bool   // whether the data files' names are proof enough without it
+	batches     int    // of the training split, if it has several
 	read        func(data []byte) (cifarBatch, error)
 	readNames   func(data []byte) ([]string, error)
-}{
+}
+
+// cifarFormats are the four ways these sets are published.
+var cifarFormats = []cifarFormat{
 	{
-		regexp.MustCompile(`^data_batch_\d+\.bin$`), regexp.MustCompile(`^test_batch\.bin$`), "batches.meta.txt", true,
+		regexp.MustCompile(`^data_batch_\d+\.bin$`), regexp.MustCompile(`^test_batch\.bin$`), "batches.meta.txt", true, 5,
 		func(data []byte) (cifarBatch, error) { return readCIFARBinary(data, 1) }, lines,
 	},
 	{
-		regexp.MustCompile(`^train\.bin$`), regexp.MustCompile(`^test\.bin$`), "fine_label_names.txt", false,
+		regexp.MustCompile(`^train\.bin$`), regexp.MustCompile(`^test\.bin$`), "fine_label_names.txt", false, 0,
 		func(data []byte) (cifarBatch, error) { return readCIFARBinary(data, 2) }, lines,
 	},
 	{
-		regexp.MustCompile(`^data_batch_\d+$`), regexp.MustCompile(`^test_batch$`), "batches.meta", true,
+		regexp.MustCompile(`^data_batch_\d+$`), regexp.MustCompile(`^test_batch$`), "batches.meta", true, 5,
 		func(data []byte) (cifarBatch, error) { return readCIFARPickle(data, "labels") },
 		func(data []byte) ([]string, error) { return readPickledNames(data, "label_names") },
 	},
 	{
-		regexp.MustCompile(`^train$`), regexp.MustCompile(`^test$`), "meta", false,
+		regexp.MustCompile(`^train$`), regexp.MustCompile(`^test$`), "meta", false, 0,
 		func(data []byte) (cifarBatch, error) { return readCIFARPickle(data, "fine_labels") },
 		func(data []byte) ([]string, error) { return readPickledNames(data, "fine_label_names") },
 	},
@@ -67,56 +73,81 @@ var cifarNameFiles = func() (names []string) {
 	return names
 }()
 
-// cifarLayouts finds CIFAR sets among the files of one folder.
-func cifarLayouts(files []string) (found []layout) {
+// findCIFAR finds the CIFAR sets of a folder. Their files begin with nothing to tell them by; reading finds out what the names promise.
+var findCIFAR = inFolders(func(list []files.File, alone string) (found []layout) {
 	for _, format := range cifarFormats {
-		l := layout{splits: map[string][]string{}}
-		var names []string // of the file of class names: one or none
-		for _, name := range files {
-			switch base := path.Base(name); {
-			case format.train.MatchString(base):
-				l.splits["train"] = append(l.splits["train"], name)
-			case format.test.MatchString(base):
-				l.splits["test"] = append(l.splits["test"], name)
-			case base == format.names:
-				names = []string{name}
+		l := layout{splits: map[string]part{}}
+		add := func(split, name string) {
+			if alone == "" || name == alone {
+				l.splits[split] = part{files: append(l.splits[split].files, name)}
 			}
 		}
-		if len(l.splits) == 0 || len(names) == 0 && !format.telling {
+		for _, f := range list {
+			switch base := path.Base(f.Name); {
+			case format.train.MatchString(base):
+				add(Train, f.Name)
+			case format.test.MatchString(base):
+				add(Test, f.Name)
+			case base == format.names:
+				l.extra = []string{f.Name}
+			}
+		}
+		if len(l.splits) == 0 || len(l.extra) == 0 && !format.telling {
 			continue
 		}
-		for _, batches := range l.splits { // data_batch_10 comes after data_batch_9
-			slices.SortFunc(batches, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+		for _, p := range l.splits { // data_batch_10 comes after data_batch_9
+			slices.SortFunc(p.files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 		}
-		l.read = func(ctx context.Context, t tree, files []string) (*Set, error) {
+		if missing := format.missing(l.splits[Train].files); alone == "" && len(missing) > 0 {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s is missing: only %d of %d batches are read; fetch the data again if there should be all",
+				strings.Join(missing, ", "), len(l.splits[Train].files), len(l.splits[Train].files)+len(missing)))
+		}
+		names := l.extra
+		l.read = func(ctx context.Context, t files.Tree, data []string) (*Set, error) {
 			batches := map[string]cifarBatch{}
 			var classes []string
-			err := t.visit(ctx, slices.Concat(files, names), func(name string, r io.Reader, err error) error {
-				var data []byte
-				if err == nil {
-					data, err = readFile(r, maxCIFAR)
-				}
+			err := readAll(ctx, t, slices.Concat(data, names), func(name string, r io.Reader) error {
+				content, err := readFile(r, maxCIFAR)
 				switch {
 				case err != nil:
 				case path.Base(name) == format.names:
-					classes, err = format.readNames(data)
+					classes, err = format.readNames(content)
 				default:
-					batches[name], err = format.read(data)
+					batches[name], err = format.read(content)
 				}
-				if err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				return nil
+				return err
 			})
 			if err != nil {
 				return nil, err
 			}
-			return cifarSet(files, batches, classes)
+			return cifarSet(data, batches, classes)
 		}
 		found = append(found, l)
 	}
 	return found
+})
+
+// missing names the batches that should be there, as CIFAR-10 has five, and those that a higher number tells of.
+func (f *cifarFormat) missing(batches []string) (names []string) {
+	if f.batches == 0 || len(batches) == 0 {
+		return nil
+	}
+	last, have := f.batches, map[int]bool{}
+	base := path.Base(batches[0])
+	for _, name := range batches {
+		n, _ := strconv.Atoi(number.FindString(path.Base(name)))
+		have[n] = true
+		last = max(last, n)
+	}
+	for n := 1; n <= last && len(names) < 20; n++ {
+		if !have[n] {
+			names = append(names, number.ReplaceAllString(base, strconv.Itoa(n)))
+		}
+	}
+	return names
 }
+
+var number = regexp.MustCompile(`\d+`)
 
 // cifarSet joins batches, in the order of files, into a set. Without names classes are numbered.
 func cifarSet(files []string, batches map[string]cifarBatch, classes []string) (*Set, error) {
@@ -172,23 +203,47 @@ func readCIFARPickle(data []byte, labelsKey string) (cifarBatch, error) {
 	}
 	fields, _ := batch.(*pickle.Dict)
 	planes, ok := fields.Get("data").(*pickleArray)
-	labels, ok2 := fields.Get(labelsKey).(*pickle.List)
-	if !ok || !ok2 {
-		return cifarBatch{}, fmt.Errorf("not a CIFAR batch: it lacks an array %q or a list %q", "data", labelsKey)
+	labels, err := wholeNumbers(fields.Get(labelsKey))
+	if !ok || err != nil || labels == nil {
+		if err == nil {
+			err = fmt.Errorf("it lacks an array %q or a list %q", "data", labelsKey)
+		}
+		return cifarBatch{}, fmt.Errorf("not a CIFAR batch: %w", err)
 	}
-	n := len(labels.Items)
+	n := len(labels)
 	if n == 0 || len(planes.shape) != 2 || planes.shape[0] != n || planes.shape[1] != cifarPixels {
 		return cifarBatch{}, fmt.Errorf("not a CIFAR batch: %d labels and an array of shape %v", n, planes.shape)
 	}
-	b := cifarBatch{planes: planes.data}
-	for i, item := range labels.Items {
-		label, ok := item.(int64)
-		if !ok || label < 0 || label > 255 {
+	b := cifarBatch{}
+	if b.planes, err = planes.bytes(); err != nil {
+		return cifarBatch{}, err
+	}
+	for i, label := range labels {
+		if label < 0 || label > 255 {
 			return cifarBatch{}, fmt.Errorf("label %d of the batch is not a class number", i)
 		}
 		b.labels = append(b.labels, int32(label))
 	}
 	return b, nil
+}
+
+// wholeNumbers are those of a list, or of an array; nil if it is neither.
+func wholeNumbers(object any) ([]int64, error) {
+	switch object := object.(type) {
+	case *pickleArray:
+		return object.integers()
+	case *pickle.List:
+		numbers := make([]int64, 0, len(object.Items))
+		for i, item := range object.Items {
+			n, ok := item.(int64)
+			if !ok {
+				return nil, fmt.Errorf("item %d of a list of labels is no number", i)
+			}
+			numbers = append(numbers, n)
+		}
+		return numbers, nil
+	}
+	return nil, nil
 }
 
 // readPickledNames reads the class names under a key of a pickled dictionary.

@@ -61,12 +61,12 @@ func builtInNames() string {
 
 // open reads a split.
 func (b *builtInSet) open(split string) (*Set, error) {
-	files, err := pickSplit(b.name, b.splits, split)
+	split, err := pickSplit(b.name, b.splits, split)
 	if err != nil {
 		return nil, err
 	}
 	var arrays [2]*idxArray
-	for i, file := range files {
+	for i, file := range b.splits[split] {
 		f, err := embedded.Open("embedded/" + file)
 		if err != nil {
 			return nil, err

@@ -5,8 +5,6 @@ package dataset
 // Files are often gzipped. Source: Y. LeCun, "The MNIST database of handwritten digits".
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -17,25 +15,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/joule-ebm/joule/dataset/internal/files"
 )
 
 // maxIDX is the most an IDX file may declare, in bytes: three times the largest one published (EMNIST, 550 MB).
 const maxIDX = 1<<31 - 1
-
-const gzipMagic = "\x1f\x8b"
-
-// gunzip undoes gzip compression where there is some.
-func gunzip(r io.Reader) (*bufio.Reader, error) {
-	buffered := bufio.NewReaderSize(r, 1<<16)
-	if magic, _ := buffered.Peek(2); string(magic) != gzipMagic {
-		return buffered, nil
-	}
-	zr, err := gzip.NewReader(buffered)
-	if err != nil {
-		return nil, err
-	}
-	return bufio.NewReaderSize(zr, 1<<16), nil
-}
 
 // idxArray is the content of an IDX file.
 type idxArray struct {
@@ -46,9 +31,9 @@ type idxArray struct {
 // readIDX reads one array of bytes, gzipped or plain. Memory grows with the data that is really there, up to what the
 // header declares, so neither an absurd header nor a decompression bomb can claim more.
 func readIDX(r io.Reader) (*idxArray, error) {
-	in, err := gunzip(r)
+	in, _, err := files.Uncompressed(r)
 	if err != nil {
-		return nil, damaged(err, "damaged gzip header")
+		return nil, damaged(err, "damaged header")
 	}
 	var head [4]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
@@ -117,6 +102,7 @@ func idxSet(images, labels *idxArray) (*Set, error) {
 		set.Labels[i] = int32(v)
 	}
 	set.Classes = numberedClasses(int(slices.Max(labels.data)) + 1)
+	set.warnOfEmptyClasses()
 	return set, nil
 }
 
@@ -160,56 +146,68 @@ func labelFiles(images string) []string {
 	return []string{stem, stem + ".gz"}
 }
 
-// idxLayouts finds the images files among the files of one folder.
-func idxLayouts(files []string) []layout {
-	images := slices.DeleteFunc(slices.Clone(files), func(name string) bool {
-		plain := strings.TrimSuffix(name, ".gz")
-		return !idxImages.MatchString(path.Base(name)) || plain != name && slices.Contains(files, plain)
-	})
-	if len(images) == 0 {
+// findIDX finds the images files of a folder: those that begin like one, or have a customary name. A file that is named by itself may
+// be of any element type, to be refused with the reason.
+var findIDX = inFolders(func(list []files.File, alone string) []layout {
+	there := map[string]bool{}
+	for _, f := range list {
+		there[f.Name] = true
+	}
+	found := layout{splits: map[string]part{}}
+	for _, f := range list {
+		named := idxImages.MatchString(path.Base(f.Name))
+		begins := isIDX(f.Head) && (f.Head[3] == 3 || f.Head[3] == 4 || f.Name == alone)
+		if alone != "" && f.Name != alone || !named && !begins || named && len(f.Head) > 0 && !isIDX(f.Head) && alone != "" {
+			continue
+		}
+		if plain := strings.TrimSuffix(f.Name, ".gz"); plain != f.Name && there[plain] {
+			continue
+		}
+		split := ""
+		switch base := path.Base(f.Name); {
+		case idxTrain.MatchString(base):
+			split = Train
+		case idxTest.MatchString(base):
+			split = Test
+		}
+		found.splits[split] = part{files: append(found.splits[split].files, f.Name)}
+		if labels := labelsAmong(f.Name, there); labels != "" {
+			found.extra = append(found.extra, labels)
+		}
+		if strings.Contains(strings.ToLower(path.Base(f.Name)), "emnist") {
+			found.warnings = append(found.warnings, fmt.Sprintf("%s: EMNIST's files hold the characters transposed, lying on their side; they are read as they are", f.Name))
+		}
+	}
+	if len(found.splits) == 0 {
 		return nil
 	}
-	return []layout{idxLayout(images, files)}
-}
-
-// idxLayout is the set made of images files and what labels they have among files.
-func idxLayout(images, files []string) layout {
-	l := layout{splits: map[string][]string{}}
-	for _, name := range images {
-		split := ""
-		switch base := path.Base(name); {
-		case idxTrain.MatchString(base):
-			split = "train"
-		case idxTest.MatchString(base):
-			split = "test"
-		}
-		l.splits[split] = append(l.splits[split], name)
-	}
-	l.read = func(ctx context.Context, t tree, images []string) (*Set, error) {
+	found.read = func(ctx context.Context, t files.Tree, images []string) (*Set, error) {
 		if len(images) > 1 {
 			return nil, fmt.Errorf("holds several sets of images (%s): name the file of one", strings.Join(images, ", "))
 		}
-		labels := slices.DeleteFunc(labelFiles(images[0]), func(name string) bool { return !slices.Contains(files, name) })
-		if len(labels) > 1 {
-			labels = labels[:1]
+		wanted, labels := images, labelsAmong(images[0], there)
+		if labels != "" {
+			wanted = []string{images[0], labels}
 		}
 		arrays := map[string]*idxArray{}
-		err := t.visit(ctx, slices.Concat(images, labels), func(name string, r io.Reader, err error) error {
-			if err == nil {
-				arrays[name], err = readIDX(r)
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
+		err := readAll(ctx, t, wanted, func(name string, r io.Reader) (err error) {
+			arrays[name], err = readIDX(r)
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if len(labels) == 0 {
-			return idxSet(arrays[images[0]], nil)
-		}
-		return idxSet(arrays[images[0]], arrays[labels[0]])
+		return idxSet(arrays[images[0]], arrays[labels])
 	}
-	return l
+	return []layout{found}
+})
+
+// labelsAmong is the file of the labels of an images file, "" if it is not there.
+func labelsAmong(images string, there map[string]bool) string {
+	for _, name := range labelFiles(images) {
+		if there[name] {
+			return name
+		}
+	}
+	return ""
 }

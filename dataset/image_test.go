@@ -18,7 +18,7 @@ import (
 // A 1x1 lossless WebP, written by hand: Go has no encoder.
 const tinyWebP = "RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
 
-func encoded(t testing.TB, img image.Image, encode func(*bytes.Buffer, image.Image) error) []byte {
+func encodedBy(t testing.TB, img image.Image, encode func(*bytes.Buffer, image.Image) error) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := encode(&b, img); err != nil {
@@ -31,9 +31,9 @@ func TestReadImageFormats(t *testing.T) {
 	img := image.NewPaletted(image.Rect(0, 0, 4, 4), color.Palette{color.RGBA{200, 100, 50, 255}})
 	for name, data := range map[string][]byte{
 		"png":  encodePNG(img),
-		"gif":  encoded(t, img, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) }),
-		"bmp":  encoded(t, img, func(b *bytes.Buffer, m image.Image) error { return bmp.Encode(b, m) }),
-		"jpeg": encoded(t, img, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, &jpeg.Options{Quality: 100}) }),
+		"gif":  encodedBy(t, img, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) }),
+		"bmp":  encodedBy(t, img, func(b *bytes.Buffer, m image.Image) error { return bmp.Encode(b, m) }),
+		"jpeg": encodedBy(t, img, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, &jpeg.Options{Quality: 100}) }),
 	} {
 		got, err := ReadImage(bytes.NewReader(data), Size{})
 		if err != nil {
@@ -154,9 +154,9 @@ func FuzzImage(f *testing.F) {
 	f.Add(pngBytes(3, 2, color.NRGBA{1, 2, 3, 100}))
 	f.Add([]byte(tinyWebP))
 	img := image.NewPaletted(image.Rect(0, 0, 4, 3), color.Palette{color.Black, color.White})
-	f.Add(encoded(f, img, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) }))
-	f.Add(encoded(f, img, func(b *bytes.Buffer, m image.Image) error { return bmp.Encode(b, m) }))
-	f.Add(encoded(f, img, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, nil) }))
+	f.Add(encodedBy(f, img, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) }))
+	f.Add(encodedBy(f, img, func(b *bytes.Buffer, m image.Image) error { return bmp.Encode(b, m) }))
+	f.Add(encodedBy(f, img, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, nil) }))
 	f.Add(bigPNG(60000, 60000))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if config, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && config.Width*config.Height > 1<<20 {

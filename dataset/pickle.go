@@ -1,21 +1,63 @@
 package dataset
 
-// What the few Python pickles that hold data sets may name: numpy arrays of bytes, and a text codec.
+// What the few Python pickles that hold data sets may name: numpy arrays, and a text codec.
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/joule-ebm/joule/internal/pickle"
 )
 
 type (
-	pickleDtype struct{ name string }
-	pickleArray struct { // a numpy array of uint8, row-major
+	pickleDtype struct {
+		name      string // such as "u1"
+		bigEndian bool
+	}
+	pickleArray struct { // a numpy array, row-major
+		dtype pickleDtype
 		shape []int
 		data  []uint8
 	}
 )
+
+// bytes are the values of an array of uint8.
+func (a *pickleArray) bytes() ([]uint8, error) {
+	if a.dtype.name != "u1" {
+		return nil, fmt.Errorf("the pickle holds pixels of type %s: only unsigned bytes are read; save them by .astype('uint8')", a.dtype.name)
+	}
+	return a.data, nil
+}
+
+// integers are the values of a flat array of whole numbers.
+func (a *pickleArray) integers() ([]int64, error) {
+	var width int
+	if _, err := fmt.Sscanf(strings.TrimLeft(a.dtype.name, "iu"), "%d", &width); err != nil || strings.Trim(a.dtype.name, "iu1248") != "" ||
+		len(a.data)%width != 0 || width > 8 {
+		return nil, fmt.Errorf("the pickle holds labels of type %s: want whole numbers", a.dtype.name)
+	}
+	var values []int64
+	for rest := a.data; len(rest) > 0; rest = rest[width:] {
+		var eight [8]byte
+		for i := range width {
+			if eight[i] = rest[i]; a.dtype.bigEndian {
+				eight[i] = rest[width-1-i]
+			}
+		}
+		v := int64(binary.LittleEndian.Uint64(eight[:]))
+		if shift := 64 - 8*width; a.dtype.name[0] == 'i' {
+			v = v << shift >> shift
+		} else if v < 0 {
+			v = math.MaxInt64
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
 
 // unpickle reads one pickled object.
 func unpickle(data []byte) (any, error) {
@@ -31,7 +73,8 @@ type numpy struct {
 
 func (n *numpy) knows(name pickle.Name) bool {
 	switch name {
-	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype", "_codecs.encode":
+	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype", "_codecs.encode",
+		"numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer":
 		return true
 	}
 	return false
@@ -47,8 +90,13 @@ func (n *numpy) call(name pickle.Name, args pickle.Tuple) (any, error) {
 	case "numpy.dtype": // ('u1', ...)
 		if len(args) >= 1 {
 			if kind, ok := args[0].(pickle.Text); ok {
-				return &pickleDtype{string(kind)}, nil
+				return &pickleDtype{name: string(kind)}, nil
 			}
+		}
+	case "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer": // (bytes, dtype, shape, order), of protocol 5
+		if len(args) == 4 {
+			array := &pickleArray{}
+			return array, array.fill(args[2], args[1], args[0], fmt.Sprintf("%s", args[3]) == "C")
 		}
 	case "_codecs.encode": // (text, 'latin1'): how protocol 2 of Python 3 writes bytes
 		if len(args) == 2 {
@@ -79,35 +127,47 @@ func latin1(text []byte) (pickle.Text, error) {
 	return b, nil
 }
 
-// build gives an array its shape and data, a type nothing.
+// build gives an array its shape and data, a type its byte order.
 func build(object, state any) error {
-	if _, ok := object.(*pickleDtype); ok {
-		return nil // byte order and the like, which bytes do not have
+	parts, _ := state.(pickle.Tuple)
+	if dtype, ok := object.(*pickleDtype); ok { // (version, byte order, ...)
+		if len(parts) > 1 {
+			order, _ := parts[1].(pickle.Text)
+			dtype.bigEndian = string(order) == ">"
+		}
+		return nil
 	}
 	array, ok := object.(*pickleArray)
-	parts, _ := state.(pickle.Tuple) // (version, shape, dtype, is_fortran, data)
-	if !ok || len(parts) != 5 {
+	if !ok || len(parts) != 5 { // (version, shape, dtype, is_fortran, data)
 		return pickle.ErrObject
 	}
-	shape, ok := parts[1].(pickle.Tuple)
-	dtype, ok2 := parts[2].(*pickleDtype)
-	data, ok3 := parts[4].(pickle.Text)
-	if !ok || !ok2 || !ok3 || dtype.name != "u1" || parts[3] != false {
-		return errors.New("the pickle holds an array that is not row-major uint8")
+	return array.fill(parts[1], parts[2], parts[4], parts[3] == false)
+}
+
+func (a *pickleArray) fill(sides, kind, content any, rowMajor bool) error {
+	shape, ok := sides.(pickle.Tuple)
+	dtype, ok2 := kind.(*pickleDtype)
+	data, ok3 := content.(pickle.Text)
+	if !ok || !ok2 || !ok3 || !rowMajor {
+		return errors.New("the pickle holds an array that is not row-major numbers")
 	}
-	size := int64(1)
-	array.shape = nil
+	var width int64
+	if _, err := fmt.Sscanf(strings.TrimLeft(dtype.name, "iufb"), "%d", &width); err != nil || width < 1 || width > 8 {
+		return fmt.Errorf("the pickle holds an array of type %.20q, which is not read", dtype.name)
+	}
+	size := width
+	a.shape, a.dtype = nil, *dtype
 	for _, side := range shape {
 		n, ok := side.(int64)
 		if !ok || n < 1 || size > int64(len(data))/n {
 			return errors.New("damaged pickle: the shape of an array does not fit its data")
 		}
 		size *= n
-		array.shape = append(array.shape, int(n))
+		a.shape = append(a.shape, int(n))
 	}
 	if size != int64(len(data)) {
 		return errors.New("damaged pickle: the shape of an array does not fit its data")
 	}
-	array.data = data
+	a.data = data
 	return nil
 }

@@ -1,20 +1,15 @@
 package dataset
 
-// Folders and archives of pictures. The first folder level names the class; a folder every picture lies in is no class
-// but packaging, and train/ and test/ at the top are splits. Pictures are read in order by one goroutine, decoded by
-// one a core, and handed on in order.
+// Pictures that are read one by one: by one goroutine, in the order of their source, decoded by one a core, and handed on in order.
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -24,18 +19,41 @@ const (
 	worstBad    = 10       // a set is refused when more than one picture in this many is unreadable
 )
 
-// decodeAll decodes the named pictures of a tree in the tree's own order. A picture that cannot be read comes with its
+// pictureSource is where the pictures of a set come from.
+type pictureSource struct {
+	n       int
+	classes []string // nil if they have none
+	// visit reads each picture once, in an order of its own; an error of fn, or of the source as a whole, ends the visit.
+	visit func(ctx context.Context, fn func(encoded) error) error
+}
+
+// encoded is a picture file of a source.
+type encoded struct {
+	at    int    // its place in the set
+	name  string // within the source
+	label int32  // an index into the classes
+	r     io.Reader
+	err   error // it cannot be read
+}
+
+// decoded is a picture with its place and label.
+type decoded struct {
+	Image
+	at    int
+	label int32
+}
+
+// decodeAll decodes pictures in the order of their source. A picture that cannot be read comes with its
 // name and an error; an error without a name means the source as a whole failed, and is the last.
-func decodeAll(ctx context.Context, t tree, names []string, want Size) iter.Seq2[Image, error] {
+func decodeAll(ctx context.Context, visit func(context.Context, func(encoded) error) error, want Size) iter.Seq2[decoded, error] {
 	type job struct {
-		name string
 		data []byte
 		cost int
-		img  Image
+		img  decoded
 		err  error
 		done chan struct{}
 	}
-	return func(yield func(Image, error) bool) {
+	return func(yield func(decoded, error) bool) {
 		workers := runtime.GOMAXPROCS(0)
 		todo, ordered := make(chan *job, workers), make(chan *job, 8*workers)
 		files, megapixels := newBudget(maxInFlight), newBudget(megapixelsOpen)
@@ -49,10 +67,10 @@ func decodeAll(ctx context.Context, t tree, names []string, want Size) iter.Seq2
 		running.Go(func() {
 			defer close(ordered)
 			defer close(todo)
-			failure = t.visit(ctx, names, func(name string, r io.Reader, err error) error {
-				j := &job{name: name, err: err, done: make(chan struct{})}
-				if err == nil {
-					j.data, j.err = readFile(r, maxImageFile)
+			failure = visit(ctx, func(p encoded) error {
+				j := &job{img: decoded{Image{Name: p.name}, p.at, p.label}, err: p.err, done: make(chan struct{})}
+				if p.err == nil {
+					j.data, j.err = readFile(p.r, maxImageFile)
 				}
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -75,7 +93,9 @@ func decodeAll(ctx context.Context, t tree, names []string, want Size) iter.Seq2
 			running.Go(func() {
 				for j := range todo {
 					if j.err == nil {
-						j.img, j.err = decodeImage(ctx, j.data, want, megapixels)
+						name := j.img.Name
+						j.img.Image, j.err = decodeImage(ctx, j.data, want, megapixels)
+						j.img.Name = name
 					}
 					j.data = nil
 					files.give(j.cost)
@@ -87,109 +107,33 @@ func decodeAll(ctx context.Context, t tree, names []string, want Size) iter.Seq2
 			select {
 			case <-j.done:
 			case <-ctx.Done():
-				yield(Image{}, ctx.Err())
+				yield(decoded{}, ctx.Err())
 				return
 			}
-			j.img.Name = j.name
 			if !yield(j.img, j.err) {
 				return
 			}
 		}
 		if failure != nil {
-			yield(Image{}, failure)
+			yield(decoded{}, failure)
 		}
 	}
 }
 
-// album is the pictures of a tree, sorted into splits and classes by their folders.
-type album struct {
-	splits  map[string][]string // the pictures of each split, sorted; "" if the tree has no splits
-	depth   int                 // how many leading folders are not part of a picture's class
-	classes []string            // sorted, over all splits; nil if some picture lies in no class folder
-}
-
-func sortAlbum(files []string) (album, error) {
-	var pictures []string
-	for _, name := range files {
-		if IsPicture(name) {
-			pictures = append(pictures, name)
-		}
-	}
-	if len(pictures) == 0 {
-		return album{}, errors.New("holds no pictures (.png .jpg .jpeg .gif .bmp .webp), no IDX and no CIFAR files")
-	}
-	slices.Sort(pictures)
-
-	// Packaging: of sorted names, all share a folder if the first and the last do.
-	a := album{splits: map[string][]string{}}
-	for {
-		first, ok := folderAt(pictures[0], a.depth)
-		last, ok2 := folderAt(pictures[len(pictures)-1], a.depth)
-		if !ok || !ok2 || first != last || isSplit(first) {
-			break
-		}
-		a.depth++
-	}
-
-	// Splits: when every folder at the top is one. Pictures beside them belong to none.
-	inFolder := func(name string) bool { _, ok := folderAt(name, a.depth); return ok }
-	if slices.ContainsFunc(pictures, inFolder) && !slices.ContainsFunc(pictures, func(name string) bool {
-		top, ok := folderAt(name, a.depth)
-		return ok && !isSplit(top)
-	}) {
-		pictures = slices.DeleteFunc(pictures, func(name string) bool { return !inFolder(name) })
-		for _, name := range pictures {
-			split, _ := folderAt(name, a.depth)
-			a.splits[split] = append(a.splits[split], name)
-		}
-		a.depth++
-	} else {
-		a.splits[""] = pictures
-	}
-
-	for _, name := range pictures {
-		class, ok := folderAt(name, a.depth)
-		if !ok {
-			a.classes = nil
-			return a, nil
-		}
-		a.classes = append(a.classes, class)
-	}
-	slices.Sort(a.classes)
-	a.classes = slices.Compact(a.classes)
-	return a, nil
-}
-
-// pictures are those of all splits, sorted.
-func (a album) pictures() []string {
-	return slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(a.splits))...)))
-}
-
-// folderAt is the folder at the given depth of a name, if the name goes that deep.
-func folderAt(name string, depth int) (string, bool) {
-	for range depth {
-		_, name, _ = strings.Cut(name, "/")
-	}
-	part, _, ok := strings.Cut(name, "/")
-	return part, ok
-}
-
-// openAlbum reads one split of the pictures of a tree into a set.
-func openAlbum(ctx context.Context, t tree, a album, names []string, want Size, progress func(done, total int)) (*Set, error) {
-	position := make(map[string]int, len(names))
-	for i, name := range names {
-		position[name] = i
-	}
-	set := &Set{Classes: a.classes}
+// openPictures reads pictures into a set. If too many cannot be read, it comes with what was wrong with each.
+func openPictures(ctx context.Context, src *pictureSource, want Size, progress func(done, total int)) (*Set, error) {
+	set := &Set{Classes: src.classes}
 	size := want // filled in by the first good picture
-	stored := make([]bool, len(names))
+	present := make([]bool, src.n)
+	labels := make([]int32, src.n)
 	firstName, gray, done := "", true, 0
-	for img, err := range decodeAll(ctx, t, names, want) {
+	var told warnings
+	for img, err := range decodeAll(ctx, src.visit, want) {
 		if img.Name == "" {
 			return nil, err
 		}
 		done++
-		progress(done, len(names))
+		progress(done, src.n)
 		if err != nil {
 			set.Skipped = append(set.Skipped, Skipped{img.Name, err})
 			continue
@@ -197,42 +141,41 @@ func openAlbum(ctx context.Context, t tree, a album, names []string, want Size, 
 		if firstName == "" {
 			firstName = img.Name
 			size = want.orNative(Size{img.Height, img.Width, 3})
-			if err := affordable(len(names), size); err != nil {
+			if err := affordable(src.n, size); err != nil {
 				return nil, err
 			}
-			set.Pixels = make([]uint8, len(names)*size.Len())
+			set.Pixels = make([]uint8, src.n*size.Len())
 		}
 		if img.Height != size.Height || img.Width != size.Width {
 			return nil, fmt.Errorf("the pictures differ in size (%s is %dx%d, %s %dx%d): say which size to bring them to",
 				firstName, size.Height, size.Width, img.Name, img.Height, img.Width)
 		}
-		i := position[img.Name]
-		at := set.Pixels[i*size.Len() : (i+1)*size.Len()]
+		at := set.Pixels[img.at*size.Len() : (img.at+1)*size.Len()]
 		if copied := copy(at, img.Pixels); copied < len(at) { // gray where others may be coloured
 			for p, v := range img.Pixels {
 				at[3*p], at[3*p+1], at[3*p+2] = v, v, v
 			}
 		}
 		gray = gray && img.Channels == 1
-		stored[i] = true
+		present[img.at], labels[img.at] = true, img.label
 		set.Resized = set.Resized || img.Resized
+		set.see(img.Stored, size)
+		told.add(img.Image)
 	}
-	if bad := len(set.Skipped); bad > 0 && bad*worstBad > len(names) {
-		return nil, fmt.Errorf("%d of %d pictures cannot be read (remove them); the first, %s: %w",
-			bad, len(names), set.Skipped[0].Name, set.Skipped[0].Err)
+	set.Contents.Warnings = told.lines()
+	if bad := len(set.Skipped); bad > 0 && bad*worstBad > src.n {
+		return set, fmt.Errorf("%d of %d pictures cannot be read; the first, %s: %w", bad, src.n, set.Skipped[0].Name, set.Skipped[0].Err)
 	}
 
 	// Close the gaps the unreadable pictures left, and drop the channels nobody used.
 	keep := 0
-	for i, name := range names {
-		if !stored[i] {
+	for i, is := range present {
+		if !is {
 			continue
 		}
 		copy(set.Pixels[keep*size.Len():], set.Pixels[i*size.Len():(i+1)*size.Len()])
-		if a.classes != nil {
-			class, _ := folderAt(name, a.depth)
-			label, _ := slices.BinarySearch(a.classes, class)
-			set.Labels = append(set.Labels, int32(label))
+		if src.classes != nil {
+			set.Labels = append(set.Labels, labels[i])
 		}
 		keep++
 	}
@@ -246,6 +189,45 @@ func openAlbum(ctx context.Context, t tree, a album, names []string, want Size, 
 	}
 	set.Height, set.Width, set.Channels = size.Height, size.Width, size.Channels
 	return set, nil
+}
+
+// warnings are those of many images, counted by what they are about.
+type warnings []struct {
+	Warning
+	name string // of the first image
+	n    int
+}
+
+func (w *warnings) add(img Image) {
+	for _, one := range img.Warnings {
+		i := slices.IndexFunc(*w, func(known struct {
+			Warning
+			name string
+			n    int
+		}) bool {
+			return known.About == one.About
+		})
+		if i < 0 {
+			i = len(*w)
+			*w = append(*w, struct {
+				Warning
+				name string
+				n    int
+			}{one, img.Name, 0})
+		}
+		(*w)[i].n++
+	}
+}
+
+func (w warnings) lines() (lines []string) {
+	for _, one := range w {
+		if one.n == 1 {
+			lines = append(lines, fmt.Sprintf("%s: %s", one.name, one.Text))
+		} else {
+			lines = append(lines, fmt.Sprintf("%d pictures are %s, such as %s: %s", one.n, one.About, one.name, one.Text))
+		}
+	}
+	return lines
 }
 
 // affordable reports whether n images of that size may be held in memory.

@@ -14,14 +14,17 @@ const (
 	Train      = "train"
 	Test       = "test"
 	Validation = "val"
+	Defects    = "defects" // of a data set made to test their detection: what no model of it is trained on
 )
 
-func isSplit(name string) bool { return name == Train || name == Test || name == Validation }
+func isSplit(name string) bool {
+	return name == Train || name == Test || name == Validation || name == Defects
+}
 
 // Reference is a reference to a data set, taken apart.
 type Reference struct {
 	Name  string // of a built-in set, or a path
-	Split string // Train, Test or Validation; empty where none is named
+	Split string // Train, Test, Validation or Defects; empty where none is named
 }
 
 // ParseReference takes a reference apart. A file that has the whole reference for its name is meant literally.

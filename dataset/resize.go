@@ -13,7 +13,7 @@ import (
 // resize returns the set with images of the wanted size, cropped, scaled and converted as pictures are.
 func (s *Set) resize(ctx context.Context, want Size, progress func(done, total int)) (*Set, error) {
 	size := want.orNative(s.Size())
-	if size == s.Size() {
+	if s.Stored = s.Size(); size == s.Size() {
 		return s, nil
 	}
 	if err := affordable(s.Len(), size); err != nil {
@@ -23,6 +23,7 @@ func (s *Set) resize(ctx context.Context, want Size, progress func(done, total i
 	to.Height, to.Width, to.Channels = size.Height, size.Width, size.Channels
 	to.Resized = size.Height != s.Height || size.Width != s.Width
 	to.Pixels = make([]uint8, s.Len()*size.Len())
+	var coloured atomic.Bool
 	var next, finished atomic.Int64
 	var running sync.WaitGroup
 	ticks := make(chan struct{}, 1)
@@ -33,7 +34,11 @@ func (s *Set) resize(ctx context.Context, want Size, progress func(done, total i
 				if i >= s.Len() {
 					return
 				}
-				copy(to.Image(i), fit(s.picture(i), 1, size).Pixels)
+				img := fit(s.picture(i), 1, size)
+				copy(to.Image(i), img.Pixels)
+				if img.Stored.Channels == 3 && s.Channels == 3 {
+					coloured.Store(true)
+				}
 				finished.Add(1)
 				select {
 				case ticks <- struct{}{}:
@@ -45,6 +50,9 @@ func (s *Set) resize(ctx context.Context, want Size, progress func(done, total i
 	go func() { running.Wait(); close(ticks) }()
 	for range ticks {
 		progress(int(finished.Load()), s.Len())
+	}
+	if !coloured.Load() {
+		to.Stored.Channels = 1
 	}
 	return &to, ctx.Err()
 }

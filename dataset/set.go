@@ -11,6 +11,7 @@ package dataset
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Size is the shape of one image. In a request a zero stands for the source's own value; Height and Width are given
@@ -59,7 +60,29 @@ type Set struct {
 	Classes                 []string // class names; nil if the source has no labels
 	Subject                 string   // what the images show, where that is known, such as [Digits]
 	Resized                 bool     // whether any image was scaled or cropped to this size
+	Stored                  Size     // of the largest image as the source has it; one channel if none has a colour, as far as that was looked at
 	Skipped                 []Skipped
+	Contents                Contents // of the source, with what to beware of
+}
+
+// see takes note of an image that was stored in one size and is kept in another.
+func (s *Set) see(stored, kept Size) {
+	if stored.Height*stored.Width > s.Stored.Height*s.Stored.Width {
+		s.Stored.Height, s.Stored.Width = stored.Height, stored.Width
+	}
+	s.Stored.Channels = max(s.Stored.Channels, stored.Channels)
+}
+
+// Lost says in one line what of the images as they are stored the set has not: colours, pixels. It is empty if it has all.
+func (s *Set) Lost() string {
+	kind := map[bool]string{true: "in colour", false: "gray"}
+	colours := s.Stored.Channels == 3 && s.Channels == 1
+	smaller := s.Stored.Height > s.Height || s.Stored.Width > s.Width
+	if s.Stored.Height == 0 || !colours && !smaller {
+		return ""
+	}
+	return fmt.Sprintf("the images are %s and up to %dx%d; they are read as %dx%d, %s", kind[s.Stored.Channels == 3], s.Stored.Height, s.Stored.Width,
+		s.Height, s.Width, kind[s.Channels == 3])
 }
 
 // Skipped is an image that could not be read and was left out.
@@ -125,4 +148,22 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	slices.Sort(order[:n])
 	slices.Sort(order[n:])
 	return s.Subset(order[n:]), s.Subset(order[:n]), nil
+}
+
+// warnOfEmptyClasses tells of numbers below the highest label that no image has.
+func (s *Set) warnOfEmptyClasses() {
+	counts := make([]int, len(s.Classes))
+	for _, label := range s.Labels {
+		counts[label]++
+	}
+	var empty []string
+	for class, n := range counts {
+		if n == 0 {
+			empty = append(empty, s.Classes[class])
+		}
+	}
+	if len(empty) > 0 {
+		s.Contents.Warnings = append(s.Contents.Warnings, fmt.Sprintf("%d of %d classes have no images (%s): nothing can be learnt of them", len(empty), len(counts),
+			strings.Join(empty[:min(8, len(empty))], ", ")))
+	}
 }

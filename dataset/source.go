@@ -1,187 +1,354 @@
 package dataset
 
-// Finding out, by looking, what a path leads to.
+// A source: what a reference leads to, found out by looking, before any image is read.
 
 import (
-	"archive/zip"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/joule-ebm/joule/dataset/internal/files"
+	"github.com/joule-ebm/joule/dataset/internal/imagefile"
 )
 
-// source is where a path leads: data files, read by load, or the pictures of a tree.
-type source struct {
-	load  func(ctx context.Context, split string) (*Set, error) // nil for pictures
-	tree  tree
-	album album
-	file  bool // the tree is a single picture
-	close func() error
+// Source is a data set that was found, and not read yet. It must be closed.
+type Source struct {
+	Reference
+	Contents
+	builtIn *builtInSet
+	tree    files.Tree
+	layout  layout
+	split   string // that is taken
+	single  bool   // the tree is a single picture
+	passed  []files.Passed
 }
 
-// layout is a data set kept in one or a few data files of a tree.
-type layout struct {
-	splits map[string][]string // the files of each split, in order; "" if there are no splits
-	read   func(ctx context.Context, t tree, files []string) (*Set, error)
-}
-
-// layouts finds the data sets among files, by the folder that holds each.
-func layouts(files []string) map[string][]layout {
-	folders := map[string][]string{}
-	for _, name := range files {
-		dir := path.Dir(name)
-		folders[dir] = append(folders[dir], name)
+// Locate finds out what a reference (see [Usage]) leads to: of its splits the one it names, or else train, or the only one.
+func Locate(ctx context.Context, ref string) (*Source, error) {
+	s := &Source{Reference: ParseReference(ref)}
+	if s.builtIn = builtInNamed(s.Name); s.builtIn != nil {
+		s.Contents = Contents{Format: "built in", Taken: []Part{{Name: ref, Files: 1}}}
+		if _, err := os.Lstat(s.Name); err == nil {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s is the built-in data set; for the folder or file of that name here write %s", s.Name,
+				"."+string(filepath.Separator)+s.Name))
+		}
+		return s, nil
 	}
-	found := map[string][]layout{}
-	for dir, names := range folders {
-		if l := slices.Concat(cifarLayouts(names), idxLayouts(names)); len(l) > 0 {
-			found[dir] = l
+	if err := s.find(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	return s, nil
+}
+
+// Close releases the source. What was read of it stays.
+func (s *Source) Close() error {
+	if s.tree == nil {
+		return nil
+	}
+	return s.tree.Close()
+}
+
+// find finds the files of the source, the data set among them, and the split to take.
+func (s *Source) find(ctx context.Context) error {
+	file, inside, err := s.stat()
+	if err != nil {
+		return err
+	}
+	alone := ""
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		s.tree = files.Folder(file)
+	case !info.Mode().IsRegular():
+		return errors.New("neither a file nor a folder")
+	default:
+		if alone, err = s.openFile(file); err != nil {
+			return err
 		}
 	}
-	return found
+	s.tree = files.Within(s.tree, inside)
+	l, err := s.tree.List(ctx, func(name string) bool { return alone != "" || !imagefile.Named(name) })
+	if err != nil {
+		return err
+	}
+	if s.layout, err = choose(l, alone); err != nil {
+		if alone == "" {
+			return err
+		}
+		s.layout = onePicture(alone) // which says what is wrong with it
+	}
+	if alone != "" && s.layout.format == "pictures" {
+		s.single = true
+	}
+	if s.split, err = pickSplit(s.Name, s.layout.splits, s.Split); err != nil {
+		return err
+	}
+	s.passed = l.Passed
+	s.Contents = contents(l, s.layout, s.split, alone != "")
+	return nil
 }
 
-// use makes a layout what the source loads.
-func (src *source) use(name string, l layout) {
-	src.load = func(ctx context.Context, split string) (*Set, error) {
-		files, err := pickSplit(name, l.splits, split)
+// stat finds the file or folder that the name leads to; for a folder inside an archive, the archive, and the folder in it.
+func (s *Source) stat() (file, inside string, err error) {
+	_, err = os.Stat(s.Name)
+	if err == nil {
+		return s.Name, "", nil
+	}
+	for dir := filepath.Dir(s.Name); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if info, statErr := os.Stat(dir); statErr == nil && info.Mode().IsRegular() {
+			rel, _ := filepath.Rel(dir, s.Name)
+			return dir, path.Clean(filepath.ToSlash(rel)), nil
+		}
+	}
+	switch {
+	case strings.HasPrefix(s.Name, "~"):
+		return "", "", errors.New("no such file or folder: ~ was not expanded; a shell does that where it is not in quotes")
+	case errors.Is(err, fs.ErrNotExist):
+		if dir, wdErr := os.Getwd(); wdErr == nil && !filepath.IsAbs(s.Name) {
+			return "", "", fmt.Errorf("no such file or folder in %s, nor a built-in data set (%s)", dir, builtInNames())
+		}
+		return "", "", fmt.Errorf("no such file or folder, nor a built-in data set (%s)", builtInNames())
+	}
+	return "", "", err
+}
+
+// openFile makes a tree of a file: of an archive, or of the file alone with its companions.
+func (s *Source) openFile(name string) (alone string, err error) {
+	head, compression, err := files.Peek(name)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case compression == "" && (strings.HasPrefix(string(head), "PK\x03\x04") || strings.HasPrefix(string(head), "PK\x05\x06")) && !isNPZ(name):
+		s.tree, err = files.OpenZip(name)
+		return "", err
+	case files.IsTar(head, name):
+		if kind, advice := imagefile.Kind(head); advice != "" && !strings.HasPrefix(kind, "tar") {
+			return "", fmt.Errorf("this is a %s: %s", kind, advice)
+		}
+		s.tree = files.OpenTar(name)
+		return "", nil
+	}
+	alone = filepath.Base(name)
+	var companions []string
+	for _, f := range formats() {
+		if f.companions != nil {
+			companions = append(companions, f.companions(alone)...)
+		}
+	}
+	s.tree = files.Beside(name, companions)
+	return alone, nil
+}
+
+// onePicture is the layout of a file that must be a picture, as it is nothing else.
+func onePicture(name string) layout {
+	p := part{files: []string{name}}
+	return layout{format: "pictures", folder: ".", splits: map[string]part{"": p},
+		pictures: func(_ context.Context, t files.Tree, _ string) (*pictureSource, error) { return inTree(t, p), nil }}
+}
+
+// pickSplit chooses the split asked for; by default the whole, train, or the only one there is.
+func pickSplit[T any](name string, splits map[string]T, asked string) (string, error) {
+	if asked == "" && len(splits) == 1 {
+		for only := range splits {
+			return only, nil
+		}
+	}
+	if _, ok := splits[asked]; ok {
+		return asked, nil
+	}
+	want := asked
+	if asked == "" {
+		want = Train
+	}
+	if _, ok := splits[want]; ok {
+		return want, nil
+	}
+	var have []string
+	for _, split := range slices.Sorted(maps.Keys(splits)) {
+		if split == "" {
+			if len(splits) == 1 {
+				return "", fmt.Errorf("%s has no splits: leave out %q", name, ":"+asked)
+			}
+			have = append(have, name)
+			continue
+		}
+		have = append(have, name+":"+split)
+	}
+	return "", fmt.Errorf("%s has no %s split: use %s", name, want, strings.Join(have, " or "))
+}
+
+// Option adjusts [Source.Open] and [Source.Images].
+type Option func(*options)
+
+type options struct {
+	progress func(done, total int)
+	warning  func(text string)
+}
+
+func newOptions(opts []Option) options {
+	o := options{progress: func(int, int) {}, warning: func(string) {}}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// WithProgress has fn called, from the goroutine of Open, as images are decoded or scaled. Sources that need neither
+// do not call it.
+func WithProgress(fn func(done, total int)) Option { return func(o *options) { o.progress = fn } }
+
+// WithWarnings has fn called with what a person should know of a source and its images, a line each, as it comes up.
+func WithWarnings(fn func(text string)) Option { return func(o *options) { o.warning = fn } }
+
+// Open reads the source as images of the wanted size; zeros keep the source's own.
+//
+// Pictures that cannot be read are left out and listed in Skipped; more than one in ten is an error. The order of the
+// images is that of their sorted names, or of the file that holds them, and so the same wherever the set is opened.
+func (s *Source) Open(ctx context.Context, want Size, opts ...Option) (*Set, error) {
+	o := newOptions(opts)
+	for _, w := range s.Warnings {
+		o.warning(w)
+	}
+	set, err := s.open(ctx, want, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	own := set.Contents.Warnings
+	for _, w := range own {
+		o.warning(w)
+	}
+	set.Name = s.Reference.String()
+	set.Contents = s.Contents
+	set.Contents.Warnings = slices.Concat(s.Warnings, own)
+	return set, nil
+}
+
+func (s *Source) open(ctx context.Context, want Size, o options) (*Set, error) {
+	if err := want.check(); err != nil {
+		return nil, err
+	}
+	if s.layout.pictures != nil {
+		src, err := s.layout.pictures(ctx, s.tree, s.split)
 		if err != nil {
 			return nil, err
 		}
-		return l.read(ctx, src.tree, files)
-	}
-}
-
-// locate finds out what a name stands for. The caller closes the source.
-func locate(ctx context.Context, name string) (*source, error) {
-	src := &source{close: func() error { return nil }}
-	if b := builtInNamed(name); b != nil {
-		src.load = func(_ context.Context, split string) (*Set, error) { return b.open(split) }
-		return src, nil
-	}
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: no such file or folder, nor a built-in data set (%s)", name, builtInNames())
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		src.tree = folder(name)
-	case info.Mode().IsRegular():
-		err = src.openFile(ctx, name)
-	default:
-		err = errors.New("neither a file nor a folder")
-	}
-	if err == nil && src.load == nil && !src.file {
-		err = src.survey(ctx, name)
-	}
-	if err != nil {
-		src.close()
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return src, nil
-}
-
-// survey sees what the tree of a folder or an archive holds.
-func (src *source) survey(ctx context.Context, name string) error {
-	files, err := src.tree.list(ctx)
-	if err != nil {
-		return err
-	}
-	found := layouts(files)
-	dirs := slices.Sorted(maps.Keys(found))
-	switch {
-	case len(dirs) > 1:
-		return fmt.Errorf("holds several data sets (in %s): name the folder of one", strings.Join(dirs, ", "))
-	case len(dirs) == 0:
-		src.album, err = sortAlbum(files)
-		return err
-	case len(found[dirs[0]]) > 1:
-		return fmt.Errorf("holds several data sets in one folder (%s): name a file of one, or sort them into folders", dirs[0])
-	}
-	src.use(name, found[dirs[0]][0])
-	return nil
-}
-
-// openFile decides by its first bytes what kind of file this is: an archive becomes a tree, a data file a layout with
-// the files that belong to it beside it, anything else a picture.
-func (src *source) openFile(ctx context.Context, name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	outer := bufio.NewReaderSize(f, 1<<16)
-	magic, err := outer.Peek(2)
-	if len(magic) == 0 && err == io.EOF {
-		return errors.New("the file is empty")
-	}
-	gzipped := string(magic) == gzipMagic
-	in, err := gunzip(outer)
-	if err != nil {
-		return fmt.Errorf("damaged gzip file, fetch it again: %w", err)
-	}
-	head, _ := in.Peek(512)
-	has := func(at int, magic string) bool {
-		return len(head) >= at+len(magic) && string(head[at:at+len(magic)]) == magic
-	}
-	lower := strings.ToLower(name)
-	switch {
-	case !gzipped && (has(0, "PK\x03\x04") || has(0, "PK\x05\x06")):
-		archive, err := zip.OpenReader(name)
-		if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-			return fmt.Errorf("damaged zip archive, fetch it again: %w", err)
+		set, err := openPictures(ctx, src, want, o.progress)
+		if err != nil && s.single && set != nil {
+			err = set.Skipped[0].Err
 		}
-		src.tree, src.close = zipped(&archive.Reader), archive.Close
-		return nil
-	case has(257, "ustar"), strings.HasSuffix(lower, ".tar"), strings.HasSuffix(lower, ".tar.gz"), strings.HasSuffix(lower, ".tgz"):
-		src.tree = tarred{func() (io.ReadCloser, error) { return os.Open(name) }}
-		return nil
+		return set, err
 	}
-
-	base := filepath.Base(name)
-	companions := append(labelFiles(base), cifarNameFiles...)
-	src.tree = beside(name, companions)
-	files, err := src.tree.list(ctx)
+	set, err := s.load(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if isIDX(head) {
-		src.use(name, idxLayout([]string{base}, files))
-		return nil
-	}
-	if l := cifarLayouts(files); len(l) == 1 {
-		src.use(name, l[0])
-		return nil
-	}
-	if gzipped {
-		return errors.New("the gzip file holds neither an IDX array nor a tar archive")
-	}
-	src.file, src.album.splits = true, map[string][]string{"": {base}}
-	return nil
+	return set.resize(ctx, want, o.progress)
 }
 
-// beside is the tree of one file and those of its companions that are there.
-func beside(name string, companions []string) tree {
-	dir := filepath.Dir(name)
-	return openable{
-		names: func(context.Context) ([]string, error) {
-			files := []string{filepath.Base(name)}
-			for _, c := range companions {
-				if info, err := os.Stat(filepath.Join(dir, c)); err == nil && info.Mode().IsRegular() {
-					files = append(files, c)
-				}
+// load reads a set that is stored as a whole.
+func (s *Source) load(ctx context.Context) (*Set, error) {
+	if s.builtIn != nil {
+		return s.builtIn.open(s.Split)
+	}
+	return s.layout.read(ctx, s.tree, s.layout.splits[s.split].files)
+}
+
+// Images walks the images one by one, decoding on all cores and keeping none. Without a split in its reference it visits
+// all the pictures of a folder or archive, train and test alike; other sources are read as [Source.Open] does.
+//
+// An image that cannot be read is yielded with its name and an error saying why, and the walk goes on; so is a folder that cannot be
+// looked into. An error with an empty name concerns the source as a whole and ends the walk. Both name the file.
+func (s *Source) Images(ctx context.Context, want Size, opts ...Option) iter.Seq2[Image, error] {
+	o := newOptions(opts)
+	return func(yield func(Image, error) bool) {
+		for _, w := range s.Warnings {
+			o.warning(w)
+		}
+		if s.layout.pictures == nil {
+			s.readImages(ctx, want, o, yield)
+			return
+		}
+		for _, p := range s.passed {
+			if errors.Is(p.Err, files.ErrNoData) {
+				continue
 			}
-			return files, nil
-		},
-		open: func(file string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, file)) },
+			if name := s.nameOf(p.Name); !yield(Image{Name: name}, fmt.Errorf("%s: %w", name, p.Err)) {
+				return
+			}
+		}
+		src, err := s.allPictures(ctx)
+		if err == nil {
+			err = want.check()
+		}
+		if err != nil {
+			yield(Image{}, fmt.Errorf("%s: %w", s.Name, err))
+			return
+		}
+		for img, err := range decodeAll(ctx, src.visit, want) {
+			switch {
+			case img.Name == "":
+				err = fmt.Errorf("%s: %w", s.Name, err)
+			default:
+				img.Name = s.nameOf(img.Name)
+			}
+			if err != nil && img.Name != "" {
+				err = fmt.Errorf("%s: %w", img.Name, err)
+			}
+			if !yield(img.Image, err) {
+				return
+			}
+		}
+	}
+}
+
+// nameOf is the name of a picture, or a folder, of the source as seen from outside.
+func (s *Source) nameOf(inner string) string {
+	if s.single {
+		return s.Name
+	}
+	return path.Join(filepath.ToSlash(s.Name), inner)
+}
+
+// allPictures are those of the split that was asked for, or of all.
+func (s *Source) allPictures(ctx context.Context) (*pictureSource, error) {
+	if s.Split != "" || s.layout.format != "pictures" {
+		return s.layout.pictures(ctx, s.tree, s.split)
+	}
+	var all part
+	for _, p := range s.layout.splits {
+		all.files = append(all.files, p.files...)
+	}
+	slices.Sort(all.files)
+	return inTree(s.tree, all), nil
+}
+
+// readImages yields the images of a set that is stored as a whole.
+func (s *Source) readImages(ctx context.Context, want Size, o options, yield func(Image, error) bool) {
+	set, err := s.open(ctx, want, options{progress: func(int, int) {}})
+	if err != nil {
+		yield(Image{}, fmt.Errorf("%s: %w", s.Name, err))
+		return
+	}
+	for _, w := range set.Contents.Warnings {
+		o.warning(w)
+	}
+	stored := set.Stored
+	for i := range set.Len() {
+		img := Image{Name: fmt.Sprintf("%s[%d]", s.Reference, i), Size: set.Size(), Pixels: set.Image(i), Resized: set.Resized, Stored: stored}
+		if !yield(img, nil) {
+			return
+		}
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
-	"os"
+
+	"github.com/joule-ebm/joule/dataset/internal/files"
 )
 
 // Pictures decodes the picture files of the given names, in that order, on all cores, and keeps none. A picture that cannot be read
@@ -21,44 +21,39 @@ func Pictures(ctx context.Context, names iter.Seq[string], want Size) iter.Seq2[
 			yield(Image{}, err)
 			return
 		}
-		for img, err := range decodeAll(ctx, listed(names), nil, want) {
+		for img, err := range decodeAll(ctx, onList(names), want) {
 			if err != nil && img.Name != "" {
 				if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
 					err = cause.Err
 				}
 				err = fmt.Errorf("%s: %w", img.Name, err)
 			}
-			if !yield(img, err) {
+			if !yield(img.Image, err) {
 				return
 			}
 		}
 	}
 }
 
-// listed is the tree of the files on a list, which is walked once.
-type listed iter.Seq[string]
-
-func (l listed) list(context.Context) ([]string, error) {
-	return nil, errors.New("a list that may be endless")
-}
-
-func (l listed) visit(ctx context.Context, _ []string, fn func(string, io.Reader, error) error) error {
-	for name := range l {
-		if err := ctx.Err(); err != nil {
-			return err
+// onList reads the files on a list.
+func onList(names iter.Seq[string]) func(context.Context, func(encoded) error) error {
+	return func(ctx context.Context, fn func(encoded) error) error {
+		one := func(name string) error {
+			f, err := files.OpenRegular(name)
+			if err != nil {
+				return fn(encoded{name: name, err: err})
+			}
+			defer f.Close()
+			return fn(encoded{name: name, r: f})
 		}
-		if err := l.one(ctx, name, fn); err != nil {
-			return err
+		for name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := one(name); err != nil {
+				return err
+			}
 		}
+		return ctx.Err()
 	}
-	return ctx.Err()
-}
-
-func (l listed) one(ctx context.Context, name string, fn func(string, io.Reader, error) error) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return fn(name, nil, err)
-	}
-	defer f.Close()
-	return fn(name, contextReader{ctx, f}, nil)
 }

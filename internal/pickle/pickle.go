@@ -1,5 +1,5 @@
 // Package pickle reads Python pickles of plain data: dictionaries, lists, tuples, numbers and strings as Python 2 and 3 write them
-// (protocols 2 to 4), and what else its caller knows the meaning of.
+// (protocols 2 to 5), and what else its caller knows the meaning of.
 //
 // A pickle is a program for a stack machine that may name and call any Python function. This reader calls nothing: it knows the
 // names that its caller gives it, leaves to the caller what calling them means, and refuses everything else. Strings are views into
@@ -166,6 +166,7 @@ var textWidths = map[byte]uint64{
 	'U': 1, 'T': 4, // BINSTRING
 	0x8c: 1, 'X': 4, 0x8d: 8, // BINUNICODE
 	'C': 1, 'B': 4, 0x8e: 8, // BINBYTES
+	0x96: 8, // BYTEARRAY8
 }
 
 // step carries out one operation.
@@ -184,8 +185,8 @@ func (u *unpickler) step(op byte) error {
 	switch op {
 	case 0x80: // PROTO
 		version, err := u.number(1)
-		if err == nil && (version < 2 || version > 4) {
-			err = fmt.Errorf("pickle protocol %d: only 2 to 4 are read", version)
+		if err == nil && (version < 2 || version > 5) {
+			err = fmt.Errorf("pickle protocol %d: only 2 to 5 are read", version)
 		}
 		return err
 	case 0x95: // FRAME

@@ -60,6 +60,11 @@ func Named(file string) bool {
 // Begins says whether a file that begins like that is a picture that is read.
 func Begins(head []byte) bool { return codecOf(head) != nil }
 
+// Raw says whether a file has the name of a camera's raw file: many begin like TIFFs, with a small preview for their first page.
+func Raw(file string) bool {
+	return slices.Contains(strings.Fields(".cr2 .cr3 .nef .nrw .arw .srf .dng .orf .pef .srw .rw2 .raf .iiq .3fr .erf .kdc"), strings.ToLower(path.Ext(file)))
+}
+
 func codecOf(head []byte) *codec {
 	if i := slices.IndexFunc(codecs, func(c codec) bool { return c.magic(head) }); i >= 0 {
 		return &codecs[i]

@@ -1,0 +1,5 @@
+package dataset
+
+import "strings"
+
+func isNPZ(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".npz") }
