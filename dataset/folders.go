@@ -77,7 +77,7 @@ func findPictures(l *files.Listing, alone string) []layout {
 	s := sorter{names: names, folders: l.Folders}
 	found := layout{folder: ".", splits: s.sort()}
 	s.finish(found.splits)
-	found.warnings = s.warnings
+	found.warnings, found.ofClasses = s.leftOut, s.warnings
 	found.pictures = func(ctx context.Context, t files.Tree, split string) (*pictureSource, error) {
 		return inTree(t, found.splits[split]), nil
 	}
@@ -90,7 +90,8 @@ type sorter struct {
 	names    []string // sorted
 	folders  []string // of the tree, also empty ones
 	depth    int      // leading folders that are packaging
-	warnings []string
+	leftOut  []string // warnings of pictures that no split has
+	warnings []string // of classes
 }
 
 func (s *sorter) sort() map[string]part {
@@ -198,7 +199,7 @@ func (s *sorter) bySplit(at, class int) map[string]part {
 		if masks.MatchString(path.Base(folder)) {
 			why = ofMasks
 		} else {
-			s.warn("%d pictures of %s are left out: it is %s, while others beside it are", left[folder], folder, noSplit)
+			s.leftOut = append(s.leftOut, fmt.Sprintf("%d pictures of %s are left out: it is %s, while others beside it are", left[folder], folder, noSplit))
 		}
 		rest = append(rest, Part{folder, left[folder], why})
 	}
@@ -428,7 +429,7 @@ func labelled(l *files.Listing, found *layout) {
 	for _, p := range found.splits {
 		for _, name := range p.files {
 			if numbers[stem(name)] == "" {
-				found.warnings = append(found.warnings, fmt.Sprintf("%s has no .cls file beside it, as others have: no picture has a class from them", name))
+				found.ofClasses = append(found.ofClasses, fmt.Sprintf("%s has no .cls file beside it, as others have: no picture has a class from them", name))
 				return
 			}
 		}

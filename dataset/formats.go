@@ -44,6 +44,8 @@ type layout struct {
 	splits   map[string]part // by Train, Test, Validation and Defects; "" if there is but one part
 	extra    []string        // files that belong to it beside those of the splits
 	warnings []string
+	// ofClasses are warnings that matter where all pictures are opened together.
+	ofClasses []string
 	// Either of:
 	read     func(ctx context.Context, t files.Tree, names []string) (*Set, error)         // as a whole
 	pictures func(ctx context.Context, t files.Tree, split string) (*pictureSource, error) // picture by picture

@@ -73,16 +73,31 @@ func (s *Set) see(stored, kept Size) {
 	s.Stored.Channels = max(s.Stored.Channels, stored.Channels)
 }
 
-// Lost says in one line what of the images as they are stored the set has not: colours, pixels. It is empty if it has all.
-func (s *Set) Lost() string {
-	kind := map[bool]string{true: "in colour", false: "gray"}
-	colours := s.Stored.Channels == 3 && s.Channels == 1
-	smaller := s.Stored.Height > s.Height || s.Stored.Width > s.Width
-	if s.Stored.Height == 0 || !colours && !smaller {
-		return ""
+// Changed says in one line how the images differ from those stored: scaled, cropped, turned gray. It is empty if they do not.
+// Less says whether pixels or colours were lost by that.
+func (s *Set) Changed() (line string, less bool) {
+	gray := s.Stored.Channels > s.Channels
+	less = gray || s.Stored.Height > s.Height || s.Stored.Width > s.Width
+	if !gray && !s.Resized {
+		return "", false
 	}
-	return fmt.Sprintf("the images are %s and up to %dx%d; they are read as %dx%d, %s", kind[s.Stored.Channels == 3], s.Stored.Height, s.Stored.Width,
-		s.Height, s.Width, kind[s.Channels == 3])
+	line = "images "
+	if gray {
+		line += "in colour "
+	}
+	if s.Resized {
+		if s.Stored.Height > 0 {
+			line += fmt.Sprintf("of up to %dx%d ", s.Stored.Height, s.Stored.Width)
+		}
+		line += fmt.Sprintf("were scaled or cropped to %dx%d", s.Height, s.Width)
+	}
+	switch {
+	case gray && s.Resized:
+		line += " and turned gray"
+	case gray:
+		line += "were turned gray"
+	}
+	return line, less
 }
 
 // Skipped is an image that could not be read and was left out.

@@ -209,7 +209,8 @@ func newOptions(opts []Option) options {
 // do not call it.
 func WithProgress(fn func(done, total int)) Option { return func(o *options) { o.progress = fn } }
 
-// WithWarnings has fn called with what a person should know of a source and its images, a line each, as it comes up.
+// WithWarnings has fn called with what a person should know of a source and its images, a line each, before the first image and after
+// the last. [Source.Open] keeps them in the set.
 func WithWarnings(fn func(text string)) Option { return func(o *options) { o.warning = fn } }
 
 // Open reads the source as images of the wanted size; zeros keep the source's own.
@@ -217,21 +218,14 @@ func WithWarnings(fn func(text string)) Option { return func(o *options) { o.war
 // Pictures that cannot be read are left out and listed in Skipped; more than one in ten is an error. The order of the
 // images is that of their sorted names, or of the file that holds them, and so the same wherever the set is opened.
 func (s *Source) Open(ctx context.Context, want Size, opts ...Option) (*Set, error) {
-	o := newOptions(opts)
-	for _, w := range s.Warnings {
-		o.warning(w)
-	}
-	set, err := s.open(ctx, want, o)
+	set, err := s.open(ctx, want, newOptions(opts))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	own := set.Contents.Warnings
-	for _, w := range own {
-		o.warning(w)
-	}
 	set.Name = s.Reference.String()
 	set.Contents = s.Contents
-	set.Contents.Warnings = slices.Concat(s.Warnings, own)
+	set.Contents.Warnings = slices.Concat(s.Warnings, s.layout.ofClasses, own)
 	return set, nil
 }
 
@@ -274,7 +268,7 @@ func (s *Source) Images(ctx context.Context, want Size, opts ...Option) iter.Seq
 	o := newOptions(opts)
 	return func(yield func(Image, error) bool) {
 		for _, w := range s.Warnings {
-			o.warning(w)
+			o.warning(s.Name + ": " + w)
 		}
 		if s.layout.pictures == nil {
 			s.readImages(ctx, want, o, yield)
@@ -296,6 +290,12 @@ func (s *Source) Images(ctx context.Context, want Size, opts ...Option) iter.Seq
 			yield(Image{}, fmt.Errorf("%s: %w", s.Name, err))
 			return
 		}
+		var told warnings
+		defer func() {
+			for _, w := range told.lines() {
+				o.warning(w)
+			}
+		}()
 		for img, err := range decodeAll(ctx, src.visit, want) {
 			switch {
 			case img.Name == "":
@@ -306,6 +306,7 @@ func (s *Source) Images(ctx context.Context, want Size, opts ...Option) iter.Seq
 			if err != nil && img.Name != "" {
 				err = fmt.Errorf("%s: %w", img.Name, err)
 			}
+			told.add(img.Image)
 			if !yield(img.Image, err) {
 				return
 			}
@@ -342,7 +343,7 @@ func (s *Source) readImages(ctx context.Context, want Size, o options, yield fun
 		return
 	}
 	for _, w := range set.Contents.Warnings {
-		o.warning(w)
+		o.warning(s.Name + ": " + w)
 	}
 	stored := set.Stored
 	for i := range set.Len() {

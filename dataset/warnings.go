@@ -4,13 +4,17 @@ package dataset
 
 import "fmt"
 
-// Warnings say, a line each, what in the set is not as it was in its source: images left out, images scaled or cropped.
+// Warnings say, a line each, what is doubtful about the source, and what in the set is not as it was there: images left out, images
+// scaled or cropped, colours that became gray.
 func (s *Set) Warnings() (lines []string) {
+	for _, w := range s.Contents.Warnings {
+		lines = append(lines, s.Name+": "+w)
+	}
 	if n := len(s.Skipped); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d of %d images are left out: %s: %v", s.Name, n, n+s.Len(), s.Skipped[0].Name, s.Skipped[0].Err))
 	}
-	if s.Resized {
-		lines = append(lines, fmt.Sprintf("%s: images were scaled or cropped to %dx%d", s.Name, s.Height, s.Width))
+	if line, _ := s.Changed(); line != "" {
+		lines = append(lines, s.Name+": "+line)
 	}
 	return lines
 }

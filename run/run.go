@@ -206,6 +206,12 @@ func (r *runner) openData(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("data set %w", err)
 	}
+	for _, line := range set.Contents.Warnings {
+		r.options.Log.Warn(line)
+	}
+	if changed, less := set.Changed(); less {
+		r.options.Log.Warn(changed + "; for another size or for colours set network.image")
+	}
 	for _, s := range set.Skipped {
 		r.options.Log.Warn("left out an image that cannot be read", "image", s.Name, "reason", s.Err)
 	}
@@ -221,7 +227,7 @@ func (r *runner) openData(ctx context.Context) error {
 	if r.training, r.heldOut, err = c.Split(set); err != nil {
 		return err
 	}
-	r.options.Log.Info("data", "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
+	r.options.Log.Info("data", "taken", set.Contents.String(), "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
 	return nil
 }
 

@@ -168,7 +168,7 @@ type scoring struct {
 
 func (s *scoring) all(ctx context.Context, sources []string) error {
 	for _, source := range sources {
-		for img, err := range dataset.Images(ctx, source, s.size) {
+		for img, err := range dataset.Images(ctx, source, s.size, dataset.WithWarnings(s.warn)) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -185,6 +185,11 @@ func (s *scoring) all(ctx context.Context, sources []string) error {
 		}
 	}
 	return s.scoreBatch(ctx)
+}
+
+func (s *scoring) warn(line string) {
+	s.bar.Done()
+	fmt.Fprintln(s.stderr, "joule: warning:", oneLine(line))
 }
 
 // fail reports an image, or a source, that gives no energy.
