@@ -183,7 +183,7 @@ func TestOODSeveral(t *testing.T) {
 	}
 
 	code, out, warning := joule(append([]string{"eval", "ood", "-n", "20"}, args...)...)
-	if code != 0 || strings.Count(out, "\n") != 3+len(want) || !strings.Contains(warning, dir+": were scaled or cropped to 28x28") {
+	if code != 0 || strings.Count(out, "\n") != 3+len(want) || !strings.Contains(warning, dir+": images in colour of up to 40x40 were scaled or cropped to 28x28") {
 		t.Errorf("exit code %d, %s%s", code, out, warning)
 	}
 }
