@@ -24,6 +24,7 @@ type Func func(p *Params, x, label *expr.Value) []*expr.Value
 
 // Energy is a network.
 type Energy struct {
+	Name    string     // what messages call it; may be empty
 	Image   expr.Shape // of the images
 	Classes int        // length of the label; 0: unconditional
 	Build   Func
