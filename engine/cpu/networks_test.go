@@ -12,7 +12,7 @@ import (
 )
 
 // TestNetworks computes everything that training needs of the networks, in all their variants and on small images of odd sizes, as
-// the reference does: energies, the score, a Langevin step, and the gradient of each term of the loss.
+// the reference does: energies, their gradients by the image, a Langevin step, and the gradient of each term of the loss.
 func TestNetworks(t *testing.T) {
 	type variant struct {
 		what, network string
@@ -83,8 +83,8 @@ type quantity struct {
 	values    []*expr.Value
 }
 
-// method is everything that training needs of a model, with the errors that float32 may make: 10⁻⁵ in energies, scores and steps,
-// 10⁻⁴ in gradients, three times that through second derivatives.
+// method is everything that training needs of a model, with the errors that float32 may make: 10⁻⁵ in energies, their gradients by the image and steps,
+// 10⁻⁴ in gradients by the parameters, three times that through second derivatives.
 func method(t *testing.T, model *energy.Energy) []quantity {
 	params, err := model.Params()
 	if err != nil {
@@ -100,7 +100,7 @@ func method(t *testing.T, model *energy.Energy) []quantity {
 	leaves := batch.Parameters()
 	return []quantity{
 		{"energies", 1e-5, batch.Energies(batch.Positive)},
-		{"score", 1e-5, expr.Grad(sum, xhat.X)},
+		{"gradient by the image", 1e-5, expr.Grad(sum, xhat.X)},
 		{"end of a step", 1e-5, []*expr.Value{end.X}},
 		{"losses", 1e-5, []*expr.Value{contrastive, optimisation, entropy}},
 		{"gradient of L_cd + L_reg", 1e-4, expr.Grad(contrastive, leaves...)},

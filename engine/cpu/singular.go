@@ -2,31 +2,18 @@ package cpu
 
 import "math"
 
-// This file finds the largest singular value of kernels, for spectral normalisation (Miyato et al. 2018), by power iteration:
+// This file finds the leading singular vectors of kernels, for spectral normalisation (Miyato et al. 2018), by power iteration:
 //
 //	v = Wᵀu/‖Wᵀu‖        u = Wv/‖Wv‖        σ = ‖Wv‖
 //
-// until σ stays, from a fixed start: the result is a function of the kernel alone.
+// until σ stays, at most 200 times. It begins anew from the same u each time, so that the result is a function of the kernel alone.
 
-// singular finds the leading singular vectors of a kernel, read as outputs × (taps·inputs), by power iteration in float64.
+// singular computes u⊗v of a kernel W, read as outputs × (taps·inputs), in float64.
 func singular(n *node, dst, w []float32) {
 	outputs := n.shape[2]
 	u, v := make([]float64, outputs), make([]float64, len(w)/outputs)
 	for i := range u { // any start with a share of the leading vector will do
 		u[i] = 1 + math.Cos(float64(i))
-	}
-	normalise := func(x []float64) float64 {
-		sum := 0.0
-		for _, e := range x {
-			sum += e * e
-		}
-		norm := math.Sqrt(sum)
-		if norm > 0 {
-			for i := range x {
-				x[i] /= norm
-			}
-		}
-		return norm
 	}
 	normalise(u)
 	previous := 0.0
@@ -56,4 +43,19 @@ func singular(n *node, dst, w []float32) {
 			dst[k*outputs+o] = float32(s * u[o])
 		}
 	}
+}
+
+// normalise divides x by its length, which it returns; zeros stay.
+func normalise(x []float64) float64 {
+	sum := 0.0
+	for _, e := range x {
+		sum += e * e
+	}
+	norm := math.Sqrt(sum)
+	if norm > 0 {
+		for i := range x {
+			x[i] /= norm
+		}
+	}
+	return norm
 }
