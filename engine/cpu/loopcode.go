@@ -275,9 +275,11 @@ func (l *loop) findNormSums() {
 		if m.op != opMulVV || s.op != opMulAddVVV || dot.op != opDotV || sum.op != opSumV {
 			continue
 		}
-		private := l.registers[s.dst].node == nil && !slices.ContainsFunc(l.code[i+3:], func(op vectorOp) bool { return slices.Contains(op.operands(), s.dst) })
-		m.normSums = private && l.registers[s.b].row && l.registers[s.c].row && !l.registers[s.a].row && s.a != m.dst &&
-			sum.a == m.dst && (dot.a == m.dst && dot.b == s.dst || dot.a == s.dst && dot.b == m.dst)
+		usedLater := slices.ContainsFunc(l.code[i+3:], func(op vectorOp) bool { return slices.Contains(op.operands(), s.dst) })
+		private := !usedLater && l.registers[s.dst].node == nil
+		rows := l.registers[s.b].row && l.registers[s.c].row && !l.registers[s.a].row && s.a != m.dst
+		both := dot.a == m.dst && dot.b == s.dst || dot.a == s.dst && dot.b == m.dst
+		m.normSums = private && rows && both && sum.a == m.dst
 	}
 }
 

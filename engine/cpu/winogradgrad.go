@@ -70,7 +70,9 @@ func (g *winogradGrad) run(f *frame) {
 	clear(dy[g.zerosDY : g.zerosDY+outputs])
 	xStride, dyStride := g.strides()
 	elements, pixels, product := g.w.Side()*g.w.Side(), g.w.M*g.w.M, inputs*outputs
-	transformed, gradients, sums := f.scratch[:elements*xStride], f.scratch[elements*xStride:][:elements*dyStride], f.scratch[elements*(xStride+dyStride):][:elements*product]
+	transformed, scratch := f.scratch[:elements*xStride], f.scratch[elements*xStride:]
+	gradients, scratch := scratch[:elements*dyStride], scratch[elements*dyStride:]
+	sums := scratch[:elements*product]
 	clear(sums)
 	for first, tiles := 0, f.images*g.perImage; first < tiles; first += g.blockTiles {
 		n := min(g.blockTiles, tiles-first)

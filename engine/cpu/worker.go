@@ -31,7 +31,8 @@ type frame struct {
 // acquireWorker is the i-th frame with memory to run in; releaseWorker gives that back.
 func (p *program) acquireWorker(i int) *frame {
 	for len(p.workers) <= i {
-		p.workers = append(p.workers, &frame{kernels: p.kernels, mem: make([][]float32, int(arenaCount)+len(p.params)), contiguous: map[[2]int][]int32{}})
+		spaces := int(arenaCount) + len(p.params)
+		p.workers = append(p.workers, &frame{kernels: p.kernels, mem: make([][]float32, spaces), contiguous: map[[2]int][]int32{}})
 	}
 	f := p.workers[i]
 	arena, scratch := p.arenaSize[bodySpace], p.scratch+64

@@ -6,8 +6,8 @@
 //	y0 = p + q + r = d0·g0 + d1·g1 + d2·g2
 //	y1 = q - r - s = d1·g0 + d2·g1 + d3·g2
 //
-// where what is made of the weights alone is computed once. F(m×m, 3×3) does that along both axes: m×m outputs of a 3×3 convolution from (m+2)×(m+2) inputs d and the kernel g by
-// (m+2)² multiplications instead of 9m²,
+// where what is made of the weights alone is computed once. F(m×m, 3×3) does that along both axes: m×m outputs of a 3×3
+// convolution from (m+2)×(m+2) inputs d and the kernel g by (m+2)² multiplications instead of 9m²,
 //
 //	Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A,
 //
@@ -33,7 +33,7 @@ type Winograd struct {
 	//
 	//	dst[i*stride + t*channels + c] = (Bᵀ d B)[i],  d[p] = x[offsets[t*Side*Side+p] + c]
 	//
-	// for the Side·Side places i of a tile.
+	// for the Side·Side elements i of a transformed tile.
 	Input func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)
 	// Output transforms products back, to the M·M pixels of dst at offsets[t*M*M:]; a nil bias means zero:
 	//

@@ -9,7 +9,7 @@ import (
 )
 
 // winograd writes the transforms around the products of F(m×m, 3×3), whose matrices winograd.go of the package gives. A
-// two-dimensional transform is a one-dimensional one of every column, kept on the stack, and then of every row.
+// two-dimensional transform is a one-dimensional one of every column, spilled to the stack, and then of every row.
 type winograd struct {
 	simd
 	m int
@@ -29,13 +29,13 @@ func (w winograd) kernels() {
 }
 
 func (w winograd) begin(name, signature string) {
-	// Not NOSPLIT: what is kept on the stack is too large for that.
+	// Not NOSPLIT: what is spilled on the stack is too large for that.
 	TEXT(fmt.Sprintf("%vWinograd%s%d", w.simd, name, w.m), 0, signature)
 	Pragma("noescape")
 }
 
-// kept is memory on the stack for rows×columns vectors, aligned so that none lies across two cache lines.
-func (w winograd) kept(rows, columns int) func(row, column int) Mem {
+// spilled is memory on the stack for rows×columns vectors between two passes, aligned so that none lies across two cache lines.
+func (w winograd) spilled(rows, columns int) func(row, column int) Mem {
 	local, base := AllocLocal((rows*columns+1)*w.bytes()), GP64()
 	LEAQ(local.Offset(w.bytes()), base)
 	ANDQ(I8(-w.bytes()), base)
@@ -204,14 +204,14 @@ func (w winograd) channelLoop(channels Register, body func(c GPVirtual)) {
 	JL(LabelRef(loop))
 }
 
-// rows transforms the rows that are kept, of so many columns, and writes them to the places of a tile, one after the other.
-func (w winograd) rows(dst, stride Register, c GPVirtual, kept func(row, column int) Mem, columns int, transform line) {
+// rows transforms the rows that are spilled, of so many columns, and writes them to the elements of a tile, one after the other.
+func (w winograd) rows(dst, stride Register, c GPVirtual, spilled func(row, column int) Mem, columns int, transform line) {
 	to := GP64()
 	LEAQ(Mem{Base: dst, Index: c, Scale: 1}, to)
 	for row := range w.side() {
 		var in []VecVirtual
 		for column := range columns {
-			in = append(in, w.load(kept(row, column)))
+			in = append(in, w.load(spilled(row, column)))
 		}
 		for _, v := range transform(in) {
 			VMOVUPS(v, Mem{Base: to})
@@ -220,14 +220,14 @@ func (w winograd) rows(dst, stride Register, c GPVirtual, kept func(row, column 
 	}
 }
 
-// gather writes the transforms of side×side pixels to the places of a tile.
+// gather writes the transforms of side×side pixels to the elements of a tile.
 func (w winograd) gather(name string, side int, matrix func() line) {
 	w.begin(name, "func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)")
 	dst, x := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64())
 	stride, offsets := Load(Param("stride"), GP64()), Load(Param("offsets").Base(), GP64())
 	channels, tiles := Load(Param("channels"), GP64()), Load(Param("tiles"), GP64())
 	SHLQ(U8(2), stride)
-	transform, kept := matrix(), w.kept(w.side(), side)
+	transform, spilled := matrix(), w.spilled(w.side(), side)
 	loop, end := label("tile"), label("end")
 	Label(loop)
 	TESTQ(tiles, tiles)
@@ -243,10 +243,10 @@ func (w winograd) gather(name string, side int, matrix func() line) {
 				d = append(d, w.load(Mem{Base: from, Index: at, Scale: 4}))
 			}
 			for row, v := range transform(d) {
-				VMOVUPS(v, kept(row, column))
+				VMOVUPS(v, spilled(row, column))
 			}
 		}
-		w.rows(dst, stride, c, kept, side, transform)
+		w.rows(dst, stride, c, spilled, side, transform)
 	})
 	ADDQ(U32(4*side*side), offsets)
 	LEAQ(Mem{Base: dst, Index: channels, Scale: 4}, dst)
@@ -264,7 +264,7 @@ func (w winograd) output() {
 	channels, tiles := Load(Param("channels"), GP64()), Load(Param("tiles"), GP64())
 	bias := Load(Param("bias").Base(), GP64())
 	SHLQ(U8(2), stride)
-	transform, kept := w.outputLine(), w.kept(side, w.m)
+	transform, spilled := w.outputLine(), w.spilled(side, w.m)
 	loop, end := label("tile"), label("end")
 	Label(loop)
 	TESTQ(tiles, tiles)
@@ -279,7 +279,7 @@ func (w winograd) output() {
 				ADDQ(stride, from)
 			}
 			for column, v := range transform(products) {
-				VMOVUPS(v, kept(row, column))
+				VMOVUPS(v, spilled(row, column))
 			}
 		}
 		shift, unbiased := w.zero(), label("unbiased")
@@ -292,7 +292,7 @@ func (w winograd) output() {
 		for column := range w.m {
 			var products []VecVirtual
 			for row := range side {
-				products = append(products, w.load(kept(row, column)))
+				products = append(products, w.load(spilled(row, column)))
 			}
 			for row, v := range transform(products) {
 				at := GP64()
@@ -319,7 +319,7 @@ func (w winograd) weights() {
 	channels := Load(Param("channels"), GP64())
 	SHLQ(U8(2), stride)
 	SHLQ(U8(2), tapStride)
-	transform, kept := w.weightLine(), w.kept(side, taps)
+	transform, spilled := w.weightLine(), w.spilled(side, taps)
 	w.channelLoop(channels, func(c GPVirtual) {
 		for column := range taps {
 			from := GP64()
@@ -337,10 +337,10 @@ func (w winograd) weights() {
 				d = append(d, w.load(Mem{Base: from}))
 			}
 			for row, v := range transform(d) {
-				VMOVUPS(v, kept(row, column))
+				VMOVUPS(v, spilled(row, column))
 			}
 		}
-		w.rows(dst, stride, c, kept, taps, transform)
+		w.rows(dst, stride, c, spilled, taps, transform)
 	})
 	done()
 }
@@ -353,7 +353,7 @@ func (w winograd) weightsGrad() {
 	channels := Load(Param("channels"), GP64())
 	SHLQ(U8(2), tapStride)
 	SHLQ(U8(2), stride)
-	transform, kept := w.weightGradLine(), w.kept(w.side(), taps)
+	transform, spilled := w.weightGradLine(), w.spilled(w.side(), taps)
 	w.channelLoop(channels, func(c GPVirtual) {
 		from := GP64()
 		LEAQ(Mem{Base: src, Index: c, Scale: 1}, from)
@@ -364,13 +364,13 @@ func (w winograd) weightsGrad() {
 				ADDQ(stride, from)
 			}
 			for column, v := range transform(products) {
-				VMOVUPS(v, kept(row, column))
+				VMOVUPS(v, spilled(row, column))
 			}
 		}
 		for column := range taps {
 			var in []VecVirtual
 			for row := range w.side() {
-				in = append(in, w.load(kept(row, column)))
+				in = append(in, w.load(spilled(row, column)))
 			}
 			to := GP64()
 			LEAQ(Mem{Base: dst, Index: c, Scale: 1}, to)
