@@ -13,8 +13,8 @@ import (
 //	γ·((x - μ)·r) + β        =  x·(γr) + (β - μγr)
 //	r·(g - m₁ - x̂·m₂)        =  g·r + x·(-r²m₂) + (r²m₂μ - r·m₁)        x̂ = (x - μ)·r
 //
-// The first is three operations on all pixels before (subtract, multiply by γr, add β; or four), and one multiply-add after; the rest is
-// arithmetic on rows. The second is a multiply-add for g and one for x.
+// The first is four operations on all pixels before (subtract, multiply twice, add), and one multiply-add after; the rest is arithmetic on
+// rows. The second is a multiply-add for g and one for x.
 //
 // The same holds the other way about where a row leaves the pixels: Sum over pixels of (x·row) is (Sum of x)·row, and (x·row)·y is
 // (x·y)·row.
