@@ -50,12 +50,12 @@ type Options struct {
 	Log      *slog.Logger   // of what happens; nil: nowhere
 	Progress func(Progress) // called after every iteration; may be nil
 	// Work is called as work goes on that is no training: done of total images read or steps of chains made. It may be nil.
-	Work func(what, unit string, done, total int)
+	Work func(what, unit string, done, total int64)
 }
 
 func (o *Options) work(what, unit string, done, total int) {
 	if o.Work != nil {
-		o.Work(what, unit, done, total)
+		o.Work(what, unit, int64(done), int64(total))
 	}
 }
 

@@ -215,8 +215,8 @@ func TestWhatARunLeaves(t *testing.T) {
 	dir := t.TempDir()
 	c := config(t, stripes(t, dir, 60, 1))
 	at := filepath.Join(dir, "a", "run") // with the directory above it
-	drawn, toDraw := 0, 0
-	result, err := run.Start(t.Context(), at, c, run.Options{Threads: 1, Work: func(what, unit string, done, total int) {
+	var drawn, toDraw int64
+	result, err := run.Start(t.Context(), at, c, run.Options{Threads: 1, Work: func(what, unit string, done, total int64) {
 		if what == "drawing samples" && unit == "steps" && done >= drawn {
 			drawn, toDraw = done, total
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/joule-ebm/joule/eval/ablation"
 )
 
 // ablateArgs are those of a study of a moment.
@@ -28,7 +30,7 @@ func TestAblate(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
-	var report ablationReport
+	var report ablation.Report
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +62,8 @@ func TestAblateRefuses(t *testing.T) {
 		{[]string{"--attention", "maybe"}, 2, "on, off or both"},
 		{[]string{"--kernel", "gaussian"}, 2, `kernel "gaussian"`},
 		{[]string{"--seeds", "0"}, 2, "--seeds"},
-		{[]string{"--samples", "100"}, 2, "24 usual images"},
-		{[]string{"--samples", "1"}, 2, "4 samples or more"},
+		{[]string{"--samples", "100"}, 1, "24 in-distribution images"},
+		{[]string{"--samples", "1"}, 2, "--samples is 1: want 4"},
 		{[]string{"--iterations", "0"}, 2, "a limit"},
 		{[]string{"--set", "loss.kl=1"}, 2, "loss.kl"},
 		{[]string{"--set", "network.filters=2"}, 2, "attention needs 8"},

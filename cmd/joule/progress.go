@@ -135,8 +135,11 @@ func (s *trainScreen) clear() {
 }
 
 // other shows how far work is that is no training.
-func (s *trainScreen) other(what, unit string, done, total int) {
-	s.work.show(what, unit, int64(done), int64(total))
+func (s *trainScreen) other(what, unit string, done, total int64) {
+	if s.work.bar == nil || s.work.what != what {
+		s.clear()
+	}
+	s.work.show(what, unit, done, total)
 }
 
 // show shows how far a run is.

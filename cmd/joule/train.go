@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,13 +19,9 @@ import (
 )
 
 type trainOptions struct {
-	preset      string
-	data        string
+	configFlags
 	out         string
-	iterations  int64
-	duration    time.Duration
 	seed        uint64
-	sets        []string
 	resume      bool
 	printConfig bool
 	precision   string
@@ -64,13 +59,11 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 		RunE: func(cmd *cobra.Command, _ []string) error { return train(cmd, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.preset, "preset", run.DefaultPreset, "`name` of the configuration to start from")
-	f.StringVar(&o.data, "data", "", "data set, as below (default the preset's)")
+	o.add(f)
 	f.StringVarP(&o.out, "out", "o", "", "run `directory` (default runs/PRESET, or the next free name)")
 	f.Int64Var(&o.iterations, "iterations", 0, "stop after so many iterations in all (default the preset's, unless --for is given)")
 	f.DurationVar(&o.duration, "for", 0, "stop after so much training, such as 10m")
 	f.Uint64Var(&o.seed, "seed", 1, "of all random numbers")
-	f.StringArrayVar(&o.sets, "set", nil, "change a setting: `key=value`; may be repeated")
 	f.BoolVar(&o.resume, "resume", false, "go on with the run in --out")
 	f.BoolVar(&o.printConfig, "print-config", false, "print the configuration and stop")
 	f.StringVar(&o.precision, "precision", "", "of the chains' convolutions: float32, split, bf16 or auto (default the preset's)")
@@ -99,7 +92,8 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	given := cmd.Flags().Changed
 	var limits *run.Limits
 	if given("iterations") || given("for") {
-		limits = &run.Limits{Iterations: o.iterations, For: o.duration}
+		l := o.limits()
+		limits = &l
 	}
 	screen := newTrainScreen(cmd.ErrOrStderr())
 	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show, Work: screen.other}
@@ -119,7 +113,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 			return err
 		}
 	} else {
-		config, err := trainConfig(o, given, limits)
+		config, err := o.trainConfig(given, limits)
 		if err != nil {
 			return usageError{err}
 		}
@@ -152,19 +146,11 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	return nil
 }
 
-// trainConfig is the preset with what the command line changes.
-func trainConfig(o trainOptions, given func(string) bool, limits *run.Limits) (run.Config, error) {
-	c, err := run.PresetConfig(o.preset)
+// trainConfig is the configuration that the command line asks for.
+func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) (run.Config, error) {
+	c, err := o.config()
 	if err != nil {
-		return c, fmt.Errorf("--preset: %w", err)
-	}
-	for _, assignment := range o.sets {
-		if err := settings.Set(&c, assignment); err != nil {
-			return c, fmt.Errorf("--set: %w", err)
-		}
-	}
-	if given("data") {
-		c.Data = o.data
+		return c, err
 	}
 	if given("precision") {
 		c.Sampler.Precision = o.precision
@@ -207,9 +193,9 @@ func learnt(r run.Result) string {
 	case d.AUROC < 0.9:
 		verdict = "it begins to tell them apart"
 	}
-	onTheWay := ""
+	pictures := ""
 	if samples := filepath.Join(r.Dir, "samples"); exists(samples) {
-		onTheWay = "; on the way: " + samples
+		pictures = "; while it learnt: " + samples
 	}
 	return fmt.Sprintf(`
 After %d iterations the model is in %s.
@@ -221,7 +207,7 @@ Try next:
   joule eval ood %s --in %s --out-of %s
   joule train --resume --out %s --iterations %d
 `, r.Iteration, r.Model, r.Data, d.MedianIn, r.Outliers, d.MedianOut, verdict, d.AUROC,
-		r.Samples, onTheWay, dir, dir, shellWord(r.Data), r.Outliers, dir, 2*r.Iteration)
+		r.Samples, pictures, dir, dir, shellWord(r.Data), r.Outliers, dir, 2*r.Iteration)
 }
 
 // shellWord quotes a word for a POSIX shell if need be.

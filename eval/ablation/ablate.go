@@ -1,6 +1,12 @@
 // Package ablation takes the method apart: it trains one configuration with terms of the loss left out, with one normalisation of the
-// kernels or another, with attention or without, all with the same budget, and measures what became of each. Du et al., "Improved
-// Contrastive Divergence Training of Energy-Based Models" (ICML 2021), claim that
+// kernels or another, with attention or without, all with the same budget, and measures what became of each.
+//
+//	base, err := run.PresetConfig("mnist")
+//	base.Limits = run.Limits{Iterations: 250}
+//	report, err := (&ablation.Study{Dir: "ablation", Base: base}).Run(ctx)
+//	err = report.Markdown(os.Stdout)
+//
+// Du et al., "Improved Contrastive Divergence Training of Energy-Based Models" (ICML 2021), claim that
 //
 //	L = L_cd + L_reg + L_opt + L_ent
 //
@@ -109,27 +115,46 @@ func (c Cell) Config(base run.Config) (run.Config, error) {
 	return base, err
 }
 
-// Grid is the product of what is compared.
+// Grid is the product of what is compared. What is left empty stands for all there is, and for the seed 1.
 type Grid struct {
 	Losses    []Loss
-	Kernels   []string
+	Kernels   []string // of [Kernels]
 	Attention []bool
 	Seeds     []uint64
 }
 
-// Cells lists the grid, one seed after the other, so that a study cut short has whole comparisons.
-func (g Grid) Cells() []Cell {
+// Cells lists the grid, one seed after the other, so that a study cut short has whole comparisons. It is an error to list anything twice.
+func (g Grid) Cells() ([]Cell, error) {
+	if len(g.Losses) == 0 {
+		g.Losses = Losses()
+	}
+	if len(g.Kernels) == 0 {
+		g.Kernels = Kernels()
+	}
+	if len(g.Attention) == 0 {
+		g.Attention = []bool{false, true}
+	}
+	if len(g.Seeds) == 0 {
+		g.Seeds = []uint64{1}
+	}
 	var cells []Cell
 	for _, seed := range g.Seeds {
 		for _, loss := range g.Losses {
+			if _, err := LossNamed(string(loss)); err != nil {
+				return nil, err
+			}
 			for _, kernel := range g.Kernels {
 				for _, attention := range g.Attention {
-					cells = append(cells, Cell{loss, kernel, attention, seed})
+					c := Cell{loss, kernel, attention, seed}
+					if slices.Contains(cells, c) {
+						return nil, fmt.Errorf("ablation: losses %v, kernels %v, attention %v, seeds %v: want each once", g.Losses, g.Kernels, g.Attention, g.Seeds)
+					}
+					cells = append(cells, c)
 				}
 			}
 		}
 	}
-	return cells
+	return cells, nil
 }
 
 // LossNamed is the variant of that name.

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/run"
@@ -59,22 +58,8 @@ func newStudy(t *testing.T, data string) *Study {
 	c.Sampler.Steps, c.Optimiser.Batch = 3, 4
 	c.Loss.EntropyAfter, c.Loss.References = 8, 4
 	c.Limits.Iterations, c.Output.Checkpoint, c.Output.Pictures, c.Output.HeldOut = 8, 4, 4, 0
-	in, err := dataset.Open(context.Background(), data, c.ImageSize())
-	if err != nil {
-		t.Fatal(err)
-	}
-	kind, err := benchmark.OutlierNamed("noise")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := rng.New(1)
-	noise, err := kind.Make(in.Len(), 12, 12, 1, nil, &s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Study{Dir: t.TempDir(), Base: c, Cells: Grid{[]Loss{CD, Full}, []string{"standardised"}, []bool{false, true}, []uint64{1}}.Cells(),
-		In: in, Outliers: []*dataset.Set{{Name: "noise", Height: 12, Width: 12, Channels: 1, Pixels: noise}},
-		Samples: 6, Steps: 6, Build: "test", Threads: 1}
+	return &Study{Dir: t.TempDir(), Base: c, Grid: Grid{Losses: []Loss{CD, Full}, Kernels: []string{"standardised"}},
+		Images: benchmark.Plan{In: data, Out: []string{"noise"}, Seed: 1}, Samples: 6, Steps: 6, Build: "test", Threads: 1}
 }
 
 // timeless is rows without what differs between equal trainings.
@@ -91,11 +76,12 @@ func timeless(rows []Row) []Row {
 func TestStudyGoesOn(t *testing.T) {
 	data := pictures(t, 40)
 	whole := newStudy(t, data)
-	want, err := whole.Run(context.Background(), nil)
+	report, err := whole.Run(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(want) != 4 {
+	want := report.Rows
+	if len(want) != 4 || report.Cells != 4 || report.Images != 40 {
 		t.Fatalf("%d rows", len(want))
 	}
 	seen := map[string]bool{}
@@ -120,9 +106,10 @@ func TestStudyGoesOn(t *testing.T) {
 				cancel()
 			}
 		}
-		got, err = short.Run(ctx, nil)
+		report, err := short.Run(ctx)
 		cancel()
 		if err == nil {
+			got = report.Rows
 			break
 		}
 		if !errors.Is(err, context.Canceled) || stop > 40 {
@@ -133,9 +120,16 @@ func TestStudyGoesOn(t *testing.T) {
 		t.Errorf("after interruptions %+v\nwant %+v", got, want)
 	}
 	short.Progress = func(Progress) { t.Error("a finished cell is trained again") }
-	again, err := short.Run(context.Background(), nil)
-	if err != nil || !reflect.DeepEqual(again, got) {
+	again, err := short.Run(context.Background())
+	if err != nil || !reflect.DeepEqual(again.Rows, got) {
 		t.Errorf("read again: %+v, %v", again, err)
+	}
+	var table strings.Builder
+	if err := again.Markdown(&table); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(filepath.Join(short.Dir, "ablation.md")); err != nil || string(kept) != table.String() {
+		t.Errorf("the directory holds %s, %v\nwant %s", kept, err, table.String())
 	}
 }
 
@@ -143,47 +137,51 @@ func TestStudyGoesOn(t *testing.T) {
 func TestDivergence(t *testing.T) {
 	s := newStudy(t, pictures(t, 20))
 	s.Base.Optimiser.LearningRate = 100
-	s.Cells = s.Cells[:1]
-	rows, err := s.Run(context.Background(), nil)
+	s.Grid.Losses, s.Grid.Attention = []Loss{CD}, []bool{false}
+	report, err := s.Run(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rows[0]
+	r := report.Rows[0]
 	if !r.Diverged || r.DivergedAt < 2 || r.DivergedAt > 8 || r.Iterations >= r.DivergedAt ||
 		!strings.HasPrefix(r.Reason, "training diverged: ") || strings.Contains(r.Reason, "resume") {
 		t.Errorf("%+v", r)
 	}
 	var table strings.Builder
-	if err := Markdown(&table, rows); err != nil || !strings.Contains(table.String(), fmt.Sprintf("| 1 of 1, at %d |", r.DivergedAt)) {
+	if err := report.Markdown(&table); err != nil || !strings.Contains(table.String(), fmt.Sprintf("| 1 of 1, at %d |", r.DivergedAt)) {
 		t.Errorf("%v\n%s", err, table.String())
 	}
 }
 
 func TestStudyRefuses(t *testing.T) {
 	s := newStudy(t, pictures(t, 20))
-	s.Cells = s.Cells[:1]
-	if _, err := s.Run(context.Background(), nil); err != nil {
+	s.Grid.Losses, s.Grid.Attention = []Loss{CD}, []bool{false}
+	if _, err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(s.Dir, s.Cells[0].Name())
+	dir := filepath.Join(s.Dir, s.cells[0].Name())
 
 	s.Base.Limits.Iterations = 9
-	if _, err := s.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "other settings") {
+	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "other settings") {
 		t.Errorf("other settings: %v", err)
 	}
 	s.Base.Limits.Iterations = 8
 	if err := os.WriteFile(filepath.Join(dir, resultFile), []byte("{"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), resultFile) {
+	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), resultFile) {
 		t.Errorf("a damaged result: %v", err)
 	}
 	s.Samples = 21
-	if _, err := s.Run(context.Background(), nil); err == nil {
+	if _, err := s.Run(context.Background()); err == nil {
 		t.Error("more samples than images to compare them with")
 	}
-	s.Samples, s.Base.Sampler.Steps = 6, 0
-	if _, err := s.Run(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "sampler.steps") {
+	s.Samples, s.Base.Limits = 6, run.Limits{}
+	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "limit") {
+		t.Errorf("trainings without end: %v", err)
+	}
+	s.Base.Limits.Iterations, s.Base.Sampler.Steps = 8, 0
+	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "sampler.steps") {
 		t.Errorf("settings that cannot work: %v", err)
 	}
 }
@@ -193,7 +191,10 @@ func TestCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cells := Grid{Losses(), Kernels(), []bool{false, true}, []uint64{1, 2}}.Cells()
+	cells, err := Grid{Seeds: []uint64{1, 2}}.Cells()
+	if err != nil {
+		t.Fatal(err)
+	}
 	names, configs := map[string]bool{}, map[string]bool{}
 	for _, c := range cells {
 		config, err := c.Config(base)
@@ -226,6 +227,11 @@ func TestCells(t *testing.T) {
 			t.Errorf("%s: no explanation", l)
 		}
 	}
+	for _, g := range []Grid{{Losses: []Loss{CD, Full, CD}}, {Losses: []Loss{"kl"}}, {Seeds: []uint64{3, 3}}} {
+		if _, err := g.Cells(); err == nil {
+			t.Errorf("%+v is accepted", g)
+		}
+	}
 	if _, err := LossNamed("kl"); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("an unknown loss: %v", err)
 	}
@@ -240,7 +246,7 @@ func TestMarkdown(t *testing.T) {
 	failed := row(CD, 2, 0.4, 0.2)
 	failed.Diverged, failed.DivergedAt, failed.Iterations = true, 13, 10
 	var table strings.Builder
-	if err := Markdown(&table, []Row{row(CD, 1, 0.5, 0.1), row(Full, 1, 0.9, 0.1), failed, row(Full, 2, 1, 0.1)}); err != nil {
+	if err := writeTables(&table, []Row{row(CD, 1, 0.5, 0.1), row(Full, 1, 0.9, 0.1), failed, row(Full, 2, 1, 0.1)}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `| loss | kernels | attention | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
@@ -256,7 +262,7 @@ func TestMarkdown(t *testing.T) {
 	if table.String() != want {
 		t.Errorf("got\n%swant\n%s", table.String(), want)
 	}
-	if err := Markdown(&table, []Row{failed, {Cell: Cell{Loss: CD}}}); err == nil {
+	if err := writeTables(&table, []Row{failed, {Cell: Cell{Loss: CD}}}); err == nil {
 		t.Error("rows judged by different images are one table")
 	}
 }

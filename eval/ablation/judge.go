@@ -15,7 +15,7 @@ import (
 	"github.com/joule-ebm/joule/model"
 )
 
-// Quality is how like usual images the samples are.
+// Quality is how like in-distribution images the samples are.
 type Quality struct {
 	statistics.Likeness
 	// Where there is a classifier: the kernel distance of its features, and the classes of samples and images.
@@ -38,11 +38,11 @@ func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 	if err != nil {
 		return err
 	}
-	in, err := meter.Energies(ctx, s.In.Pixels, model.AnyLabel)
+	in, err := meter.Energies(ctx, s.in.Pixels, model.AnyLabel)
 	if err != nil {
 		return err
 	}
-	for _, set := range s.Outliers {
+	for _, set := range s.outliers {
 		out, err := meter.Energies(ctx, set.Pixels, model.AnyLabel)
 		if err != nil {
 			return err
@@ -57,11 +57,15 @@ func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 }
 
 func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
-	samples, err := m.Sample(ctx, &cpu.Engine{Threads: s.Threads}, model.Sampling{Images: s.Samples, Steps: s.Steps, Seed: m.Config.Seed, Threads: s.Threads})
+	sampling := model.Sampling{Images: s.Samples, Steps: s.Steps, Seed: m.Config.Seed, Threads: s.Threads}
+	if s.Work != nil {
+		sampling.Progress = func(done, total int64) { s.Work("sampling", "steps", done, total) }
+	}
+	samples, err := m.Sample(ctx, &cpu.Engine{Threads: s.Threads}, sampling)
 	if err != nil {
 		return Quality{}, err
 	}
-	size := s.In.Size()
+	size := s.in.Size()
 	summarise := func(pixels []uint8) (statistics.Summary, error) {
 		return statistics.Summarise(pixels, s.Samples, size.Height, size.Width, size.Channels)
 	}
@@ -69,32 +73,32 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 	if err != nil {
 		return Quality{}, err
 	}
-	theirs, err := summarise(s.In.Pixels[:s.Samples*size.Len()])
+	theirs, err := summarise(s.in.Pixels[:s.Samples*size.Len()])
 	if err != nil {
 		return Quality{}, err
 	}
 	var q Quality
-	if q.Likeness, err = statistics.Compare(ours, theirs); err != nil || s.Classifier == nil {
+	if q.Likeness, err = statistics.Compare(ours, theirs); err != nil || s.classifier == nil {
 		return q, err
 	}
 	describe := func(pixels []uint8) (d features.Description) {
 		if err == nil {
-			set := *s.In
+			set := *s.in
 			set.Pixels = pixels
-			d, err = features.Describe(ctx, s.Classifier, &set, nil)
+			d, err = features.Describe(ctx, s.classifier, &set, nil)
 		}
 		return d
 	}
-	of, in := describe(samples), describe(s.In.Pixels)
+	of, in := describe(samples), describe(s.in.Pixels)
 	if err != nil {
 		return q, err
 	}
-	dim := s.Classifier.Dim()
+	dim := s.classifier.Dim()
 	kid, err := quality.MeasureKID(ctx, quality.Features{Dim: dim, Values: of.Features}, quality.Features{Dim: dim, Values: in.Features}, 1)
 	if err != nil {
 		return q, err
 	}
-	c, err := chains.Cover(of.Probabilities, in.Probabilities, s.Classifier.Classes())
+	c, err := chains.Cover(of.Probabilities, in.Probabilities, s.classifier.Classes())
 	q.KID, q.Classes = &kid, &c
 	return q, err
 }

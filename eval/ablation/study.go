@@ -17,7 +17,11 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/features"
+	"github.com/joule-ebm/joule/eval/features/digits"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/internal/settings"
@@ -33,22 +37,33 @@ const (
 
 // Study says what to train and how to judge it.
 type Study struct {
-	Dir   string     // of the study; cells are directories in it
-	Base  run.Config // what the cells have in common
-	Cells []Cell
+	Dir  string     // of the study; cells are directories in it
+	Base run.Config // what the cells have in common; it must have a limit, the budget of each
+	Grid Grid
 
-	In       *dataset.Set   // usual images that no cell is trained on
-	Outliers []*dataset.Set // unusual ones
-	Samples  int            // images to generate for the comparison with the usual ones; 2 or more, and no more than there are of these
-	Steps    int            // of the chains that generate them; 0: the authors' procedure
-	// Classifier, if not nil, compares samples and images by its features and the classes that it finds.
-	Classifier features.Network
+	// Images say what models are judged by: in-distribution images and outliers; none: [DefaultOutliers].
+	Images  benchmark.Plan
+	Samples int // images to generate and to compare with in-distribution ones; 4 or more, and no more than there are of these
+	Steps   int // of the chains that generate them; 0: all rounds that the configuration names
+
+	// What Base was made from, to be named in the report.
+	Preset  string
+	Changes []string // of settings, such as "optimiser.clip=0"
 
 	Build    string // of the program; kept with each result, since only cells of one build compare
 	Threads  int
 	Log      *slog.Logger   // nil: nowhere
-	Progress func(Progress) // may be nil
+	Progress func(Progress) // of training; may be nil
+	Work     eval.Progress  // of reading images and of judging; may be nil
+
+	cells      []Cell
+	in         *dataset.Set
+	outliers   []*dataset.Set
+	classifier features.Network // nil unless the images are digits
 }
+
+// DefaultOutliers are what models are judged by where nothing is named: another data set, and in-distribution images turned and mixed.
+func DefaultOutliers() []string { return []string{"fashion-mnist", "rotated", "interpolation"} }
 
 // Progress is how far a study is.
 type Progress struct {
@@ -78,61 +93,126 @@ type Row struct {
 	Build string `json:"build"`
 }
 
-// AUROC is how well a cell's energy tells one kind of unusual images from usual ones.
+// AUROC is how well a cell's energy tells one kind of outliers from in-distribution images.
 type AUROC struct {
 	Out   string  `json:"out_of"`
 	Value float64 `json:"auroc"`
 }
 
-// Run trains what is not finished yet and returns the rows in the order of the cells, those before an error or an interruption
-// included. done, if not nil, is called with the rows there are after each cell.
-func (s *Study) Run(ctx context.Context, done func([]Row) error) ([]Row, error) {
+// Check says what of the study cannot work, before its first hour: it takes no time.
+func (s *Study) Check() (err error) {
+	if s.Base.Data == "" {
+		return errors.New("ablation: the configuration has no data")
+	}
+	if s.Base.Limits == (run.Limits{}) {
+		return errors.New("ablation: the configuration has no limit, the budget of each training: set one")
+	}
+	if s.Samples < 4 || s.Steps < 0 {
+		return fmt.Errorf("ablation: %d samples by chains of %d steps: want 4 samples or more, and 0 steps or more", s.Samples, s.Steps)
+	}
+	if s.cells, err = s.Grid.Cells(); err != nil {
+		return err
+	}
+	for _, c := range s.cells {
+		if _, err := c.Config(s.Base); err != nil {
+			return fmt.Errorf("%s: %w", c.Name(), err)
+		}
+	}
+	return nil
+}
+
+// Run trains what is not finished yet and writes the report into the study's directory after each cell (ablation.json, ablation.md).
+// With an error or an interruption the report has the rows before it.
+func (s *Study) Run(ctx context.Context) (*Report, error) {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
-	if s.In == nil || s.Samples < 2 || s.Samples > s.In.Len() {
-		return nil, fmt.Errorf("ablate: %d samples: want 2 or more, and as many usual images to compare them with", s.Samples)
+	if err := s.Check(); err != nil {
+		return nil, err
 	}
-	var rows []Row
+	if err := s.openImages(ctx); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
+		return nil, err
+	}
+	report := s.newReport()
 	clock := studyClock{started: time.Now()}
-	for i, cell := range s.Cells {
-		config, err := cell.Config(s.Base)
+	for i, cell := range s.cells {
+		row, err := s.cell(ctx, i, cell, &clock)
 		if err != nil {
-			return rows, fmt.Errorf("%s: %w", cell.Name(), err)
+			return report, err
 		}
-		dir := filepath.Join(s.Dir, cell.Name())
-		state, err := stateOf(dir, s.Base, config)
-		if err != nil {
-			return rows, err
-		}
-		row, err := readRow(dir)
-		switch {
-		case err == nil:
-			clock.skipped++
-		case !errors.Is(err, fs.ErrNotExist):
-			return rows, err
-		default:
-			s.Log.Info("cell", "name", cell.Name(), "number", i+1, "of", len(s.Cells))
-			if row, err = s.train(ctx, i, dir, config, state, &clock); err != nil {
-				return rows, err
-			}
-			clock.trained++
-			s.Log.Info("cell done", "name", cell.Name(), "diverged", row.Diverged)
-		}
-		rows = append(rows, row)
-		if done != nil {
-			if err := done(rows); err != nil {
-				return rows, err
-			}
+		report.Rows = append(report.Rows, row)
+		if err := report.save(s.Dir); err != nil {
+			return report, err
 		}
 	}
-	return rows, nil
+	return report, nil
+}
+
+// openImages opens what models are judged by.
+func (s *Study) openImages(ctx context.Context) (err error) {
+	p := s.Images
+	p.Progress = s.Work
+	config, err := s.cells[0].Config(s.Base) // which is complete; the base need not be
+	if err != nil {
+		return err
+	}
+	if s.in, err = p.OpenTest(ctx, &config.Config); err != nil {
+		return err
+	}
+	if s.Samples > s.in.Len() {
+		return fmt.Errorf("ablation: %d samples, but there are %d in-distribution images to compare them with: want no more", s.Samples, s.in.Len())
+	}
+	if s.classifier, err = digits.For(&cpu.Engine{Threads: s.Threads}, s.in); err != nil {
+		return err
+	}
+	if len(p.Out) == 0 {
+		p.Out = DefaultOutliers()
+	}
+	s.outliers = nil
+	for i, name := range p.Out {
+		set, err := p.OpenOutliers(ctx, name, i, s.in)
+		if err != nil {
+			return err
+		}
+		s.outliers = append(s.outliers, set)
+	}
+	return nil
+}
+
+// cell is the row of the i-th cell, which is trained and judged if it is not finished.
+func (s *Study) cell(ctx context.Context, i int, cell Cell, clock *studyClock) (Row, error) {
+	config, err := cell.Config(s.Base)
+	if err != nil {
+		return Row{}, fmt.Errorf("%s: %w", cell.Name(), err)
+	}
+	dir := filepath.Join(s.Dir, cell.Name())
+	begun, err := hasBegun(dir, s.Base, config)
+	if err != nil {
+		return Row{}, err
+	}
+	row, err := readRow(dir)
+	switch {
+	case err == nil:
+		clock.skipped++
+		return row, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return row, err
+	}
+	s.Log.Info("cell", "name", cell.Name(), "number", i+1, "of", len(s.cells))
+	if row, err = s.train(ctx, i, dir, config, begun, clock); err != nil {
+		return row, err
+	}
+	s.Log.Info("cell done", "name", cell.Name(), "diverged", row.Diverged)
+	return row, nil
 }
 
 // studyClock estimates how long a study will take.
 type studyClock struct {
-	started          time.Time
-	trained, skipped int
+	started time.Time
+	skipped int // cells that were finished before
 }
 
 // left is the time that a study of n cells has to go, when of cell i the given fraction is trained.
@@ -144,8 +224,8 @@ func (c *studyClock) left(n, i int, fraction float64) time.Duration {
 	return time.Duration(float64(time.Since(c.started)) * (float64(n-i) - fraction) / made)
 }
 
-// stateOf says whether a cell's run has begun. A directory with other settings than the study's is an error.
-func stateOf(dir string, base, want run.Config) (begun bool, err error) {
+// hasBegun says whether a cell's run has begun. A directory with other settings than the study's is an error.
+func hasBegun(dir string, base, want run.Config) (begun bool, err error) {
 	path := filepath.Join(dir, configFile)
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,10 +247,10 @@ func stateOf(dir string, base, want run.Config) (begun bool, err error) {
 
 // train trains a cell, or goes on with it, and judges it.
 func (s *Study) train(ctx context.Context, i int, dir string, config run.Config, begun bool, clock *studyClock) (Row, error) {
-	row := Row{Cell: s.Cells[i], Build: s.Build}
-	options := run.Options{Threads: s.Threads, Log: s.Log, Progress: func(p run.Progress) {
+	row := Row{Cell: s.cells[i], Build: s.Build}
+	options := run.Options{Threads: s.Threads, Log: s.Log, Work: s.Work, Progress: func(p run.Progress) {
 		if s.Progress != nil {
-			s.Progress(Progress{Cell: row.Cell, Index: i, Run: p, Left: clock.left(len(s.Cells), i, p.Fraction)})
+			s.Progress(Progress{Cell: row.Cell, Index: i, Run: p, Left: clock.left(len(s.cells), i, p.Fraction)})
 		}
 	}}
 	var result run.Result
@@ -188,7 +268,7 @@ func (s *Study) train(ctx context.Context, i int, dir string, config run.Config,
 	case result.Interrupted:
 		return row, context.Cause(ctx)
 	}
-	if err := row.follow(filepath.Join(dir, metricsFile)); err != nil {
+	if err := row.readMetrics(filepath.Join(dir, metricsFile)); err != nil {
 		return row, err
 	}
 	if err := s.judge(ctx, &row, dir); err != nil {
@@ -214,8 +294,8 @@ func readRow(dir string) (Row, error) {
 	return row, nil
 }
 
-// follow reads the course of the training.
-func (r *Row) follow(path string) error {
+// readMetrics reads what the training has measured.
+func (r *Row) readMetrics(path string) error {
 	var gaps []float64
 	var last int64
 	for record, err := range metrics.Read(path) {

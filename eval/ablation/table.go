@@ -40,9 +40,9 @@ func columns(rows []Row) []column {
 	)
 }
 
-// Legend explains the columns.
-const Legend = `diverged: in how many trainings, and at which iteration; such a model is judged as of its last checkpoint.
-AUROC: how well the energy tells unusual images from usual ones it has not seen; 0.5 is chance, 1 perfect.
+// legend explains the columns.
+const legend = `diverged: in how many trainings, and at which iteration; such a model is judged as of its last checkpoint.
+AUROC: how well the energy tells out-of-distribution images from in-distribution ones it has not seen; 0.5 is chance, 1 perfect.
 KID: kernel distance of samples from images, in the features of the classifier that comes with Joule; 0 is alike. It does not compare
 with figures made with Inception.
 classes: how many classes samples show, by that classifier; entropy: of their shares, in nats; sure: the share of samples with
@@ -54,8 +54,8 @@ gradient: the longest before clipping.
 Where there are several trainings a figure is their mean, with the least and the greatest in brackets.
 `
 
-// Markdown writes the tables of rows that were judged by the same unusual images.
-func Markdown(w io.Writer, rows []Row) error {
+// writeTables writes the tables of rows that were judged by the same images.
+func writeTables(w io.Writer, rows []Row) error {
 	if len(rows) == 0 {
 		return nil
 	}

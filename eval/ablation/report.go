@@ -1,0 +1,95 @@
+package ablation
+
+// This file is what a study comes to, as JSON and in Markdown.
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/joule-ebm/joule/internal/durable"
+)
+
+// Report is what a study has come to so far.
+type Report struct {
+	Preset     string   `json:"preset"`
+	Data       string   `json:"data"`
+	Iterations int64    `json:"iterations,omitempty"` // the budget of each
+	For        string   `json:"for,omitempty"`        // likewise
+	Changes    []string `json:"changes,omitempty"`    // of settings
+	In         string   `json:"in"`                   // the in-distribution images
+	Images     int      `json:"images"`               // how many of them
+	Samples    int      `json:"samples"`
+	Cells      int      `json:"cells"` // in all, finished or not
+	Rows       []Row    `json:"rows"`
+}
+
+func (s *Study) newReport() *Report {
+	r := &Report{Preset: s.Preset, Data: s.Base.Data, Iterations: s.Base.Limits.Iterations, Changes: s.Changes, In: s.in.Name, Images: s.in.Len(),
+		Samples: s.Samples, Cells: len(s.cells)}
+	if s.Base.Limits.For > 0 {
+		r.For = s.Base.Limits.For.String()
+	}
+	return r
+}
+
+// save writes the report in both forms, whole or not at all.
+func (r *Report) save(dir string) error {
+	if err := durable.WriteFile(filepath.Join(dir, "ablation.json"), r.JSON); err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(dir, "ablation.md"), r.Markdown)
+}
+
+// JSON writes the report as ablation.json has it.
+func (r *Report) JSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+// Markdown writes tables: one of the variants, seeds taken together, and one of each choice, all else taken together.
+func (r *Report) Markdown(w io.Writer) error {
+	var text bytes.Buffer
+	budget := r.For
+	if r.Iterations > 0 {
+		budget = strconv.FormatInt(r.Iterations, 10) + " iterations"
+	}
+	fmt.Fprintf(&text, "Preset %s on %s, %s each", r.Preset, printable(r.Data), budget)
+	if len(r.Changes) > 0 {
+		fmt.Fprintf(&text, ", with %s", printable(strings.Join(r.Changes, ", ")))
+	}
+	fmt.Fprintf(&text, "; judged by %d images of %s and %d samples.\n", r.Images, printable(r.In), r.Samples)
+	if n := len(r.Rows); n < r.Cells {
+		fmt.Fprintf(&text, "Unfinished: %d of %d trainings.\n", n, r.Cells)
+	}
+	builds := map[string]bool{}
+	for _, row := range r.Rows {
+		builds[row.Build] = true
+	}
+	if len(builds) > 1 {
+		fmt.Fprintf(&text, "Made by %d builds of joule: differences may be between these.\n", len(builds))
+	}
+	text.WriteString("\n")
+	if err := writeTables(&text, r.Rows); err != nil {
+		return err
+	}
+	text.WriteString("\n" + legend)
+	_, err := text.WriteTo(w)
+	return err
+}
+
+// printable takes out of a name what would break a line or move the cursor of a terminal.
+func printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, name)
+}
