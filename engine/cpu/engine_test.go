@@ -3,10 +3,10 @@ package cpu_test
 // This file holds the engine, with each set of kernels, to package enginetest: operations, programs made at random, chains, mistakes.
 
 import (
-	"math"
 	"os"
 	"testing"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/enginetest"
@@ -69,35 +69,21 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// TestRandomPrograms holds a program off by no more than rounding explains.
+// TestRandomPrograms: programs made at random are off by no more than rounding explains.
 func TestRandomPrograms(t *testing.T) {
 	programs := 40
 	if long() {
 		programs = 1000
 	}
-	const batch = 5
 	tried := 0
 	for seed := range uint64(programs) {
-		outputs := enginetest.Grown(seed)
-		if err := expr.Err(outputs...); err != nil {
-			t.Fatalf("program %d: %v", seed, err)
-		}
-		n := enginetest.Random(seed, batch, outputs...)
-		if enginetest.NearStep(t, batch, n.Wide(), outputs) {
-			continue
-		}
-		tried++
-		want := enginetest.Reference(t, batch, n.Wide(), outputs...)
-		rounding := enginetest.Rounding(t, batch, n.Wide(), want, outputs...)
+		list := map[string]engine.Engine{}
 		for name, e := range engines() {
 			e.TileImages = int(seed % 4) // 0: the engine's choice
-			for i, got := range enginetest.Compute(t, e, batch, n, outputs...) {
-				// Values and gradients are of order 1: what is far smaller is what other numbers have left of each other.
-				if d := enginetest.Distance(got, want[i]); d > 1e-6*math.Max(1, enginetest.Largest(want[i]))+5*rounding[i] {
-					t.Errorf("program %d, output %d, %v, %s: off by %.2g of %.2g, which rounding does not explain (%.2g)",
-						seed, i, outputs[i], name, d, enginetest.Largest(want[i]), rounding[i])
-				}
-			}
+			list[name] = e
+		}
+		if enginetest.RandomProgram(t, seed, list) {
+			tried++
 		}
 	}
 	if tried < programs/2 {

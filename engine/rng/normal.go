@@ -46,3 +46,7 @@ func cubic(c *[4]float32, t float32, w uint32) float32 {
 	z = float32(t*z) + c[0]
 	return math.Float32frombits(math.Float32bits(z) | w&(1<<31))
 }
+
+// Quantile is the table that normal numbers are made with, for engines that make the same numbers on other devices: the coefficients,
+// lowest first, of each segment's cubic. It must not be changed.
+func Quantile() *[512][4]float32 { return &quantile }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
 )
@@ -116,8 +117,8 @@ func (g *grower) grow() {
 	g.pool = append(g.pool, y)
 }
 
-// Grown are the outputs of one random program: values, a loss, its gradients, and those of a number made of a gradient.
-func Grown(seed uint64) []*expr.Value {
+// grown are the outputs of one random program: values, a loss, its gradients, and those of a number made of a gradient.
+func grown(seed uint64) []*expr.Value {
 	g := &grower{Stream: rng.New(seed)}
 	g.x = expr.Input("x", shape{1 + g.IntN(7), 1 + g.IntN(7), g.oneOf(1, 2, 3, 5, 8, 16, 19)})
 	g.pool = []*expr.Value{g.x}
@@ -143,8 +144,8 @@ func Grown(seed uint64) []*expr.Value {
 	return append(outputs, expr.Grad(through, append(slices.Clone(g.params), g.x)...)...)
 }
 
-// NearStep says whether a value is so near a jump of Within, where rounding decides, that the numbers say nothing about the program.
-func NearStep(t testing.TB, batch int, n map[string][]float64, outputs []*expr.Value) bool {
+// nearStep says whether a value is so near a jump of Within, where rounding decides, that the numbers say nothing about the program.
+func nearStep(t testing.TB, batch int, n map[string][]float64, outputs []*expr.Value) bool {
 	var steps []*expr.Value
 	for _, v := range expr.Order(outputs...) {
 		if v.Op() == expr.OpWithin {
@@ -165,4 +166,31 @@ func NearStep(t testing.TB, batch int, n map[string][]float64, outputs []*expr.V
 		}
 	}
 	return false
+}
+
+// RandomProgram makes a program from a seed and holds engines to the reference: they may be off by no more than rounding explains. It is
+// false if the program says nothing, because a value is too near a jump.
+func RandomProgram(t testing.TB, seed uint64, engines map[string]engine.Engine) bool {
+	t.Helper()
+	const batch = 5
+	outputs := grown(seed)
+	if err := expr.Err(outputs...); err != nil {
+		t.Fatalf("program %d: %v", seed, err)
+	}
+	n := Random(seed, batch, outputs...)
+	if nearStep(t, batch, n.Wide(), outputs) {
+		return false
+	}
+	want := Reference(t, batch, n.Wide(), outputs...)
+	rounding := Rounding(t, batch, n.Wide(), want, outputs...)
+	for name, e := range engines {
+		for i, got := range Compute(t, e, batch, n, outputs...) {
+			// Values and gradients are of order 1: what is far smaller is what other numbers have left of each other.
+			if d := Distance(got, want[i]); d > 1e-6*math.Max(1, Largest(want[i]))+5*rounding[i] {
+				t.Errorf("program %d, output %d, %v, %s: off by %.2g of %.2g, which rounding does not explain (%.2g)",
+					seed, i, outputs[i], name, d, Largest(want[i]), rounding[i])
+			}
+		}
+	}
+	return true
 }

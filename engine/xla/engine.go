@@ -1,0 +1,106 @@
+//go:build xla
+
+package xla
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/xla/pjrt"
+	"github.com/joule-ebm/joule/expr"
+)
+
+// Engine compiles programs for the devices of a PJRT plugin. Use New to make one. It may be used by several goroutines at once, each
+// with programs of its own.
+type Engine struct {
+	// Precision is that of the products of convolutions: Float32, TF32 or BF16; Auto is Float32. Everything else is float32.
+	Precision engine.Precision
+	// Devices is the number of devices that share each batch; 0 means 1.
+	Devices int
+	// Cache is a directory to keep compiled programs in; none, if it is empty. It is made when it is needed.
+	Cache string
+	// Compiled, if not nil, is told of every compilation. It may be called by several goroutines at once.
+	Compiled func(Compilation)
+
+	client *pjrt.Client
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// Compilation is what it took to make a program ready to run.
+type Compilation struct {
+	Text   string // the program in StableHLO
+	Took   time.Duration
+	Cached bool // it had been compiled before, and was found in the cache
+}
+
+// New starts a plugin, given the path of its shared library, on its devices.
+func New(plugin string) (*Engine, error) { return open(plugin, nil) }
+
+func open(plugin string, options map[string]int64) (*Engine, error) {
+	p, err := pjrt.Open(plugin)
+	if err != nil {
+		return nil, fmt.Errorf("xla: %w", err)
+	}
+	client, err := p.NewClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("xla: the PJRT plugin %s has no device to work on: %s; are the device and its driver there?", plugin,
+			strings.TrimRight(err.Error(), ". "))
+	}
+	return &Engine{client: client}, nil
+}
+
+// replicas is the number of devices that are used.
+func (e *Engine) replicas() int { return max(e.Devices, 1) }
+
+func (e *Engine) check() error {
+	if !slices.Contains([]engine.Precision{"", engine.Auto, engine.Float32, TF32, engine.BF16}, e.Precision) {
+		return fmt.Errorf("xla: precision %.40q is not one of this engine's: want float32, tf32 or bf16", string(e.Precision))
+	}
+	if n := len(e.client.Devices); e.Devices < 0 || e.Devices > n {
+		return fmt.Errorf("xla: %d devices asked for, the plugin shows %d", e.Devices, n)
+	}
+	return nil
+}
+
+// Compile prepares a program. What it says is printed and compiled for each batch size and kind of chain when it first runs so.
+func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	if len(outputs) == 0 {
+		return nil, fmt.Errorf("xla: a program without outputs")
+	}
+	if err := expr.Err(outputs...); err != nil {
+		return nil, fmt.Errorf("xla: %w", err)
+	}
+	p := &program{engine: e, outputs: expr.Simplify(outputs...), compiled: map[string]*executable{}}
+	named := map[string]*expr.Value{}
+	overBatch := map[*expr.Value]bool{}
+	for _, v := range expr.Order(p.outputs...) {
+		for _, u := range v.In() {
+			overBatch[v] = overBatch[v] || overBatch[u]
+		}
+		switch {
+		case v.Op() == expr.OpBatchSum || v.Op() == expr.OpConvKernel:
+			overBatch[v] = true
+		case overBatch[v] && v.Kind() == expr.Sample:
+			return nil, fmt.Errorf("xla: %v of each image depends on a sum over the batch, which takes a second program", v.Op())
+		}
+		name := v.Attr().Name
+		if name == "" {
+			continue
+		}
+		switch other := named[name]; {
+		case other == nil:
+			named[name] = v
+			p.leaves = append(p.leaves, v)
+		case other.Op() != v.Op() || other.Shape() != v.Shape():
+			return nil, fmt.Errorf("xla: two different leaves named %q: %v and %v", name, other, v)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,359 @@
+//go:build xla
+
+package xla
+
+// This file runs programs: parameters to the devices at Bind, inputs at Run, results back.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/xla/pjrt"
+	"github.com/joule-ebm/joule/expr"
+)
+
+type program struct {
+	engine   *Engine
+	outputs  []*expr.Value
+	leaves   []*expr.Value // inputs, parameters and noises, one for each name
+	compiled map[string]*executable
+	params   []map[string]*pjrt.Buffer // on each device; nil before Bind
+	running  chan struct{}             // closed when a run that was given up has ended
+}
+
+// Flops counts what is computed for an image; equal computations count once.
+func (p *program) Flops() float64 {
+	type computation struct {
+		op    expr.Op
+		kind  expr.Kind
+		shape expr.Shape
+		attr  expr.Attr
+		in    [2]*expr.Value
+	}
+	first, known, total := map[*expr.Value]*expr.Value{}, map[computation]*expr.Value{}, 0.0
+	for _, v := range expr.Order(p.outputs...) {
+		c := computation{op: v.Op(), kind: v.Kind(), shape: v.Shape(), attr: v.Attr()}
+		for i, in := range v.In() {
+			c.in[i] = first[in]
+		}
+		if known[c] == nil {
+			known[c] = v
+			if v.Kind() == expr.Sample || v.Op() == expr.OpConvKernel {
+				total += flops(v)
+			}
+		}
+		first[v] = known[c]
+	}
+	return total
+}
+
+// Bind copies the parameters to the devices.
+func (p *program) Bind(params map[string][]float32) error {
+	for _, v := range p.leaves {
+		if v.Op() != expr.OpParam {
+			continue
+		}
+		name, s := v.Attr().Name, v.Shape()
+		values, ok := params[name]
+		if !ok {
+			return fmt.Errorf("xla: no value for parameter %q", name)
+		}
+		if len(values) != s.Size() {
+			return fmt.Errorf("xla: parameter %q has %d values, its shape %v takes %d", name, len(values), s, s.Size())
+		}
+	}
+	p.await()
+	for _, device := range p.params {
+		for _, b := range device {
+			b.Free()
+		}
+	}
+	p.params = nil
+	bound := make([]map[string]*pjrt.Buffer, p.engine.replicas())
+	for d := range bound {
+		bound[d] = map[string]*pjrt.Buffer{}
+		for _, v := range p.leaves {
+			if v.Op() != expr.OpParam {
+				continue
+			}
+			name, s := v.Attr().Name, v.Shape()
+			b, err := pjrt.Upload(p.engine.client, d, params[name], s[:]...)
+			if err != nil {
+				return explained(fmt.Sprintf("parameter %q", name), err)
+			}
+			bound[d][name] = b
+		}
+	}
+	p.params = bound
+	return nil
+}
+
+// await waits for a run that was given up.
+func (p *program) await() {
+	if p.running != nil {
+		<-p.running
+		p.running = nil
+	}
+}
+
+func (p *program) check(call engine.Call) error {
+	if p.params == nil {
+		return errors.New("xla: Run before Bind")
+	}
+	if call.Batch < 1 || call.Batch > math.MaxInt32 {
+		return fmt.Errorf("xla: a batch of %d images: want 1 or more, and fewer than 2³¹", call.Batch)
+	}
+	steps := max(call.Chain.Steps, 1)
+	for _, v := range p.leaves {
+		if v.Op() != expr.OpInput {
+			continue
+		}
+		name, s := v.Attr().Name, v.Shape()
+		if values, ok := call.Chain.PerStep[name]; ok {
+			if len(values) != steps || s != expr.Scalar {
+				return fmt.Errorf("xla: input %q of shape %v has %d values for %d steps", name, s, len(values), steps)
+			}
+			continue
+		}
+		values, ok := call.Inputs[name]
+		if !ok {
+			return fmt.Errorf("xla: no value for input %q", name)
+		}
+		if want := call.Batch * s.Size(); len(values) != want {
+			return fmt.Errorf("xla: input %q has %d values, a batch of %d of shape %v takes %d", name, len(values), call.Batch, s, want)
+		}
+	}
+	for name, i := range call.Chain.Feedback {
+		at := slices.IndexFunc(p.leaves, func(v *expr.Value) bool { return v.Op() == expr.OpInput && v.Attr().Name == name })
+		if at < 0 || i < 0 || i >= len(p.outputs) || p.outputs[i].Shape() != p.leaves[at].Shape() || p.outputs[i].Kind() != expr.Sample {
+			return fmt.Errorf("xla: output %d cannot become input %q of the next step", i, name)
+		}
+	}
+	if len(call.Outputs) != len(p.outputs) {
+		return fmt.Errorf("xla: %d outputs asked for, the program has %d", len(call.Outputs), len(p.outputs))
+	}
+	for i, out := range call.Outputs {
+		want := p.outputs[i].Shape().Size()
+		if p.outputs[i].Kind() == expr.Sample {
+			want *= call.Batch
+		}
+		if out != nil && len(out) != want {
+			return fmt.Errorf("xla: output %d has room for %d values, it takes %d", i, len(out), want)
+		}
+	}
+	return nil
+}
+
+// longest is the number of steps of a chain that a device takes without the host: more than the chains of training have, and few enough
+// that one that is given up ends soon.
+const longest = 256
+
+// Run computes. If the context ends while a program compiles or a device works, Run returns at once; what has begun goes on, and the
+// program's next Run or Bind waits for it. A long chain is run in pieces, which pass on what is fed back without leaving the device.
+func (p *program) Run(ctx context.Context, call engine.Call) error {
+	if err := p.check(call); err != nil {
+		return err
+	}
+	steps := max(call.Chain.Steps, 1)
+	pieces := (steps-1)/longest + 1
+	perPiece := (steps-1)/pieces + 1
+	var last *piece
+	for done := 0; done < steps; done += perPiece {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		u := p.use(call, min(perPiece, steps-done), pieces > 1)
+		if len(u.wanted) == 0 {
+			return nil
+		}
+		x, err := wait(ctx, p, func() (*executable, error) { return p.executable(u, last) })
+		if err != nil {
+			return err
+		}
+		args, own, err := p.arguments(x, call, done, last)
+		if err != nil {
+			free(own)
+			return err
+		}
+		if last, err = wait(ctx, p, func() (*piece, error) {
+			defer free(own)
+			results, err := x.Run(args, nil)
+			if err != nil {
+				return nil, explained("a run", err)
+			}
+			return &piece{x, results}, nil
+		}); err != nil {
+			return err
+		}
+	}
+	defer free(last.results)
+	return p.deliver(call, last)
+}
+
+// piece is a part of a chain that has run: the outputs that were wanted, of each device.
+type piece struct {
+	x       *executable
+	results [][]*pjrt.Buffer
+}
+
+// output is an output of the program on a device.
+func (c *piece) output(device, i int) *pjrt.Buffer {
+	return c.results[device][slices.Index(c.x.wanted, i)]
+}
+
+// wait is f's result, or the context's error if it ends before f does.
+func wait[T any](ctx context.Context, p *program, f func() (T, error)) (T, error) {
+	p.await()
+	var result T
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		result, err = f()
+	}()
+	select {
+	case <-ctx.Done():
+		p.running = ended
+		var none T
+		return none, ctx.Err()
+	case <-ended:
+		return result, err
+	}
+}
+
+func free(lists [][]*pjrt.Buffer) {
+	for _, list := range lists {
+		for _, b := range list {
+			b.Free()
+		}
+	}
+}
+
+// use is what of the call the program's text depends on, for a piece of so many steps. If another piece may follow, what is fed back is
+// wanted too.
+func (p *program) use(call engine.Call, steps int, more bool) use {
+	u := use{steps: steps}
+	for _, v := range p.leaves {
+		if _, ok := call.Chain.PerStep[v.Attr().Name]; ok && v.Op() == expr.OpInput {
+			u.perStep = append(u.perStep, v.Attr().Name)
+		}
+	}
+	slices.Sort(u.perStep)
+	if u.steps > 1 {
+		u.feedback = maps.Clone(call.Chain.Feedback)
+	}
+	fed := slices.Collect(maps.Values(call.Chain.Feedback))
+	for i, out := range call.Outputs {
+		if out != nil || more && slices.Contains(fed, i) {
+			u.wanted = append(u.wanted, i)
+		}
+	}
+	replicas := p.engine.replicas()
+	u.batch = (call.Batch + replicas - 1) / replicas
+	return u
+}
+
+// arguments are those of each device, for the steps of a chain from done on, and those of them that are to be freed afterwards. Inputs
+// that are fed back are the outputs of the last piece, if there was one.
+func (p *program) arguments(x *executable, call engine.Call, done int, last *piece) (args, own [][]*pjrt.Buffer, err error) {
+	replicas, c := p.engine.replicas(), call.Chain
+	args, own = make([][]*pjrt.Buffer, replicas), make([][]*pjrt.Buffer, replicas)
+	if last != nil {
+		own = append(own, last.results...)
+	}
+	for d := range replicas {
+		upload := func(what string, b *pjrt.Buffer, e error) {
+			if e != nil {
+				err = explained(what, e)
+				return
+			}
+			args[d], own[d] = append(args[d], b), append(own[d], b)
+		}
+		first := min(d*x.batch, call.Batch)
+		here := min(x.batch, call.Batch-first)
+		numbers := []uint64{c.Seed, c.FirstImage + uint64(first), c.FirstStep + uint64(done), uint64(here), uint64(call.Batch)}
+		b, e := pjrt.Upload(p.engine.client, d, numbers, callNumbers)
+		upload("a call", b, e)
+		for _, v := range p.leaves {
+			name, s := v.Attr().Name, v.Shape()
+			fed, isFed := c.Feedback[name]
+			values, stepwise := c.PerStep[name]
+			switch {
+			case isNoise(v):
+			case v.Op() == expr.OpParam:
+				args[d] = append(args[d], p.params[d][name])
+			case isFed && last != nil:
+				args[d] = append(args[d], last.output(d, fed))
+			case stepwise:
+				b, e = pjrt.Upload(p.engine.client, d, values[done:done+x.steps], x.steps)
+				upload(fmt.Sprintf("input %q", name), b, e)
+			default:
+				b, e = pjrt.Upload(p.engine.client, d, padded(call.Inputs[name], s.Size(), first, here, x.batch), x.batch, s[0], s[1], s[2])
+				upload(fmt.Sprintf("input %q", name), b, e)
+			}
+		}
+		if err != nil {
+			return nil, own, err
+		}
+	}
+	return args, own, nil
+}
+
+// padded are the images of a device, followed by repetitions of the last up to a full batch: padding is computed like every image, and
+// what is a number for an image is one for its copies.
+func padded(values []float32, size, first, here, batch int) []float32 {
+	if here == batch {
+		return values[first*size:][:batch*size]
+	}
+	last := max(first+here-1, 0)
+	x := slices.Grow([]float32(nil), batch*size)
+	x = append(x, values[first*size:][:here*size]...)
+	for range batch - here {
+		x = append(x, values[min(last, len(values)/size-1)*size:][:size]...)
+	}
+	return x
+}
+
+// deliver copies results to where the call wants them.
+func (p *program) deliver(call engine.Call, last *piece) error {
+	batch := last.x.batch
+	for i, out := range call.Outputs {
+		if out == nil {
+			continue
+		}
+		if p.outputs[i].Kind() == expr.Shared { // all devices have the same
+			if err := last.output(0, i).Download(out); err != nil {
+				return explained(fmt.Sprintf("output %d", i), err)
+			}
+			continue
+		}
+		size := p.outputs[i].Shape().Size()
+		for d := range last.results {
+			first := min(d*batch, call.Batch)
+			images := out[first*size : min(first+batch, call.Batch)*size]
+			all := images
+			if len(images) < batch*size { // the rest is padding
+				all = make([]float32, batch*size)
+			}
+			if err := last.output(d, i).Download(all); err != nil {
+				return explained(fmt.Sprintf("output %d", i), err)
+			}
+			copy(images, all)
+		}
+	}
+	return nil
+}
+
+// explained says what can be done about a plugin's error, if that is known.
+func explained(what string, err error) error {
+	var e *pjrt.Error
+	if errors.As(err, &e) && e.Code == pjrt.ResourceExhausted {
+		return fmt.Errorf("xla: %s: the device's memory is exhausted, a smaller batch needs less: %w", what, err)
+	}
+	return fmt.Errorf("xla: %s: %w", what, err)
+}

@@ -1,0 +1,136 @@
+//go:build xla
+
+package xla
+
+// This file holds the engine, on the plugin that JOULE_PJRT_PLUGIN names, to package enginetest and to the recorded cases. XLA's CPU
+// plugin will do: docs/accelerators.md says where it is had.
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/conform"
+	"github.com/joule-ebm/joule/internal/enginetest"
+)
+
+// plugin starts the plugin on so many devices; the test is skipped if there is none.
+func plugin(t testing.TB, devices int) *Engine {
+	t.Helper()
+	path := os.Getenv("JOULE_PJRT_PLUGIN")
+	if path == "" {
+		t.Skip("JOULE_PJRT_PLUGIN names no PJRT plugin to test with")
+	}
+	e, err := open(path, map[string]int64{"cpu_device_count": int64(devices)})
+	if err != nil && devices == 1 { // a plugin that does not know the option
+		e, err = open(path, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Devices, e.Cache = devices, UserCache()
+	return e
+}
+
+func TestContract(t *testing.T) { enginetest.Contract(t, plugin(t, 1), 1e-5) }
+
+// TestOperations computes each operation as the reference does. Those on leaves of equal shapes make one program: compiling is what
+// takes the time.
+func TestOperations(t *testing.T) {
+	const batch, tolerance, atATime = 3, 5e-6, 60
+	e := plugin(t, 1)
+	worst, list := map[expr.Op]float64{}, enginetest.Operations()
+	var group []enginetest.Operation
+	shapes := map[string]expr.Shape{}
+	run := func(seed uint64) {
+		outputs := make([]*expr.Value, len(group))
+		for i, o := range group {
+			outputs[i] = o.Value
+		}
+		n := enginetest.Random(seed, batch, outputs...)
+		want := enginetest.Reference(t, batch, n.Wide(), outputs...)
+		for i, got := range enginetest.Compute(t, e, batch, n, outputs...) {
+			d := enginetest.Distance(got, want[i]) / max(enginetest.Largest(want[i]), 1e-30)
+			if op := outputs[i].Op(); !(d <= worst[op]) {
+				worst[op] = d
+			}
+			if !(d <= tolerance) {
+				t.Errorf("%s: off by %.2g of the largest number", group[i].Name, d)
+			}
+		}
+		group = nil
+		clear(shapes)
+	}
+	for i, o := range list {
+		fits := len(group) < atATime
+		for _, v := range expr.Order(o.Value) {
+			if name := v.Attr().Name; name != "" {
+				key := name + v.Op().String()
+				s, known := shapes[name]
+				_, other := shapes[key]
+				fits = fits && (!known || s == v.Shape() && other)
+			}
+		}
+		if !fits {
+			run(uint64(i))
+		}
+		for _, v := range expr.Order(o.Value) {
+			if name := v.Attr().Name; name != "" {
+				shapes[name], shapes[name+v.Op().String()] = v.Shape(), v.Shape()
+			}
+		}
+		group = append(group, o)
+	}
+	run(uint64(len(list)))
+	for op := expr.OpInvalid; op.String() != "unknown"; op++ {
+		if d, ok := worst[op]; ok {
+			t.Logf("%-12v %.1e", op, d)
+		}
+	}
+	t.Logf("%d operations", len(list))
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// TestRecordedCases holds the engine to the recorded cases, as joule conform does.
+func TestRecordedCases(t *testing.T) {
+	e := plugin(t, 1)
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "golden", "*.safetensors"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recorded cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			c, err := conform.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var compiling time.Duration
+			programs := 0
+			var mutex sync.Mutex
+			e.Compiled = func(c Compilation) {
+				mutex.Lock()
+				defer mutex.Unlock()
+				if programs++; !c.Cached {
+					compiling += c.Took
+				}
+			}
+			results, err := c.Check(t.Context(), e, engine.Float32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d programs compiled in %v", programs, compiling.Round(time.Millisecond))
+			for _, r := range results {
+				if r.OK {
+					t.Logf("%-24s %.2g", r.Quantity, r.Error)
+				} else {
+					t.Errorf("%-24s %.2g, want at most %.0g (worst: %s)", r.Quantity, r.Error, r.Tolerance, r.Worst)
+				}
+			}
+		})
+	}
+}
