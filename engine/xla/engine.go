@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/joule-ebm/joule/engine"
@@ -37,10 +38,30 @@ type Compilation struct {
 	Cached bool // it had been compiled before, and was found in the cache
 }
 
-// New starts a plugin, given the path of its shared library, on its devices.
-func New(plugin string) (*Engine, error) { return open(plugin, nil) }
+// started are the clients of this process by their plugins' paths: a device's memory goes to the first that asks for it, so that all
+// engines of a plugin share one.
+var started = struct {
+	sync.Mutex
+	clients map[string]*pjrt.Client
+}{clients: map[string]*pjrt.Client{}}
 
-func open(plugin string, options map[string]int64) (*Engine, error) {
+// New makes an engine for the devices of a plugin, given the path of its shared library.
+func New(plugin string) (*Engine, error) {
+	started.Lock()
+	defer started.Unlock()
+	if c := started.clients[plugin]; c != nil {
+		return &Engine{client: c}, nil
+	}
+	e, err := start(plugin, nil)
+	if err != nil {
+		return nil, err
+	}
+	started.clients[plugin] = e.client
+	return e, nil
+}
+
+// start starts a plugin, with options of its own.
+func start(plugin string, options map[string]int64) (*Engine, error) {
 	p, err := pjrt.Open(plugin)
 	if err != nil {
 		return nil, fmt.Errorf("xla: %w", err)
@@ -51,6 +72,27 @@ func open(plugin string, options map[string]int64) (*Engine, error) {
 			strings.TrimRight(err.Error(), ". "))
 	}
 	return &Engine{client: client}, nil
+}
+
+// Description is what the engine works on, for people.
+type Description struct {
+	Plugin          string   // the path of its library
+	API             string   // the version of the C API that it was built with
+	Platform        string   // cpu, cuda, ...
+	PlatformVersion string   // as the plugin words it
+	Devices         []string // what each device is called
+	Memory          []int64  // bytes of each device, -1 where the plugin does not say
+}
+
+// Describe says what the engine works on.
+func (e *Engine) Describe() Description {
+	c := e.client
+	d := Description{Plugin: c.Plugin.Path, API: fmt.Sprintf("%d.%d", c.Plugin.Major, c.Plugin.Minor), Platform: c.Platform, PlatformVersion: c.Version}
+	for _, device := range c.Devices {
+		_, limit := device.Memory()
+		d.Devices, d.Memory = append(d.Devices, device.Kind), append(d.Memory, limit)
+	}
+	return d
 }
 
 // replicas is the number of devices that are used.

@@ -8,6 +8,7 @@ package xla
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,9 +26,9 @@ func plugin(t testing.TB, devices int) *Engine {
 	if path == "" {
 		t.Skip("JOULE_PJRT_PLUGIN names no PJRT plugin to test with")
 	}
-	e, err := open(path, map[string]int64{"cpu_device_count": int64(devices)})
+	e, err := start(path, map[string]int64{"cpu_device_count": int64(devices)})
 	if err != nil && devices == 1 { // a plugin that does not know the option
-		e, err = open(path, nil)
+		e, err = start(path, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,8 @@ func TestOperations(t *testing.T) {
 
 var _ engine.Engine = (*Engine)(nil)
 
-// TestRecordedCases holds the engine to the recorded cases, as joule conform does.
+// TestRecordedCases holds the engine to the recorded cases, as joule conform does. Compiling takes a minute a case, and more for the large
+// ones.
 func TestRecordedCases(t *testing.T) {
 	e := plugin(t, 1)
 	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "golden", "*.safetensors"))
@@ -105,6 +107,9 @@ func TestRecordedCases(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
+			if os.Getenv("JOULE_LONG") != "1" && !strings.HasPrefix(filepath.Base(file), "mnist") {
+				t.Skip("takes minutes; JOULE_LONG=1 runs it")
+			}
 			c, err := conform.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
