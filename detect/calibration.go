@@ -1,10 +1,10 @@
 package detect
 
-// This file calibrates detectors with usual images that the model was not trained on.
+// This file calibrates detectors with in-distribution images that the model was not trained on.
 //
-// Some detectors need figures of usual images: a median, a spread. To take them from the images whose scores become the calibration
-// scores would break what the p-values rest on, that a usual image is exchangeable with the calibration images: those would have had
-// a say in how they are scored, it not. So a fifth of the images, chosen at random, are reference images: the figures come from them
+// Some detectors need figures of such images: a median, a spread. To take them from the images whose scores become the calibration
+// scores would break what the p-values rest on, that an in-distribution image is exchangeable with the calibration images: those would
+// have had a say in how they are scored, it not. So a fifth of the images, chosen at random, are reference images: the figures come from them
 // alone, and the calibration scores of such detectors from the others alone. Detectors that need no figures are calibrated with all.
 
 import (
@@ -42,9 +42,9 @@ type Calibration struct {
 // Scales is the number of scales of the energy.
 func (c *Calibration) Scales() int { return c.scales }
 
-// UsualNorm is the median ‖∂E/∂x‖₂ of the calibration images.
-func (c *Calibration) UsualNorm() float64 {
-	if d, ok := c.distributions["score-norm"]; ok {
+// MedianNorm is the median ‖∂E/∂x‖₂ of the calibration images.
+func (c *Calibration) MedianNorm() float64 {
+	if d, ok := c.distributions["gradient-norm"]; ok {
 		return median(d.Scores())
 	}
 	return 0
@@ -120,6 +120,46 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 	return c, nil
 }
 
+// Summary is what a calibration makes of one detector.
+type Summary struct {
+	Detector string         `json:"name"`
+	Images   int            `json:"images"`     // that the p-values rest on
+	Smallest float64        `json:"smallest_p"` // the smallest p-value there can be
+	Rates    []RateOfAlarms `json:"rates"`
+}
+
+// RateOfAlarms is what a false-alarm rate means for a detector: see [conformal.Distribution.Threshold] and
+// [conformal.Distribution.FalseAlarms].
+type RateOfAlarms struct {
+	Rate      float64 `json:"rate"`      // asked for
+	Threshold float64 `json:"threshold"` // exactly the images that score above it are called out of distribution
+	Low       float64 `json:"low"`       // the rate of the calibration at hand lies between Low and High with 95% confidence
+	High      float64 `json:"high"`
+}
+
+// Summary says for each detector what false-alarm rates mean: those given that so many images allow, or 0.1%, 1% and 5%.
+func (c *Calibration) Summary(rates ...float64) []Summary {
+	if len(rates) == 0 {
+		rates = []float64{0.001, 0.01, 0.05}
+	}
+	var all []Summary
+	for _, k := range Kinds(c.scales) {
+		d, ok := c.distributions[k.Name]
+		if !ok {
+			continue
+		}
+		s := Summary{Detector: k.Name, Images: len(d.Scores()), Smallest: d.Smallest()}
+		for _, rate := range rates {
+			if s.Images >= conformal.Needed(rate) {
+				low, high := d.FalseAlarms(rate, 0.95)
+				s.Rates = append(s.Rates, RateOfAlarms{rate, d.Threshold(rate), low, high})
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
 // chooseReference marks the reference images among n: the same ones each time, in no order.
 func chooseReference(n int) []bool {
 	chosen, s := make([]bool, n), rng.New(0, streamReference)
@@ -184,6 +224,9 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 	}
 	*c = Calibration{Data: s.Data, Images: s.Images, scales: s.Scales, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
 	for _, stored := range s.Scores {
+		if now, ok := renamed[stored.Detector]; ok {
+			stored.Detector = now
+		}
 		data, err := base64.StdEncoding.DecodeString(stored.Scores)
 		if err != nil {
 			return err

@@ -1,9 +1,6 @@
-// Package detect turns what an energy says of an image into a score of how far out of distribution the image is, in several ways, and
-// calibrates each of them with in-distribution images (package conformal), so that scores become p-values and decisions with a
-// false-alarm rate.
 package detect
 
-// This file lists the detectors: ways to make one score, high where unusual, of what an energy says of an image.
+// This file lists the detectors: ways to make one score, high where an image is out of distribution, of what an energy says of it.
 //
 // Sources: the norm of the gradient as the lack of "approximate mass", Grathwohl et al., "Your Classifier Is Secretly an Energy Based
 // Model and You Should Treat It Like One", ICLR 2020; typicality, Nalisnick et al., "Detecting Out-of-Distribution Inputs to Deep
@@ -12,7 +9,6 @@ package detect
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/joule-ebm/joule/detect/conformal"
@@ -26,7 +22,7 @@ const Default = "energy"
 type Kind struct {
 	Name, About string
 	Gradients   bool // it needs a meter with gradients
-	Reference   bool // it needs figures of usual images, and so a calibration
+	Reference   bool // it needs figures of in-distribution images, and so a calibration
 
 	score func(m model.Measurement, r reference) float64
 }
@@ -35,18 +31,21 @@ type Kind struct {
 var kinds = []Kind{
 	{Name: "energy", About: "E(x): images unlike any seen in training; the first to try",
 		score: func(m model.Measurement, _ reference) float64 { return m.Energy }},
-	{Name: "typicality", About: "|E(x) - median|: also images that are too likely: empty, blurred, simpler than all usual ones",
+	{Name: "typicality", About: "|E(x) - median|: also images that are too likely: empty, blurred, simpler than all calibration images",
 		Reference: true,
 		score:     func(m model.Measurement, r reference) float64 { return math.Abs(m.Energy - r.Energy.Centre) }},
-	{Name: "score-norm", About: "the length of dE/dx: images just beside the usual ones: blurred, mixed, retouched; blind to what is far away, where energies are flat",
+	{Name: "gradient-norm", About: "the length of dE/dx: images just beside the calibration images: blurred, mixed, retouched; blind to what is far away, where energies are flat",
 		Gradients: true,
 		score:     func(m model.Measurement, _ reference) float64 { return m.Norm }},
-	{Name: "combined", About: "energy and log score-norm, each in units of its spread over usual images, added: far and near together",
+	{Name: "combined", About: "energy and log gradient-norm, each in units of its spread over calibration images, added: far and near together",
 		Gradients: true, Reference: true,
 		score: func(m model.Measurement, r reference) float64 {
 			return r.Energy.standardise(m.Energy) + r.LogNorm.standardise(logNorm(m))
 		}},
 }
+
+// renamed are detectors that had another name: calibrations in model files may still have it.
+var renamed = map[string]string{"score-norm": "gradient-norm"}
 
 // logNorm is log ‖∂E/∂x‖; a flat energy counts as the smallest gradient that a float32 can hold.
 func logNorm(m model.Measurement) float64 { return math.Log(max(m.Norm, math.SmallestNonzeroFloat32)) }
@@ -67,10 +66,10 @@ func Kinds(scales int) []Kind {
 func Usage() string {
 	var list strings.Builder
 	for _, k := range kinds {
-		fmt.Fprintf(&list, "  %-12s %s\n", k.Name, strings.ReplaceAll(wrap(k.About, 80), "\n", "\n               "))
+		fmt.Fprintf(&list, "  %-14s %s\n", k.Name, strings.ReplaceAll(wrap(k.About, 80), "\n", "\n                 "))
 	}
-	fmt.Fprintf(&list, "  %-12s the energy of one scale of a multi-scale model, 1 the coarsest: what is wrong as a\n"+
-		"               whole (1) or in its details (the last)\n", "scale:N")
+	fmt.Fprintf(&list, "  %-14s the energy of one scale of a multi-scale model, 1 the coarsest: what is wrong as a\n"+
+		"                 whole (1) or in its details (the last)\n", "scale:N")
 	return list.String()
 }
 
@@ -101,14 +100,25 @@ type Detector struct {
 	reference    reference
 }
 
-// Score is high for unusual images. It is a float32's value, as calibration scores are stored as such.
+// Score is high for images that are out of distribution. It is a float32's value, as calibration scores are stored as such.
 func (d *Detector) Score(m model.Measurement) float64 { return d.score32(m, d.reference) }
 
 func (k Kind) score32(m model.Measurement, r reference) float64 {
 	return float64(float32(k.score(m, r)))
 }
 
-// Named is the detector of that name for an energy of so many scales, calibrated by c; c may be nil.
+// UnknownDetector says that no detector has that name.
+type UnknownDetector struct {
+	Name   string
+	advice string
+}
+
+func (e *UnknownDetector) Error() string {
+	return fmt.Sprintf("no detector %.40q: %s", e.Name, e.advice)
+}
+
+// Named is the detector of that name for an energy of so many scales, calibrated by c; c may be nil. The error is an [*UnknownDetector]
+// if there is none, and wraps [ErrNotCalibrated] if it needs a calibration that is not there.
 func Named(name string, scales int, c *Calibration) (*Detector, error) {
 	var names []string
 	for _, k := range Kinds(scales) {
@@ -118,23 +128,21 @@ func Named(name string, scales int, c *Calibration) (*Detector, error) {
 		}
 		if c == nil {
 			if k.Reference {
-				return nil, fmt.Errorf("detector %s needs a calibrated model", name)
+				return nil, fmt.Errorf("%w, and detector %s needs it to be", ErrNotCalibrated, name)
 			}
 			return &Detector{Kind: k}, nil
 		}
 		d, ok := c.distributions[name]
 		if !ok {
-			return nil, fmt.Errorf("detector %s is not in the model's calibration", name)
+			return nil, fmt.Errorf("%w: detector %s is not in its calibration", ErrNotCalibrated, name)
 		}
 		return &Detector{k, d, c.reference}, nil
 	}
-	if scales == 1 && strings.HasPrefix(name, "scale:") {
-		return nil, fmt.Errorf("no detector %.40q: the model has one scale, whose energy is detector energy", name)
+	switch now := renamed[name]; {
+	case now != "":
+		return nil, &UnknownDetector{name, "it is called " + now + " now"}
+	case scales == 1 && strings.HasPrefix(name, "scale:"):
+		return nil, &UnknownDetector{name, "the model has one scale, whose energy is detector energy"}
 	}
-	return nil, fmt.Errorf("no detector %.40q: want one of %s", name, strings.Join(names, ", "))
-}
-
-// Known says whether there is a detector of that name for an energy of so many scales.
-func Known(name string, scales int) bool {
-	return slices.ContainsFunc(Kinds(scales), func(k Kind) bool { return k.Name == name })
+	return nil, &UnknownDetector{name, "want one of " + strings.Join(names, ", ")}
 }

@@ -57,9 +57,26 @@ func TestCalibration(t *testing.T) {
 	if err := json.Unmarshal(text, read); err != nil {
 		t.Fatal(err)
 	}
-	if read.Data != "good" || read.Images != n || read.Scales() != 2 || math.Abs(read.UsualNorm()-1) > 0.1 {
-		t.Errorf("read %q, %d images, %d scales, usual norm %v", read.Data, read.Images, read.Scales(), read.UsualNorm())
+	if read.Data != "good" || read.Images != n || read.Scales() != 2 || math.Abs(read.MedianNorm()-1) > 0.1 {
+		t.Errorf("read %q, %d images, %d scales, median norm %v", read.Data, read.Images, read.Scales(), read.MedianNorm())
 	}
+	// A detector has had another name.
+	old := new(detect.Calibration)
+	if err := json.Unmarshal([]byte(strings.Replace(string(text), "gradient-norm", "score-norm", 1)), old); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := json.Marshal(old); string(again) != string(text) {
+		t.Error("a calibration with the old name of a detector is another")
+	}
+
+	for _, s := range c.Summary(0.0001, 0.01) {
+		d := named(t, s.Detector, 2, c)
+		if len(s.Rates) != 1 || s.Rates[0].Rate != 0.01 || s.Rates[0].Threshold != d.Distribution.Threshold(0.01) || s.Images != len(d.Distribution.Scores()) ||
+			s.Smallest != 1/float64(s.Images+1) || s.Rates[0].Low >= 0.01 || s.Rates[0].High <= 0.01 {
+			t.Errorf("summary %+v", s)
+		}
+	}
+
 	m := model.Measurement{Energy: 8, Scales: []float64{1.5, 6.5}, Norm: math.Exp(1)}
 	for _, want := range []struct {
 		name          string
@@ -71,7 +88,7 @@ func TestCalibration(t *testing.T) {
 		{"scale:1", 1.5, 0.5 * math.Erfc(4.0/3/math.Sqrt2), n, 0, 0.02},
 		{"scale:2", 6.5, 0.5 * math.Erfc(20.0/9/math.Sqrt2), n, 0, 0.01},
 		{"typicality", 6, 0.0455, n - n/5, 0.5, 0.02},
-		{"score-norm", math.Exp(1), 0.1587, n, 1e-6, 0.02},
+		{"gradient-norm", math.Exp(1), 0.1587, n, 1e-6, 0.02},
 		{"combined", 3, 0.5 * math.Erfc(1.5), n - n/5, 0.25, 0.01},
 	} {
 		for _, calibration := range []*detect.Calibration{c, read} {
@@ -114,16 +131,16 @@ func TestRefuses(t *testing.T) {
 		scales int
 		words  string
 	}{
-		{"enrgy", 1, "want one of energy, typicality, score-norm, combined"},
+		{"enrgy", 1, "want one of energy, typicality, gradient-norm, combined"},
 		{"scale:1", 1, "the model has one scale"},
 		{"scale:4", 3, "scale:3"},
-		{"typicality", 1, "needs a calibrated model"},
+		{"typicality", 1, "not calibrated"},
 	} {
 		if _, err := detect.Named(c.name, c.scales, nil); err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.words)
 		}
 	}
-	if _, err := detect.Named("scale:3", 3, mustCalibrate(t, measurements(30, 1))); err == nil || !strings.Contains(err.Error(), "not in the model's calibration") {
+	if _, err := detect.Named("scale:3", 3, mustCalibrate(t, measurements(30, 1))); err == nil || !strings.Contains(err.Error(), "scale:3 is not in its calibration") {
 		t.Errorf("a detector that is not calibrated: %v", err)
 	}
 	for _, text := range []string{`{"version":2}`, `{"version":1,"scores":[{"detector":"energy","scores":"AAA="}]}`, `{"version":1,"scores":[{"detector":"energy","scores":"AADAfw=="}]}`, `[]`,

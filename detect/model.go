@@ -37,17 +37,31 @@ func Calibrate(ctx context.Context, e engine.Engine, m *model.Model, data string
 // ErrNotCalibrated says that a model has no calibration.
 var ErrNotCalibrated = errors.New("the model is not calibrated")
 
-// CalibrationOf is the calibration of a model. Without one the error is [ErrNotCalibrated]; one that cannot be read, being of another
-// version or damaged, costs nothing but itself.
+// CalibrationOf is the calibration of a model. Without one the error is [ErrNotCalibrated], which is wrapped where there is one that cannot
+// be read, being of another version or damaged.
 func CalibrationOf(m *model.Model) (*Calibration, error) {
 	if m.Calibration == nil {
 		return nil, ErrNotCalibrated
 	}
 	c := new(Calibration)
 	if err := json.Unmarshal(m.Calibration, c); err != nil {
-		return nil, fmt.Errorf("the model's calibration cannot be read: %w", err)
+		return nil, fmt.Errorf("%w: its calibration cannot be read: %w", ErrNotCalibrated, err)
 	}
 	return c, nil
+}
+
+// ForModel is the detector of that name for a model, calibrated as far as the model is. Errors are those of [Named] and [CalibrationOf].
+func ForModel(m *model.Model, name string) (*Detector, error) {
+	scales, err := m.Energy.Scales()
+	if err != nil {
+		return nil, err
+	}
+	calibration, uncalibrated := CalibrationOf(m)
+	d, err := Named(name, scales, calibration)
+	if uncalibrated != nil && errors.Is(err, ErrNotCalibrated) {
+		err = uncalibrated // which says more
+	}
+	return d, err
 }
 
 // Attach gives a model a calibration, which [model.Model.Save] then writes with it.

@@ -1,6 +1,6 @@
 package main
 
-// joule calibrate: what usual images score, so that scores of others can be judged.
+// joule calibrate: what in-distribution images score, so that scores of others can be judged.
 
 import (
 	"encoding/json"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
-	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/model"
 )
@@ -30,15 +29,15 @@ func newCalibrateCommand() *cobra.Command {
 	var o calibrateOptions
 	cmd := &cobra.Command{
 		Use:   "calibrate RUN",
-		Short: "Teach a model what usual images score",
-		Long: `Measure usual images with a trained model - RUN is a run directory or a model.safetensors file - and
-keep the distribution of their scores, for every detector, in the model file. From then on joule score
-and joule watch give each image a p-value, and a decision at a false-alarm rate of your choice.
+		Short: "Teach a model what in-distribution images score",
+		Long: `Measure in-distribution images with a trained model - RUN is a run directory or a model.safetensors
+file - and keep the distribution of their scores, for every detector, in the model file. From then on
+joule score and joule watch give each image a p-value, and a decision at a false-alarm rate of your choice.
 
 A run calibrates its model itself when it ends, with the images it has held out. Calibrate again where
 the images to judge come from somewhere else: another camera, other lighting, another product. The
-images (--data, a data set as for joule train) must be ones that should count as usual, taken the same
-way as those to judge, and none the model was trained on. A rate of 1% needs at least 99 images, 0.1%
+images (--data, a data set as for joule train) must be ones that should count as in-distribution, taken the
+same way as those to judge, and none the model was trained on. A rate of 1% needs at least 99 images, 0.1%
 needs 999; the more, the closer the false-alarm rate comes to what is asked for.
 
 A fifth of the images serve the detectors typicality and combined for their median and spread; the
@@ -50,7 +49,7 @@ p-values of those two rest on the other images, which keeps their guarantee.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return calibrate(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", "", "usual images, a `data` set (default those the run has held out of training)")
+	f.StringVar(&o.data, "data", "", "in-distribution images, a `data` set (default those the run has held out of training)")
 	f.UintVarP(&o.limit, "number", "n", 10_000, "most images to take, chosen by --seed; 0 takes all")
 	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
@@ -60,25 +59,10 @@ p-values of those two rest on the other images, which keeps their guarantee.`,
 
 // calibrated is what --json prints.
 type calibrated struct {
-	Model     string               `json:"model"`
-	Data      string               `json:"data"`
-	Images    int                  `json:"images"`
-	Detectors []calibratedDetector `json:"detectors"`
-}
-
-type calibratedDetector struct {
-	Name     string      `json:"name"`
-	Images   int         `json:"images"` // that the p-values rest on
-	Smallest float64     `json:"smallest_p"`
-	Rates    []atOneRate `json:"rates"`
-}
-
-// atOneRate is what a false-alarm rate means for a detector.
-type atOneRate struct {
-	Rate      float64 `json:"rate"`
-	Threshold float64 `json:"threshold"` // images scoring above it are unusual
-	Low       float64 `json:"low"`       // the rate lies between low and high with 95% confidence
-	High      float64 `json:"high"`
+	Model     string           `json:"model"`
+	Data      string           `json:"data"`
+	Images    int              `json:"images"`
+	Detectors []detect.Summary `json:"detectors"`
 }
 
 func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
@@ -99,10 +83,7 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 	if err := detect.Save(trained, c); err != nil {
 		return err
 	}
-	result, err := describe(trained, c)
-	if err != nil {
-		return err
-	}
+	result := calibrated{Model: trained.Path, Data: c.Data, Images: c.Images, Detectors: c.Summary()}
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
 	}
@@ -116,7 +97,7 @@ func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOpti
 	} else {
 		name = model.HeldOutName(trained.Config.Data)
 		if _, set, err = trained.Config.OpenData(cmd.Context()); err != nil {
-			err = fmt.Errorf("the images the run has held out cannot be had; name usual images with --data: %w", err)
+			err = fmt.Errorf("the images the run has held out cannot be had; name in-distribution images with --data: %w", err)
 		}
 	}
 	if err != nil {
@@ -125,32 +106,13 @@ func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOpti
 	return set.AtMost(int(min(o.limit, math.MaxInt32)), o.seed), name, nil
 }
 
-func describe(trained *model.Model, c *detect.Calibration) (calibrated, error) {
-	result := calibrated{Model: trained.Path, Data: c.Data, Images: c.Images}
-	for _, kind := range detect.Kinds(c.Scales()) {
-		d, err := detect.Named(kind.Name, c.Scales(), c)
-		if err != nil {
-			return result, err
-		}
-		described := calibratedDetector{Name: kind.Name, Images: len(d.Distribution.Scores()), Smallest: d.Distribution.Smallest()}
-		for _, rate := range []float64{0.001, 0.01, 0.05} {
-			if described.Images >= conformal.Needed(rate) {
-				low, high := d.Distribution.FalseAlarms(rate, 0.95)
-				described.Rates = append(described.Rates, atOneRate{rate, d.Distribution.Threshold(rate), low, high})
-			}
-		}
-		result.Detectors = append(result.Detectors, described)
-	}
-	return result, nil
-}
-
 func printCalibrated(w io.Writer, c calibrated) error {
 	fmt.Fprintf(w, "calibrated with %d images (%s), in %s\n\n", c.Images, printable(c.Data), printable(c.Model))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "detector\timages\trate asked for\tunusual above\t  false alarms, with 95% confidence")
+	fmt.Fprintln(t, "detector\timages\trate asked for\tout of distribution above\t  false alarms, with 95% confidence")
 	for _, d := range c.Detectors {
 		for _, r := range d.Rates {
-			fmt.Fprintf(t, "%s\t%d\t%s\t%.5g\t  %.2g%% to %.2g%%\n", d.Name, d.Images, percent(r.Rate), r.Threshold, 100*r.Low, 100*r.High)
+			fmt.Fprintf(t, "%s\t%d\t%s\t%.5g\t  %.2g%% to %.2g%%\n", d.Detector, d.Images, percent(r.Rate), r.Threshold, 100*r.Low, 100*r.High)
 		}
 	}
 	return t.Flush()

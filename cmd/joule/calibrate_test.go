@@ -20,8 +20,8 @@ import (
 	"github.com/joule-ebm/joule/run"
 )
 
-// usualPictures makes a folder of n pictures.
-func usualPictures(t *testing.T, n int) string {
+// goodPictures makes a folder of n pictures.
+func goodPictures(t *testing.T, n int) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := range n {
@@ -43,7 +43,7 @@ func mustRead(t *testing.T, path string) *safetensors.File {
 func TestCalibrate(t *testing.T) {
 	dir := newModel(t, expr.Shape{12, 12, 1})
 	path := filepath.Join(dir, "model.safetensors")
-	before, good := mustRead(t, path), usualPictures(t, 120)
+	before, good := mustRead(t, path), goodPictures(t, 120)
 	text := mustJoule(t, "calibrate", dir, "--data", good)
 	if !strings.Contains(text, "calibrated with 120 images ("+good+"), in "+path) || !strings.Contains(text, "energy     120") {
 		t.Errorf("said %s", text)
@@ -81,7 +81,7 @@ func TestCalibrate(t *testing.T) {
 }
 
 func TestCalibrateRefuses(t *testing.T) {
-	trained, few := newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 19)
+	trained, few := newModel(t, expr.Shape{12, 12, 1}), goodPictures(t, 19)
 	for _, r := range []refused{
 		{[]string{few + "/missing"}, 1, "no such file or folder"},
 		{[]string{few}, 1, "19 images to calibrate with: want 20 to"},
@@ -97,25 +97,25 @@ func TestCalibrateRefuses(t *testing.T) {
 
 // Decisions follow from the p-values, in each format.
 func TestScoreDecides(t *testing.T) {
-	trained, good := newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 99)
+	trained, good := newModel(t, expr.Shape{12, 12, 1}), goodPictures(t, 99)
 	mustJoule(t, "calibrate", trained, "--data", good)
-	for _, detector := range []string{"energy", "typicality", "score-norm", "combined"} {
+	for _, detector := range []string{"energy", "typicality", "gradient-norm", "combined"} {
 		result := scoreJSON(t, trained, good, "--detector", detector, "--false-alarm", "10%")
 		called := 0
 		for _, s := range result {
-			if s.P == nil || s.Unusual == nil || s.Q != nil || *s.Unusual != (*s.P <= 0.1) || (detector == "energy") != (s.Score == s.Energy) {
+			if s.P == nil || s.OutOfDistribution == nil || s.Q != nil || *s.OutOfDistribution != (*s.P <= 0.1) || (detector == "energy") != (s.Score == s.Energy) {
 				t.Fatalf("%s: %+v", detector, s)
 			}
-			if *s.Unusual {
+			if *s.OutOfDistribution {
 				called++
 			}
 		}
 		// Without ties the k-th highest of n calibration scores has p = (1+k)/(n+1): 9 of 99 images have p ≤ 0.1.
 		if detector == "energy" && called != 9 {
-			t.Errorf("%d of 99 calibration images are called unusual, want 9", called)
+			t.Errorf("%d of 99 calibration images are called out of distribution, want 9", called)
 		}
 	}
-	if result := scoreJSON(t, trained, good+"/000.png"); result[0].P == nil || result[0].Unusual != nil {
+	if result := scoreJSON(t, trained, good+"/000.png"); result[0].P == nil || result[0].OutOfDistribution != nil {
 		t.Errorf("without a rate: %+v", result[0])
 	}
 
@@ -143,13 +143,13 @@ func TestScoreDecides(t *testing.T) {
 	}
 
 	code, out, said := joule("score", trained, good, "--false-alarm", "0.1")
-	if code != 0 || strings.Count(out, "  unusual  ") != 9 || strings.Count(out, "  usual    ") != 90 ||
-		said != "joule: 9 of 99 images are unusual at a false-alarm rate of 10%: 9.9 would be called so if all were usual\n" {
+	if code != 0 || strings.Count(out, "  out-of-distribution  ") != 9 || strings.Count(out, "  in-distribution      ") != 90 ||
+		said != "joule: 9 of 99 images are out of distribution at a false-alarm rate of 10%: 9.9 would be called so if all were in-distribution\n" {
 		t.Errorf("exit code %d, said %q, %s", code, said, out)
 	}
 	for _, flag := range []string{"--false-alarm", "--fdr"} {
 		if code, _, warning := joule("score", trained, good, flag, "0.5%", "--json"); code != 0 ||
-			!strings.Contains(warning, "with 99 calibration images no p-value is below 0.01: at 0.5% nothing is ever unusual; calibrate with 199 images or more") {
+			!strings.Contains(warning, "with 99 calibration images no p-value is below 0.01: at 0.5% nothing is ever out of distribution; calibrate with 199 images or more") {
 			t.Errorf("%s: exit code %d, warning %q", flag, code, warning)
 		}
 	}
@@ -157,13 +157,14 @@ func TestScoreDecides(t *testing.T) {
 
 func TestScoreDecidesNot(t *testing.T) {
 	plain, conditional := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 1}, "cat", "dog")
-	mustJoule(t, "calibrate", conditional, "--data", usualPictures(t, 20))
-	pictures := usualPictures(t, 1)
+	mustJoule(t, "calibrate", conditional, "--data", goodPictures(t, 20))
+	pictures := goodPictures(t, 1)
 	for _, r := range []refused{
-		{[]string{plain, pictures, "--false-alarm", "1%"}, 1, "the model is not calibrated; give it images that are usual: joule calibrate"},
+		{[]string{plain, pictures, "--false-alarm", "1%"}, 1, "the model is not calibrated; give it in-distribution images: joule calibrate"},
 		{[]string{plain, pictures, "--detector", "combined"}, 1, "not calibrated"},
 		{[]string{plain, pictures, "--detector", "energie"}, 2, "want one of energy, typicality"},
 		{[]string{plain, pictures, "--detector", "scale:1"}, 2, "the model has one scale"},
+		{[]string{plain, pictures, "--detector", "score-norm"}, 2, "it is called gradient-norm now"},
 		{[]string{plain, pictures, "--false-alarm", "1%", "--fdr", "1%"}, 2, "give one of them"},
 		{[]string{plain, pictures, "--false-alarm", "200%"}, 2, "such as 1%"},
 		{[]string{plain, pictures, "--confidence", "90%"}, 1, "not calibrated"},
@@ -177,7 +178,7 @@ func TestScoreDecidesNot(t *testing.T) {
 			r.check(t)
 		})
 	}
-	if s := scoreJSON(t, conditional, pictures, "--label", "cat", "--detector", "score-norm"); s[0].P != nil || s[0].Score == s[0].Energy {
+	if s := scoreJSON(t, conditional, pictures, "--label", "cat", "--detector", "gradient-norm"); s[0].P != nil || s[0].Score == s[0].Energy {
 		t.Errorf("of one class: %+v", s)
 	}
 }
@@ -213,7 +214,7 @@ func TestScales(t *testing.T) {
 	sums := make([]float64, len(energies))
 	for scale := 1; scale <= 3; scale++ {
 		for i, s := range scoreJSON(t, trained, pictures, "--detector", fmt.Sprintf("scale:%d", scale), "--false-alarm", "10%") {
-			if s.P == nil || s.Unusual == nil || s.Energy != energies[i].Energy {
+			if s.P == nil || s.OutOfDistribution == nil || s.Energy != energies[i].Energy {
 				t.Fatalf("scale %d: %+v", scale, s)
 			}
 			sums[i] += float64(s.Score)
@@ -234,7 +235,7 @@ func TestScales(t *testing.T) {
 
 // Each image that is scored has its explanation, calibrated or not, with classes or without.
 func TestScoreExplains(t *testing.T) {
-	pictures := usualPictures(t, 2)
+	pictures := goodPictures(t, 2)
 	writePicture(t, filepath.Join(pictures, `what "is": this?.png`), 12, 5, true)
 	writeFile(t, filepath.Join(pictures, "text.png"), []byte("no picture"))
 	for _, trained := range []string{newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 3}, "cat", "dog")} {

@@ -144,33 +144,13 @@ func (o *oodOptions) measure(cmd *cobra.Command, trained *model.Model) (*benchma
 	plan := benchmark.Plan{In: o.in, Out: splitNames(o.out), Images: int(o.limit), Seed: o.seed, Resamples: int(o.resamples),
 		Progress: shown.show, Warn: shown.warn}
 	if o.detector != "" && o.detector != detect.Default {
-		d, err := chooseDetector(trained, o.detector)
-		if err != nil {
-			return nil, err
+		var err error
+		if plan.Detector, err = detect.ForModel(trained, o.detector); err != nil {
+			return nil, detectorError(trained, err)
 		}
-		plan.Detector = d
 	}
 	result, err := plan.Run(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained)
 	return result, nameIn(err)
-}
-
-// chooseDetector is the detector of that name, calibrated by the model.
-func chooseDetector(trained *model.Model, name string) (*detect.Detector, error) {
-	scales, err := trained.Energy.Scales()
-	if err != nil {
-		return nil, err
-	}
-	calibration, notCalibrated := detect.CalibrationOf(trained)
-	d, err := detect.Named(name, scales, calibration)
-	switch {
-	case err == nil:
-		return d, nil
-	case !detect.Known(name, scales):
-		return nil, usageErrorf("--detector: %w", err)
-	case calibration == nil:
-		return nil, calibrateFirst(trained, notCalibrated)
-	}
-	return nil, err
 }
 
 // nameIn says what to do where a model's data have no test images.

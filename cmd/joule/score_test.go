@@ -38,7 +38,7 @@ func TestScoreFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(records) != 4 || strings.Join(records[0], " ") != "image energy resized score p q unusual" {
+	if len(records) != 4 || strings.Join(records[0], " ") != "image energy resized score p q out_of_distribution" {
 		t.Fatalf("CSV %q", records)
 	}
 	lines := strings.Split(mustJoule(t, "score", trained, dir), "\n")

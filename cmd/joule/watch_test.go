@@ -6,30 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
+	"github.com/joule-ebm/joule/detect/stream"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/internal/durable"
 )
 
-// watchedLine is any line of joule watch.
-type watchedLine struct {
-	watched
-	Error string
-}
-
-func watchedLines(t *testing.T, text []byte) (lines []watchedLine) {
+func watchedLines(t *testing.T, text []byte) (lines []stream.Line) {
 	t.Helper()
 	for line := range bytes.Lines(text) {
-		var w watchedLine
+		var w stream.Line
 		if err := json.Unmarshal(line, &w); err != nil {
 			t.Fatalf("line %q: %v", line, err)
 		}
@@ -57,7 +47,7 @@ func jouleReading(t *testing.T, list []string, args ...string) (code int, stdout
 // newWatched is a calibrated model, and a list of pictures like those it is calibrated with: the folder's, n times over.
 func newWatched(t *testing.T, n int) (trained, folder string, list []string) {
 	t.Helper()
-	trained, folder = newModel(t, expr.Shape{12, 12, 1}), usualPictures(t, 99)
+	trained, folder = newModel(t, expr.Shape{12, 12, 1}), goodPictures(t, 99)
 	mustJoule(t, "calibrate", trained, "--data", folder)
 	s := rng.New(4)
 	for range n {
@@ -96,10 +86,10 @@ func TestWatch(t *testing.T) {
 		case l.N != int64(i+1) || l.Image != list[i]:
 			t.Fatalf("line %d is of image %d, %s", i+1, l.N, l.Image)
 		case list[i] == bad || list[i] == missing:
-			if l.Error == "" || l.P != nil {
+			if l.Error == "" || l.Result != nil {
 				t.Errorf("line %+v", l)
 			}
-		case l.Error != "" || l.Energy != s.Energy || *l.P != *s.P || *l.Unusual != *s.Unusual || l.Rank <= 0 || l.Rank >= 1 || l.Alarm:
+		case l.Error != "" || l.Energy != s.Energy || *l.P != *s.P || *l.OutOfDistribution != *s.OutOfDistribution || l.Rank <= 0 || l.Rank >= 1 || l.Alarm:
 			t.Errorf("line %+v, joule score says %+v", l, s)
 		}
 	}
@@ -111,7 +101,7 @@ func TestWatch(t *testing.T) {
 // Once images are no longer as they were, there is an alarm, in the lines, on standard error and in the exit code.
 func TestWatchDrift(t *testing.T) {
 	trained, folder, list := newWatched(t, 150)
-	// The most unusual pictures of all, again and again.
+	// The pictures of the highest energy of all, again and again.
 	scores := scoreJSON(t, trained, folder)
 	slices.SortFunc(scores, func(a, b scored) int { return cmp.Compare(b.Energy, a.Energy) })
 	for i := range 100 {
@@ -125,7 +115,7 @@ func TestWatchDrift(t *testing.T) {
 			args = append(args, "--stop", "--state", filepath.Join(dir, "state"))
 		}
 		code, out, said := jouleReading(t, list, args...)
-		var r watchReport
+		var r stream.Report
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("%v in %s", err, out)
 		}
@@ -201,7 +191,7 @@ func TestWatchGoesOn(t *testing.T) {
 func TestWatchRefuses(t *testing.T) {
 	plain := newModel(t, expr.Shape{12, 12, 1})
 	for _, r := range []refused{
-		{[]string{plain}, 1, "not calibrated; give it images that are usual"},
+		{[]string{plain}, 1, "not calibrated; give it in-distribution images"},
 		{[]string{plain, plain + "/missing"}, 1, "not a folder"},
 		{[]string{plain, "--follow"}, 2, "--follow needs a FOLDER"},
 		{[]string{plain, "--json"}, 2, "--json needs --out"},
@@ -210,175 +200,5 @@ func TestWatchRefuses(t *testing.T) {
 	} {
 		r.args = append([]string{"watch"}, r.args...)
 		t.Run(r.words, r.check)
-	}
-}
-
-func TestAfter(t *testing.T) {
-	inOrder := []string{"", "d", "d/a", "d/a/b.png", "d/a/c.png", "d/a.png", "d/b", "e"}
-	for i, a := range inOrder {
-		for j, b := range inOrder {
-			a, b := filepath.FromSlash(a), filepath.FromSlash(b)
-			if got := after(a, b); got != (i > j) {
-				t.Errorf("%q after %q: %v", a, b, got)
-			}
-		}
-	}
-}
-
-// watchArguments holds the command line of the process that is killed, one argument a line.
-const watchArguments = "JOULE_TEST_WATCH"
-
-// TestWatchProcess is that process: no test unless started as one.
-func TestWatchProcess(t *testing.T) {
-	arguments := os.Getenv(watchArguments)
-	if arguments == "" {
-		t.Skip("only for the tests that stop it")
-	}
-	saveEvery = 0
-	os.Exit(execute(strings.Split(arguments, "\n"), os.Stdout, os.Stderr))
-}
-
-// watchProcess starts a command line as a process of its own.
-func watchProcess(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	p := exec.Command(os.Args[0], "-test.run=^TestWatchProcess$")
-	p.Env = append(os.Environ(), watchArguments+"="+strings.Join(args, "\n"))
-	return p
-}
-
-// However often a watch is killed, in the end there is one line for each image, the same as if nothing had happened.
-func TestWatchIsKilled(t *testing.T) {
-	kills := 6
-	if os.Getenv("JOULE_LONG") != "" {
-		kills = 100
-	}
-	trained, _, list := newWatched(t, 3000)
-	dir := t.TempDir()
-	whole, input := filepath.Join(dir, "whole.ndjson"), filepath.Join(dir, "list.txt")
-	writeFile(t, input, []byte(strings.Join(list, "\n")+"\n"))
-	began := time.Now()
-	if code, _, said := jouleReading(t, list, "watch", trained, "--false-alarm", "1%", "--out", whole); code != 0 {
-		t.Fatal(said)
-	}
-	most, s := time.Since(began), rng.New(9)
-	want := readFile(t, whole)
-
-	output, state := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "state")
-	killed, midway, runs, sinceStart := 0, 0, 0, 0
-	for killed < kills || runs == 0 {
-		list, err := os.Open(input)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := watchProcess(t, "watch", trained, "--false-alarm", "1%", "--out", output, "--state", state)
-		p.Stdin = list
-		if err := p.Start(); err != nil {
-			t.Fatal(err)
-		}
-		delay := time.Duration(float64(s.Float32()) * float64(most))
-		if sinceStart > 20 { // a busy machine: let it end
-			delay = time.Hour
-		}
-		timer := time.AfterFunc(delay, func() { _ = p.Process.Kill() })
-		err = p.Wait()
-		timer.Stop()
-		list.Close()
-		switch {
-		case err == nil:
-			if !bytes.Equal(readFile(t, output), want) {
-				t.Fatalf("after %d kills there are other lines", sinceStart)
-			}
-			if err := os.Remove(output); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Remove(state); err != nil {
-				t.Fatal(err)
-			}
-			runs, sinceStart = runs+1, 0
-		case p.ProcessState.ExitCode() != -1:
-			t.Fatalf("after %d kills: %v", sinceStart, err)
-		default:
-			killed, sinceStart = killed+1, sinceStart+1
-			if got, err := os.ReadFile(output); err == nil && len(got) > 0 && len(got) < len(want) {
-				midway++
-			}
-		}
-	}
-	t.Logf("%d kills, %d of them with a part of the lines written, in %d runs", killed, midway, runs)
-}
-
-// A folder is followed until the watch is interrupted, and pictures that are gone when it goes on are not missed.
-// Two watches would write over each other's state.
-func TestWatchAlone(t *testing.T) {
-	trained, _, list := newWatched(t, 2)
-	dir := t.TempDir()
-	state := filepath.Join(dir, "state")
-	args := []string{"watch", trained, "--out", filepath.Join(dir, "a.ndjson"), "--state", state}
-	lock, err := durable.TakeLock(state + ".lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if code, _, said := jouleReading(t, list, args...); runtime.GOOS == "linux" && (code != 1 || !strings.Contains(said, "another watch keeps its state there")) {
-		t.Errorf("exit code %d, %s", code, said)
-	}
-	lock.Release()
-	if code, _, said := jouleReading(t, list, args...); code != 0 {
-		t.Errorf("when the other has ended: exit code %d, %s", code, said)
-	}
-}
-
-func TestWatchFollows(t *testing.T) {
-	trained, folder, _ := newWatched(t, 0)
-	dir := t.TempDir()
-	arrivals, output := filepath.Join(dir, "in"), filepath.Join(dir, "a.ndjson")
-	arrive := func(i int) {
-		writeFile(t, filepath.Join(arrivals, fmt.Sprintf("%03d.png", i)), readFile(t, fmt.Sprintf("%s/%03d.png", folder, i)))
-	}
-	arrive(0)
-	arrive(1)
-	writeFile(t, filepath.Join(arrivals, ".hidden", "0.png"), nil)
-	writeFile(t, filepath.Join(arrivals, "notes.txt"), nil)
-	link := filepath.Join(dir, "link") // a folder may be one
-	if err := os.Symlink(arrivals, link); err != nil {
-		t.Fatal(err)
-	}
-	for part := range 2 {
-		p := watchProcess(t, "watch", trained, link, "--follow", "--out", output, "--state", filepath.Join(dir, "state"))
-		var said bytes.Buffer
-		p.Stderr = &said
-		if err := p.Start(); err != nil {
-			t.Fatal(err)
-		}
-		wait := func(n int) {
-			for limit := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-				content, _ := os.ReadFile(output)
-				if bytes.Count(content, []byte("\n")) == n {
-					return
-				}
-				if time.Now().After(limit) {
-					p.Process.Kill()
-					t.Fatalf("part %d: %d lines after a minute, want %d; %s", part, bytes.Count(content, []byte("\n")), n, said.String())
-				}
-			}
-		}
-		wait(2 + 2*part)
-		arrive(2 + 2*part)
-		wait(3 + 2*part)
-		if err := p.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Wait(); err != nil {
-			t.Fatalf("interrupted: %v, %s", err, said.String())
-		}
-		// Between the two, one arrives and those judged go.
-		arrive(3)
-		for i := range 3 {
-			os.Remove(filepath.Join(arrivals, fmt.Sprintf("%03d.png", i)))
-		}
-	}
-	for i, l := range watchedLines(t, readFile(t, output)) {
-		if l.N != int64(i+1) || filepath.Base(l.Image) != fmt.Sprintf("%03d.png", i) || l.Error != "" {
-			t.Errorf("line %d: %+v", i+1, l)
-		}
 	}
 }

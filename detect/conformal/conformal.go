@@ -1,13 +1,14 @@
-// Package conformal turns scores into p-values and decisions with a guarantee that needs no model of the scores: only that a usual
-// image is exchangeable with the calibration images, as it is if all were drawn in the same way. Scores are high where unusual.
+// Package conformal turns scores into p-values and decisions with a guarantee that needs no model of the scores: only that an
+// in-distribution image is exchangeable with the calibration images, as it is if all were drawn in the same way. Scores are high where an
+// image is out of distribution.
 //
 // With calibration scores s_1 ... s_n the conformal p-value of a score s is
 //
 //	p(s) = (1 + #{i : s_i ≥ s})/(n + 1),     so that     P(p(s) ≤ α) ≤ α
 //
-// for a usual image and every α, whatever the distribution of scores, for every n: calling unusual what has p ≤ α gives a false
-// alarm for at most the fraction α of usual images. The probability is over the calibration images too; [Distribution.FalseAlarms]
-// says what to expect of those at hand.
+// for an in-distribution image and every α, whatever the distribution of scores, for every n: calling out of distribution what has p ≤ α
+// gives a false alarm for at most the fraction α of in-distribution images. The probability is over the calibration images too;
+// [Distribution.FalseAlarms] says what to expect of those at hand. [Adjust] decides about many images at once.
 //
 // Sources: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005; Bates, Candès, Lei, Romano, Sesia, "Testing for
 // Outliers with Conformal p-values", Annals of Statistics 51 (2023).
@@ -41,7 +42,7 @@ func New(scores []float64) (*Distribution, error) {
 // Scores are the calibration scores, ascending. They must not be changed.
 func (d *Distribution) Scores() []float64 { return d.sorted }
 
-// P is the conformal p-value of a score: the fraction of images at least as unusual, counting the image itself.
+// P is the conformal p-value of a score: the fraction of images that score as high or higher, counting the image itself.
 func (d *Distribution) P(score float64) float64 {
 	below, _ := slices.BinarySearch(d.sorted, score)
 	return d.p(len(d.sorted) - below)
@@ -52,7 +53,7 @@ func (d *Distribution) p(atOrAbove int) float64 {
 	return float64(1+atOrAbove) / float64(len(d.sorted)+1)
 }
 
-// Smallest is the smallest p-value there can be, 1/(n+1): at a lower rate nothing is ever called unusual.
+// Smallest is the smallest p-value there can be, 1/(n+1): at a lower rate nothing is ever called out of distribution.
 func (d *Distribution) Smallest() float64 { return d.p(0) }
 
 // Needed is the least number of calibration scores with which a rate can be had at all: 1/(n+1) ≤ rate.
@@ -67,7 +68,7 @@ func (d *Distribution) allowed(rate float64) int {
 	return k
 }
 
-// Threshold is the score beyond which p ≤ rate: exactly the scores above it are called unusual. It is +Inf if none is.
+// Threshold is the score beyond which p ≤ rate: exactly the scores above it are called out of distribution. It is +Inf if none is.
 func (d *Distribution) Threshold(rate float64) float64 {
 	switch k, n := d.allowed(rate), len(d.sorted); {
 	case k == 0:
@@ -79,8 +80,8 @@ func (d *Distribution) Threshold(rate float64) float64 {
 	}
 }
 
-// FalseAlarms is where the false-alarm rate of these calibration scores lies with the given confidence when p ≤ rate is called
-// unusual. Over all sets of n calibration images it has the distribution Beta(k, n+1-k), k = ⌊rate (n+1)⌋, with mean k/(n+1) ≤ rate,
+// FalseAlarms is where the false-alarm rate of these calibration scores lies with the given confidence when p ≤ rate is called out of
+// distribution. Over all sets of n calibration images it has the distribution Beta(k, n+1-k), k = ⌊rate (n+1)⌋, with mean k/(n+1) ≤ rate,
 // if no two scores are alike (with ties it is lower): the range is between its quantiles (1 ∓ confidence)/2.
 func (d *Distribution) FalseAlarms(rate, confidence float64) (low, high float64) {
 	k, n := d.allowed(rate), len(d.sorted)

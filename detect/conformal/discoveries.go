@@ -1,7 +1,8 @@
 package conformal
 
-// This file chooses among many images at once. Calling unusual what has p ≤ α gives α false alarms for each usual image, be there any
-// unusual ones or none; the false-discovery rate is the expected share of usual images among those called unusual. Conformal p-values
+// This file chooses among many images at once. Calling out of distribution what has p ≤ α gives α false alarms for each in-distribution
+// image, be there any others or none; the false-discovery rate is the expected share of in-distribution images among those called out of
+// distribution, the discoveries. Conformal p-values
 // that share their calibration scores depend on one another, but positively (PRDS), so that the procedure keeps its guarantee: Bates
 // et al. (2023), theorem 2.
 //
@@ -10,11 +11,11 @@ package conformal
 import "slices"
 
 // Adjust gives each of m p-values its adjusted one, the lowest false-discovery rate at which the procedure of Benjamini and Hochberg
-// calls the image unusual:
+// calls the image out of distribution:
 //
 //	q_(i) = min over j ≥ i of m p_(j)/j,     p_(1) ≤ ... ≤ p_(m)
 //
-// To call unusual what has q ≤ α keeps the false-discovery rate at or below α times the share of usual images.
+// To call out of distribution what has q ≤ α keeps the false-discovery rate at or below α times the share of in-distribution images.
 func Adjust(p []float64) []float64 {
 	order := make([]int, len(p))
 	for i := range order {

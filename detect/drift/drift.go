@@ -15,7 +15,7 @@ package drift
 //
 // is uniform in (0,1) and independent of all earlier ones, exactly: a smoothed conformal p-value whose calibration set grows. (The
 // p-values against the calibration images alone are not independent: on a long stream even a good calibration set looks wrong by its
-// own chance, and a test of their uniformity raises an alarm without drift.) Small u are unusual images. More than 1024 cells are
+// own chance, and a test of their uniformity raises an alarm without drift.) Small u are images of high score. More than 1024 cells are
 // taken together in groups of neighbours, which changes nothing in the above. Ties are broken at random.
 //
 // A bet against uniformity. A density f on (0,1) is a fair bet: E f(u_t) = 1 while u_t is uniform. With several, f_k, the statistic of
@@ -48,8 +48,8 @@ const mostGroups = 1024
 
 // bets are the densities f(u) ∝ u^(a-1) (1-u)^(b-1).
 var bets = []struct{ a, b float64 }{
-	{0.5, 1}, {0.8, 1}, // images become more unusual: much, a little
-	{1, 0.5}, {1, 0.8}, // images become more usual than usual
+	{0.5, 1}, {0.8, 1}, // scores become higher: much, a little
+	{1, 0.5}, {1, 0.8}, // scores become lower
 	{0.6, 0.6}, // more at both ends
 	{1.6, 1.6}, // more in the middle
 }
@@ -64,7 +64,7 @@ type Detector struct {
 // State is all that a detector remembers. It survives JSON unchanged.
 type State struct {
 	Images int64     `json:"images"` // seen so far
-	Counts []int64   `json:"counts"` // of them in each group of cells, the most unusual first
+	Counts []int64   `json:"counts"` // of them in each group of cells, the highest scores first
 	Bets   []Bet     `json:"bets"`
 	Latest []float64 `json:"latest"` // ranks, a ring: that of image i at i mod Window
 
@@ -100,8 +100,8 @@ func (d *Detector) Restore(s State) error {
 	return nil
 }
 
-// Add takes the next score of the stream, high for unusual images, and returns its rank u. Scores may be added after an alarm, which
-// stays.
+// Add takes the next score of the stream, high for images that are out of distribution, and returns its rank u. Scores may be added after
+// an alarm, which stays.
 func (d *Detector) Add(score float64) (u float64) {
 	s := &d.s
 	random := rng.New(0, streamDrift, uint64(s.Images))

@@ -1,8 +1,14 @@
-// Package explain shows where in an image an energy finds it unusual, and what it would rather see there.
+// Package explain shows where in an image the energy is high, and what the energy would rather see there.
+//
+//	x, err := explain.New(&cpu.Engine{}, m)
+//	explanations, err := x.Explain(ctx, pixels, model.AnyLabel)
+//	picture, err := explanations[0].Picture()
+//
+// [Folder] draws explanations of many images into files.
 package explain
 
-// This file computes both. Where a small change of the image would lower the energy most, the image is least to the energy's taste:
-// the heat at a pixel p is the root mean square of the gradient around it,
+// This file computes both. The heat at a pixel p says how much a small change of the image there would change the energy: it is the root
+// mean square of the gradient around it,
 //
 //	heat(p)² = Σ_q w(p - q) |∂E/∂x(q)|²,
 //
@@ -17,14 +23,17 @@ import (
 	"math"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
 
-// Explanation is what an energy finds unusual in an image.
+// Explanation is what makes an image's energy high.
 type Explanation struct {
+	Size   dataset.Size
 	Pixels []uint8 // the image, H,W,C
 
 	// Heat[0] is the heat of the whole energy at each pixel, H,W, per unit of intensity; those of each scale follow where there are
@@ -32,6 +41,10 @@ type Explanation struct {
 	Heat [][]float64
 
 	Preferred []uint8 // what the energy would rather see, H,W,C
+
+	// Typical is the heat of calibration images, at the median: the root mean square of the gradient over an image's pixels. It is 0 if
+	// the model is not calibrated.
+	Typical float64
 }
 
 // An Explainer explains images. It is for one goroutine at a time.
@@ -40,9 +53,11 @@ type Explainer struct {
 	meter *model.Meter
 	chain *mcmc.Chain
 	steps int // of a descent
+
+	typical float64
 }
 
-// New compiles a model for explanations. Its descent has the step size and the number of steps of a chain of training.
+// New compiles a model for explanations. Their descent has the step size and the number of steps of a chain of training.
 func New(e engine.Engine, m *model.Model) (*Explainer, error) {
 	sampler, err := m.Config.NewSampler()
 	if err != nil {
@@ -56,7 +71,11 @@ func New(e engine.Engine, m *model.Model) (*Explainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Explainer{m, meter, chain, m.Config.Sampler.Steps}, chain.Bind(m.Params)
+	x := &Explainer{model: m, meter: meter, chain: chain, steps: m.Config.Sampler.Steps}
+	if c, err := detect.CalibrationOf(m); err == nil { // without one, an image's own heat is the measure
+		x.typical = c.MedianNorm() / math.Sqrt(float64(m.Energy.Image[0]*m.Energy.Image[1]))
+	}
+	return x, chain.Bind(m.Params)
 }
 
 // Explain explains each image in pixels (N,H,W,C), given the label: a class, or [model.AnyLabel]. An image of a conditional model
@@ -86,9 +105,14 @@ func (x *Explainer) Explain(ctx context.Context, pixels []uint8, label int) ([]E
 				heat = append(heat, x.heat(one(g)))
 			}
 		}
-		explanations[i] = Explanation{pixels[i*size:][:size], heat, preferred[i*size:][:size]}
+		explanations[i] = Explanation{x.size(), pixels[i*size:][:size], heat, preferred[i*size:][:size], x.typical}
 	}
 	return explanations, nil
+}
+
+func (x *Explainer) size() dataset.Size {
+	image := x.model.Energy.Image
+	return dataset.Size{Height: image[0], Width: image[1], Channels: image[2]}
 }
 
 // descend takes the images down the energy.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/explain"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
@@ -121,10 +122,11 @@ func hottest(heat []float64) (at int) {
 	return at
 }
 
-// Panels are in order, and colours do not depend on the image's own heat where the usual one is known.
+// Panels are in order, and colours do not depend on the image's own heat where the typical one is known.
 func TestPicture(t *testing.T) {
-	e := explain.Explanation{Pixels: []uint8{10, 20, 30, 40}, Heat: [][]float64{{0, 1, 6, 100}, {0, 0, 0, 3}}, Preferred: []uint8{10, 20, 255, 0}}
-	picture, err := e.Picture(2, 2, 1, 1)
+	e := explain.Explanation{Size: dataset.Size{Height: 2, Width: 2, Channels: 1}, Typical: 1,
+		Pixels: []uint8{10, 20, 30, 40}, Heat: [][]float64{{0, 1, 6, 100}, {0, 0, 0, 3}}, Preferred: []uint8{10, 20, 255, 0}}
+	picture, err := e.Picture()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,11 +151,12 @@ func TestPicture(t *testing.T) {
 			t.Errorf("panel %d, pixel %d has colour %v, want %v", c.panel, c.p, got, c.want)
 		}
 	}
-	unknown, err := e.Picture(2, 2, 1, 0)
+	e.Typical = 0
+	unknown, err := e.Picture()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if unknown.At(gap+2*scale+gap+scale+scale/2, gap+scale/2) == picture.At(gap+2*scale+gap+scale+scale/2, gap+scale/2) {
-		t.Error("without a usual heat the image's own is not the measure")
+		t.Error("without a typical heat the image's own is not the measure")
 	}
 }

@@ -11,28 +11,25 @@ import (
 
 const (
 	panelSide = 140 // pixels that a panel's shorter side has at least
-	hottest   = 6   // times the usual root mean square of the gradient: the end of the colours
+	hottest   = 6   // times the typical heat: the end of the colours
 )
 
-// Usual is the heat that is usual for an energy: the root mean square over the pixels of a gradient of this length (a median over usual
-// images, say) for images of so many pixels.
-func Usual(norm float64, pixels int) float64 { return norm / math.Sqrt(float64(pixels)) }
-
 // Picture shows, from left to right, the image, the heat of the energy, that of each scale where there are several, what the energy would
-// rather see, and the change: orange where it would rather have the image darker, blue where lighter. The heat's colours go from black, no heat, over red and yellow to white, six times the usual heat and more, so that pictures
-// compare; the heat of a scale is set against the same usual heat. Where the usual heat is not known (0) it is taken to be that of the
-// image itself. The images have the shape h,w,c.
-func (e *Explanation) Picture(h, w, c int, usual float64) (image.Image, error) {
-	if usual == 0 {
+// rather see, and the change: orange where it would rather have the image darker, blue where lighter. The heat's colours go from black, no
+// heat, over red and yellow to white, six times the typical heat and more, so that pictures compare; the heat of a scale is set against
+// the same typical heat. Where that is not known it is taken to be the image's own.
+func (e *Explanation) Picture() (image.Image, error) {
+	h, w, c, typical := e.Size.Height, e.Size.Width, e.Size.Channels, e.Typical
+	if typical == 0 {
 		for _, v := range e.Heat[0] {
-			usual += v * v / float64(len(e.Heat[0]))
+			typical += v * v / float64(len(e.Heat[0]))
 		}
-		usual = math.Sqrt(usual)
+		typical = math.Sqrt(typical)
 	}
 	panels := rgb(e.Pixels, c)
 	for _, heat := range e.Heat {
 		for _, v := range heat {
-			colour := heatColour(v / (hottest * usual))
+			colour := heatColour(v / (hottest * typical))
 			panels = append(panels, colour[:]...)
 		}
 	}
