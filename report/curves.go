@@ -102,8 +102,8 @@ var plans = []plan{
 		unit: "seconds", zero: true, curves: []planned{{"seconds", "time_seconds", ""}}},
 }
 
-// dull are quantities that are only worth a chart if they change.
-var dull = map[string]bool{"chain_acceptance": true, "update_learning_rate": true}
+// ifChanging are quantities that are only worth a chart if they change.
+var ifChanging = map[string]bool{"chain_acceptance": true, "update_learning_rate": true}
 
 // charts draws the plans of which something was measured.
 func charts(c map[string]column) (drawn []*chart) {
@@ -111,7 +111,7 @@ func charts(c map[string]column) (drawn []*chart) {
 		ch := &chart{Title: p.title, About: p.about, XLabel: "iteration", YLabel: p.unit, Log: p.log, Zero: p.zero}
 		for _, q := range p.curvesOf(c) {
 			values, ok := c[q.quantity]
-			if !ok || dull[q.quantity] && slices.Min(values.value) == slices.Max(values.value) {
+			if !ok || ifChanging[q.quantity] && slices.Min(values.value) == slices.Max(values.value) {
 				continue
 			}
 			s := thin(values)

@@ -28,10 +28,10 @@ type view struct {
 
 	Curves     []*chart
 	Timings    []Fact
-	OnTheWay   []image
+	Buffer     []image
 	Samples    *image
-	Film       *image
-	FilmSteps  string
+	Chains     *image
+	ChainSteps string
 	ChainChart *chart
 
 	DetectionTable *table
@@ -62,26 +62,26 @@ func (r *Report) Write(w io.Writer) error {
 
 	numbers := columns(r.Records)
 	v.Curves, v.Timings = charts(numbers), timings(numbers)
-	for _, p := range r.OnTheWay {
-		v.OnTheWay = append(v.OnTheWay, *p.image("Grid of samples at " + p.Caption))
+	for _, p := range r.Buffer {
+		v.Buffer = append(v.Buffer, *p.image("Grid of samples at " + p.Caption))
 	}
 	if r.Samples != nil {
 		v.Samples = r.Samples.image("Grid of samples drawn from noise")
 	}
 	if c := r.Chains; c != nil {
-		v.Film = c.Film.image("Each row is a chain from noise, on the left, to its end, on the right")
-		v.FilmSteps = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(c.Shown)), ", "), "[]")
+		v.Chains = c.Picture.image("Each row is a chain from noise, on the left, to its end, on the right")
+		v.ChainSteps = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(c.PictureSteps)), ", "), "[]")
 		v.ChainChart = c.chart()
 	}
 	if d := r.Detection; d != nil {
 		var err error
-		if v.ROC, err = d.roc(); err != nil {
+		if v.ROC, err = rocChart(d); err != nil {
 			return err
 		}
-		if v.Histograms, err = d.histograms(); err != nil {
+		if v.Histograms, err = histograms(d); err != nil {
 			return err
 		}
-		v.DetectionTable = d.table()
+		v.DetectionTable = detectionTable(d)
 	}
 	if c := r.Calibration; c != nil && len(c.PValues) > 0 {
 		v.CalibrationTable, v.CalibrationCharts = c.table(), c.charts()

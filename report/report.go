@@ -1,9 +1,14 @@
 // Package report turns a training run into one HTML page that stands alone: what it was made of, its curves, its samples, and how
-// well it tells unusual images from usual ones. The page asks for nothing from anywhere: pictures and drawings are inside it, it has
-// no script, and its content security policy forbids both. It is for large screens and small ones, light and dark, and for paper.
+// well it detects out-of-distribution images.
 //
-// [Read] collects what a run has written down, however little or damaged that is; what costs computing, such as [Detection], is
-// added by who has the time. What is missing the page says.
+//	r, err := report.Build(ctx, &cpu.Engine{}, "runs/mnist", report.Defaults())
+//	err = r.Write(file)
+//
+// The page asks for nothing from anywhere: pictures and drawings are inside it, it has no script, and its content security policy
+// forbids both. It is for large screens and small ones, light and dark, and for paper.
+//
+// [Read] collects what a run has written down, however little or damaged that is; [Build] adds what has to be computed: detection,
+// calibration, chains. What is missing the page says.
 package report
 
 import (
@@ -27,9 +32,9 @@ type Report struct {
 	Config      string // YAML
 	Records     []metrics.Record
 	Samples     *Picture  // drawn from noise in the end
-	OnTheWay    []Picture // drawn from the replay buffer while it trained, in order
+	Buffer      []Picture // of samples in the replay buffer while it trained, in order
 	Chains      *Chains
-	Detection   *Detection
+	Detection   *benchmark.Result // its names are as the page shows them
 	Calibration *Calibration
 	Missing     []string // what could not be shown and why, a line each
 
@@ -46,37 +51,25 @@ type Picture struct {
 	Width, Height int
 }
 
-// Chains are some chains on their way from noise.
+// Chains are some chains from noise.
 type Chains struct {
-	Film   Picture     // a chain a row, time to the right
-	Steps  []int       // at which the energies were taken
-	Energy [][]float64 // of each step, those of the chains
-	Shown  []int       // the steps in the film
-	Usual  []float64   // energies of images not seen in training, to compare with; may be nil
+	Picture        Picture     // a chain a row, time to the right
+	PictureSteps   []int       // of its columns
+	Steps          []int       // at which the energies were taken
+	Energy         [][]float64 // of each step, those of the chains
+	InDistribution []float64   // energies of images not seen in training, to compare with; may be nil
 }
 
-// Detection is how well energies tell unusual images from usual ones.
-type Detection struct {
-	In  benchmark.Scores
-	Out []Outliers
-}
-
-// Outliers are images of one unusual kind.
-type Outliers struct {
-	benchmark.Scores
-	benchmark.Detection
-	Intervals *benchmark.Intervals // nil: none
-}
-
-// Calibration says whether p-values of usual images are what they should be, uniform: then a threshold at p flags a share p of them.
+// Calibration says whether p-values of in-distribution images are what they should be, uniform: then a threshold at p flags a share p of
+// them.
 type Calibration struct {
 	Data    string    // calibrated with
 	Images  int       // how many of them
-	Usual   string    // the images of the p-values
+	In      string    // the images of the p-values
 	PValues []float64 // of images neither trained nor calibrated on
 }
 
-// mostPictures bounds the samples on the way that a page shows: it should stay small enough to send.
+// mostPictures bounds the pictures of the buffer that a page shows: it should stay small enough to send.
 const mostPictures = 8
 
 // Read collects what the run in a directory has written down. Without a configuration it is an error; other files may be missing or
@@ -92,7 +85,7 @@ func Read(dir string) (*Report, error) {
 	}
 	for record, err := range run.Metrics(dir) {
 		if err != nil {
-			r.Miss("the numbers of the iterations", err)
+			r.missing("the numbers of the iterations", err)
 			break
 		}
 		r.Records = append(r.Records, record)
@@ -104,8 +97,8 @@ func Read(dir string) (*Report, error) {
 	return r, nil
 }
 
-// Miss notes what could not be shown, and why. The page does not say where on this machine the run is.
-func (r *Report) Miss(what string, err error) {
+// missing notes what could not be shown, and why. The page does not say where on this machine the run is.
+func (r *Report) missing(what string, err error) {
 	message := strings.Join(strings.Fields(err.Error()), " ")
 	if r.dir != "" {
 		message = strings.ReplaceAll(strings.ReplaceAll(message, r.dir+string(filepath.Separator), ""), r.dir, r.Name)
@@ -121,20 +114,20 @@ func name(dir string) string {
 }
 
 func (r *Report) readPictures(dir string) {
-	onTheWay, inTheEnd, err := run.Pictures(dir)
+	buffer, fromNoise, err := run.Pictures(dir)
 	if err != nil {
-		r.Miss("samples", err)
+		r.missing("samples", err)
 		return
 	}
-	for i := range min(len(onTheWay), mostPictures) { // evenly spaced, the first and the last among them
-		p := onTheWay[i*(len(onTheWay)-1)/max(min(len(onTheWay), mostPictures)-1, 1)]
+	for i := range min(len(buffer), mostPictures) { // evenly spaced, the first and the last among them
+		p := buffer[i*(len(buffer)-1)/max(min(len(buffer), mostPictures)-1, 1)]
 		if picture := r.readPicture(p.Path); picture != nil {
 			picture.Caption = fmt.Sprintf("iteration %d", p.Iteration)
-			r.OnTheWay = append(r.OnTheWay, *picture)
+			r.Buffer = append(r.Buffer, *picture)
 		}
 	}
-	if inTheEnd != nil {
-		if r.Samples = r.readPicture(inTheEnd.Path); r.Samples != nil {
+	if fromNoise != nil {
+		if r.Samples = r.readPicture(fromNoise.Path); r.Samples != nil {
 			r.Samples.Caption = "Samples drawn from noise at the end of training, by the averaged weights"
 		}
 	} else {
@@ -152,6 +145,6 @@ func (r *Report) readPicture(path string) *Picture {
 		}
 		err = fmt.Errorf("%s is damaged: %w", filepath.Base(path), damage)
 	}
-	r.Miss("a picture of samples", err)
+	r.missing("a picture of samples", err)
 	return nil
 }

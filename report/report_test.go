@@ -121,21 +121,23 @@ func whole(t *testing.T) *report.Report {
 		}
 		return v
 	}
-	d := &report.Detection{In: benchmark.Scores{Name: "mnist:test", Values: normals(300, 0)}}
+	d := &benchmark.Result{In: benchmark.Scores{Name: "mnist:test", Values: normals(300, 0)}}
 	for i, name := range []string{"noise", "<img src=x>", "c", "d", "e", "f", "g", strings.Repeat("long-name", 20)} {
-		out := report.Outliers{Scores: benchmark.Scores{Name: name, Values: normals(200, float64(i))}, Intervals: &benchmark.Intervals{Level: 0.95}}
-		var err error
-		if out.Detection, err = benchmark.Detect(d.In.Values, out.Values); err != nil {
+		out := benchmark.Scores{Name: name, Values: normals(200, float64(i))}
+		detection, err := benchmark.Detect(d.In.Values, out.Values)
+		if err != nil {
 			t.Fatal(err)
 		}
 		d.Out = append(d.Out, out)
+		d.Comparisons = append(d.Comparisons, benchmark.Comparison{In: d.In.Name, Out: name, Detection: detection, Intervals: &benchmark.Intervals{Level: 0.95}})
 	}
 	r.Detection = d
-	r.Chains = &report.Chains{Film: report.Picture{Caption: "film", PNG: grid(t, 5), Width: 100, Height: 50}, Shown: []int{0, 1, 4}, Usual: d.In.Values}
+	r.Chains = &report.Chains{Picture: report.Picture{Caption: "chains", PNG: grid(t, 5), Width: 100, Height: 50}, PictureSteps: []int{0, 1, 4},
+		InDistribution: d.In.Values}
 	for step := range 5 {
 		r.Chains.Steps, r.Chains.Energy = append(r.Chains.Steps, step), append(r.Chains.Energy, normals(3, 10/float64(1+step)))
 	}
-	r.Calibration = &report.Calibration{Data: "mnist", Images: 1000, Usual: "mnist:test"}
+	r.Calibration = &report.Calibration{Data: "mnist", Images: 1000, In: "mnist:test"}
 	for range 500 {
 		r.Calibration.PValues = append(r.Calibration.PValues, float64(s.Float32()))
 	}
@@ -207,7 +209,7 @@ func TestPage(t *testing.T) {
 			}
 		}
 	}
-	if pictures != 1+8+1 { // the last samples, those on the way, the film
+	if pictures != 1+8+1 { // the last samples, those of the buffer, the chains
 		t.Errorf("%d pictures", pictures)
 	}
 }

@@ -1,6 +1,6 @@
 package report
 
-// This file makes charts and tables of what was computed for the page: energies of usual and unusual images, chains, p-values.
+// This file makes charts and tables of what was computed for the page: energies of in-distribution images and outliers, chains, p-values.
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ import (
 )
 
 // detectionTable has the figures of each kind of outliers.
-func (d *Detection) table() *table {
-	t := &table{Caption: "How well energies tell unusual images from " + d.In.Name,
-		Head: []string{"unusual", "AUROC", "AUPR", "FPR95", "mean energy", "images"}}
-	for _, o := range d.Out {
+func detectionTable(d *benchmark.Result) *table {
+	t := &table{Caption: "How well energies tell out-of-distribution images from " + d.In.Name,
+		Head: []string{"out of distribution", "AUROC", "AUPR", "FPR95", "mean energy", "images"}}
+	for i, o := range d.Comparisons {
 		figure := func(value float64, interval func(*benchmark.Intervals) benchmark.Interval) string {
 			if o.Intervals == nil {
 				return fmt.Sprintf("%.4f", value)
@@ -24,7 +24,7 @@ func (d *Detection) table() *table {
 			i := interval(o.Intervals)
 			return fmt.Sprintf("%.4f (%.4f–%.4f)", value, i[0], i[1])
 		}
-		t.Rows = append(t.Rows, []string{o.Name,
+		t.Rows = append(t.Rows, []string{d.Out[i].Name,
 			figure(o.AUROC, func(i *benchmark.Intervals) benchmark.Interval { return i.AUROC }),
 			figure(o.AUPR, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPR }),
 			figure(o.FPR95, func(i *benchmark.Intervals) benchmark.Interval { return i.FPR95 }),
@@ -33,18 +33,18 @@ func (d *Detection) table() *table {
 	return t
 }
 
-// roc draws the curves of all kinds together.
-func (d *Detection) roc() (*chart, error) {
+// rocChart draws the curves of all kinds together.
+func rocChart(d *benchmark.Result) (*chart, error) {
 	unit := &[2]float64{0, 1}
-	c := &chart{Title: "ROC curves", XLabel: "share of usual images flagged", YLabel: "share of unusual images flagged",
-		About: "For every threshold on the energy: what it flags of each. The dotted line is chance.",
+	c := &chart{Title: "ROC curves", XLabel: "false-positive rate", YLabel: "true-positive rate",
+		About: "For every threshold on the energy: the shares that it flags of in-distribution images and of others. The dotted line is chance.",
 		X:     unit, Y: &[2]float64{0, 1.01}, Diagonal: true, Square: true}
-	for _, o := range d.Out {
+	for k, o := range d.Out {
 		points, err := benchmark.ROC(d.In.Values, o.Values)
 		if err != nil {
 			return nil, err
 		}
-		s := series{Name: fmt.Sprintf("%s, AUROC %.4f", o.Name, o.AUROC)}
+		s := series{Name: fmt.Sprintf("%s, AUROC %.4f", o.Name, d.Comparisons[k].AUROC)}
 		for i, p := range points {
 			// Steps too small to be seen are passed over.
 			if n := len(s.X); n == 0 || i == len(points)-1 || p.FPR-s.X[n-1]+p.TPR-s.Y[n-1] > 0.004 {
@@ -56,13 +56,13 @@ func (d *Detection) roc() (*chart, error) {
 	return c, nil
 }
 
-// histograms draw the energies of each kind of outliers over those of usual images.
-func (d *Detection) histograms() ([]*chart, error) {
+// histograms draw the energies of each kind of outliers over those of in-distribution images.
+func histograms(d *benchmark.Result) ([]*chart, error) {
 	var drawn []*chart
-	for _, o := range d.Out {
+	for i, o := range d.Out {
 		c := &chart{Title: "Energies: " + o.Name, XLabel: "energy", YLabel: "share of images", Zero: true,
-			About: fmt.Sprintf("AUROC %.4f. Bars are shares of a kind's own images.", o.AUROC)}
-		bins, err := benchmark.Bin(d.In, o.Scores)
+			About: fmt.Sprintf("AUROC %.4f. Bars are shares of a kind's own images.", d.Comparisons[i].AUROC)}
+		bins, err := benchmark.Bin(d.In, o)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func (d *Detection) histograms() ([]*chart, error) {
 			c.About += fmt.Sprintf(" Images beyond the range, counted in the end bars: %d.", bins.Beyond)
 		}
 		peak := 0.0
-		for k, kind := range []benchmark.Scores{d.In, o.Scores} {
+		for k, kind := range []benchmark.Scores{d.In, o} {
 			s := series{Name: kind.Name, Area: true}
 			width := (bins.High - bins.Low) / float64(len(bins.Counts[k]))
 			for bar, count := range bins.Counts[k] {
@@ -90,13 +90,13 @@ func (d *Detection) histograms() ([]*chart, error) {
 // chart draws the energies of the chains by step.
 func (c *Chains) chart() *chart {
 	ch := &chart{Title: "Energies of chains", XLabel: "step", YLabel: "energy",
-		About: "Each line is a chain on its way from noise. They should come down, from beyond the upper edge, to where images are and stay there."}
+		About: "Each line is a chain from noise. They should come down, from beyond the upper edge, to where images are and stay there."}
 	steps := make([]float64, len(c.Steps))
 	for i, s := range c.Steps {
 		steps[i] = float64(s)
 	}
-	if len(c.Usual) > 0 {
-		sorted := slices.Sorted(slices.Values(c.Usual))
+	if len(c.InDistribution) > 0 {
+		sorted := slices.Sorted(slices.Values(c.InDistribution))
 		level := func(q float64) []float64 {
 			return slices.Repeat([]float64{sorted[int(q*float64(len(sorted)-1))]}, len(steps))
 		}
@@ -130,7 +130,7 @@ func (c *Chains) chart() *chart {
 // charts draw the share of p-values at or below each level, for all levels and for the low ones: for uniform ones, the diagonal.
 func (c *Calibration) charts() []*chart {
 	all := c.chart("False alarms", 1)
-	all.About = "The share of usual images with a p-value at or below each level, with its 95% interval. The dotted line is what was asked for."
+	all.About = "The share of in-distribution images with a p-value at or below each level, with its 95% interval. The dotted line is what was asked for."
 	rare := c.chart("Rare false alarms", 0.1)
 	rare.About = "The same where it matters."
 	return []*chart{all, rare}
@@ -148,7 +148,7 @@ func (c *Calibration) chart(title string, highest float64) *chart {
 		s.Low, s.High = append(s.Low, lo), append(s.High, hi)
 	}
 	top := max(highest, s.Y[100])
-	return &chart{Title: title, XLabel: "false alarms asked for", YLabel: "share of usual images flagged", Diagonal: true, Square: true,
+	return &chart{Title: title, XLabel: "false alarms asked for", YLabel: "share of images flagged", Diagonal: true, Square: true,
 		X: &[2]float64{0, highest}, Y: &[2]float64{0, 1.01 * top}, Series: []series{s}}
 }
 

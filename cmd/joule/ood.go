@@ -255,15 +255,7 @@ func printMarkdown(w io.Writer, trained *model.Model, o oodOptions, results []be
 	return err
 }
 
-// shortName leaves out the folders that a data set is in.
-func shortName(name string) string {
-	if data, ok := strings.CutPrefix(name, benchmark.TexturesOf); ok {
-		return benchmark.TexturesOf + dataset.ShortName(data)
-	}
-	return dataset.ShortName(name)
-}
-
 // markdown makes a name fit for a cell of a table.
 func markdown(name string) string {
-	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(oneLine(shortName(name)))
+	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(oneLine(benchmark.ShortName(name)))
 }

@@ -146,18 +146,6 @@ func TestOODMarkdown(t *testing.T) {
 	}
 }
 
-func TestShortName(t *testing.T) {
-	for name, want := range map[string]string{
-		"mnist:test": "mnist:test", "a/b/photos.zip:test": "photos.zip:test", "/data/cifar10/test/": "cifar10/test", "train": "train", "/train": "train",
-		"textures:/data/walls": "textures:walls", "/data/mnist, held out of training": "mnist, held out of training",
-		"/data/cifar10/train, held out of training": "cifar10/train, held out of training",
-	} {
-		if got := shortName(filepath.FromSlash(name)); got != filepath.FromSlash(want) {
-			t.Errorf("%s is %s for short, want %s", name, got, want)
-		}
-	}
-}
-
 // Every kind of outliers that can be made, and folders, all against the same in-distribution images.
 func TestOODSeveral(t *testing.T) {
 	trained, dir := newModel(t, expr.Shape{28, 28, 1}), t.TempDir()

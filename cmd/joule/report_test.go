@@ -127,7 +127,7 @@ func TestReportRefuses(t *testing.T) {
 		{[]string{filepath.Join(empty, "missing")}, 1, "no such run directory or model file"},
 		{[]string{dir, "-o", "page.pdf"}, 2, ".html"},
 		{[]string{dir, "-o", filepath.Join(empty, "missing", "page.html")}, 1, "missing"},
-		{[]string{dir, "--chains", "1000"}, 2, "at most 64"},
+		{[]string{dir, "--chains", "1000"}, 2, "want 0 to 64"},
 		{[]string{dir, "--resamples", "1"}, 2, "--resamples"},
 		{[]string{dir, "--out-of", "niose"}, 1, "niose: no such file or folder"},
 		{[]string{dir, "--in", "niose"}, 1, "niose: no such file or folder"},

@@ -76,3 +76,15 @@ func TestPlanRefuses(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
+
+func TestShortName(t *testing.T) {
+	for name, want := range map[string]string{
+		"mnist:test": "mnist:test", "a/b/photos.zip:test": "photos.zip:test", "/data/cifar10/test/": "cifar10/test", "train": "train", "/train": "train",
+		"textures:/data/walls": "textures:walls", "/data/mnist, held out of training": "mnist, held out of training",
+		"/data/cifar10/train, held out of training": "cifar10/train, held out of training",
+	} {
+		if got := benchmark.ShortName(filepath.FromSlash(name)); got != filepath.FromSlash(want) {
+			t.Errorf("%s is %s for short, want %s", name, got, want)
+		}
+	}
+}

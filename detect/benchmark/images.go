@@ -17,6 +17,14 @@ import (
 // TexturesOf before a reference to a data set stands for patches of its pictures, which are not scaled: "textures:walls/".
 const TexturesOf = "textures:"
 
+// ShortName is a name of images without the folders that they are in.
+func ShortName(name string) string {
+	if data, ok := strings.CutPrefix(name, TexturesOf); ok {
+		return TexturesOf + dataset.ShortName(data)
+	}
+	return dataset.ShortName(name)
+}
+
 // DefaultOutliers names what to compare a model of the data with where nothing else is named: another built-in data set, and what can
 // be made of in-distribution images of this size. Mirrored images are not among them: to a model of photographs they are
 // in-distribution.
