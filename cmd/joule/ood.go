@@ -4,13 +4,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
-	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
@@ -99,42 +96,35 @@ func ood(cmd *cobra.Command, path string, o oodOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, picture := range []struct {
-		name string
-		draw func(io.Writer) error
-	}{
-		{o.histogram, func(w io.Writer) error { return benchmark.Histogram(w, o.detector, result.In, result.Out...) }},
-		{o.roc, func(w io.Writer) error { return benchmark.ROCCurves(w, result.In, result.Out...) }},
-	} {
-		if picture.name == "" {
-			continue
-		}
-		if err := durable.WriteFile(picture.name, picture.draw); err != nil {
+	err = writeOutput(o.histogram, func(w io.Writer) error { return benchmark.Histogram(w, result.Detector, result.In, result.Out...) })
+	if err == nil {
+		err = writeOutput(o.roc, func(w io.Writer) error { return benchmark.ROCCurves(w, result.In, result.Out...) })
+	}
+	out := cmd.OutOrStdout()
+	switch {
+	case err != nil:
+		return err
+	case o.json && len(result.Comparisons) == 1:
+		return writeJSON(out, result.Comparisons[0])
+	case o.json:
+		return writeJSON(out, result.Comparisons)
+	case o.markdown:
+		c, err := run.ConfigOf(trained)
+		if err != nil {
 			return err
 		}
+		fmt.Fprintf(out, "Network %s, %d filters, %d parameters, trained on %s for %d iterations of %d images (seed %d). ", c.Network.Name,
+			c.Network.Filters, trained.Parameters(), benchmark.MarkdownName(c.Data), trained.Iterations, c.Optimiser.Batch, c.Seed)
+		return result.Markdown(out)
 	}
-	switch {
-	case o.json:
-		return printJSON(cmd.OutOrStdout(), result.Comparisons)
-	case o.markdown:
-		return printMarkdown(cmd.OutOrStdout(), trained, o, result.Comparisons)
-	}
-	return printComparisons(cmd.OutOrStdout(), o.detector, result.Comparisons)
+	return result.Text(out)
 }
 
 func (o *oodOptions) check() error {
 	if o.resamples != 0 && (o.resamples < 10 || o.resamples > 1e6) {
 		return usageErrorf("--resamples is %d: want 0, or 10 to 1000000", o.resamples)
 	}
-	for _, picture := range []struct{ flag, name string }{{"--histogram", o.histogram}, {"--roc", o.roc}} {
-		if picture.name != "" && !hasExtension(picture.name, ".png") {
-			return usageErrorf("%s is %q: want a name ending in .png", picture.flag, picture.name)
-		}
-		if err := checkOutput(picture.name, false); err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkPictures(map[string]string{"histogram": o.histogram, "roc": o.roc})
 }
 
 // measure compares what the options name, with progress and warnings on standard error.
@@ -188,74 +178,4 @@ func readSet(ctx context.Context, stderr io.Writer, name string, size dataset.Si
 		shown.warn(line)
 	}
 	return set, nil
-}
-
-func printJSON(w io.Writer, results []benchmark.Comparison) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if len(results) == 1 {
-		return encoder.Encode(results[0])
-	}
-	return encoder.Encode(results)
-}
-
-func printComparisons(w io.Writer, detector string, results []benchmark.Comparison) error {
-	in := results[0]
-	fmt.Fprintf(w, "in-distribution: %s, %d images, mean %s %.4f\n\n", printable(in.In), in.NumIn, detector, in.MeanIn)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	if in.Intervals == nil {
-		fmt.Fprintf(t, "AUROC\tAUPR\tFPR95\timages\tmean %s\t  out-of-distribution\n", detector)
-	} else {
-		fmt.Fprintf(t, "AUROC\t95%% interval\tAUPR\tFPR95\t95%% interval\timages\tmean %s\t  out-of-distribution\n", detector)
-	}
-	for _, r := range results {
-		if i := r.Intervals; i == nil {
-			fmt.Fprintf(t, "%.4f\t%.4f\t%.4f", r.AUROC, r.AUPR, r.FPR95)
-		} else {
-			fmt.Fprintf(t, "%.4f\t%s\t%.4f\t%.4f\t%s", r.AUROC, ends(i.AUROC), r.AUPR, r.FPR95, ends(i.FPR95))
-		}
-		fmt.Fprintf(t, "\t%d\t%.4f\t  %s\n", r.NumOut, r.MeanOut, printable(r.Out))
-	}
-	return t.Flush()
-}
-
-func ends(i benchmark.Interval) string { return fmt.Sprintf("%.4f–%.4f", i[0], i[1]) }
-
-// printMarkdown prints a table for people to read elsewhere: it says what it is made of.
-func printMarkdown(w io.Writer, trained *model.Model, o oodOptions, results []benchmark.Comparison) error {
-	var b strings.Builder
-	c, err := run.ConfigOf(trained)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(&b, "Network %s, %d filters, %d parameters, trained on %s for %d iterations of %d images (seed %d). ", c.Network.Name,
-		c.Network.Filters, trained.Parameters(), markdown(c.Data), trained.Iterations, c.Optimiser.Batch, c.Seed)
-	fmt.Fprintf(&b, "In-distribution: %s, %d images.", markdown(results[0].In), results[0].NumIn)
-	if o.detector != detect.Default {
-		fmt.Fprintf(&b, " Detector: %s.", o.detector)
-	}
-	figure := func(value float64, i *benchmark.Intervals, of func(*benchmark.Intervals) benchmark.Interval) string {
-		if i == nil {
-			return fmt.Sprintf("%.4f", value)
-		}
-		return fmt.Sprintf("%.4f (%s)", value, ends(of(i)))
-	}
-	if i := results[0].Intervals; i != nil {
-		fmt.Fprintf(&b, " In brackets: %.0f%% intervals by %d resamples of the images (seed %d).", 100*i.Level, i.Resamples, o.seed)
-	}
-	fmt.Fprint(&b, "\n\n| out-of-distribution | images | AUROC | AUPR | AUPR, in-distribution | FPR95 |\n| --- | --: | --: | --: | --: | --: |\n")
-	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s |\n", markdown(r.Out), r.NumOut,
-			figure(r.AUROC, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUROC }),
-			figure(r.AUPR, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPR }),
-			figure(r.AUPRIn, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.AUPRIn }),
-			figure(r.FPR95, r.Intervals, func(i *benchmark.Intervals) benchmark.Interval { return i.FPR95 }))
-	}
-	_, err = io.WriteString(w, b.String())
-	return err
-}
-
-// markdown makes a name fit for a cell of a table.
-func markdown(name string) string {
-	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(oneLine(benchmark.ShortName(name)))
 }

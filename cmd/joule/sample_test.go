@@ -135,7 +135,7 @@ func TestSampleRefuses(t *testing.T) {
 		{[]string{trained, "-o", "grid.jpg"}, 2, ".png"},
 		{[]string{trained, "--gif", "chains.mp4"}, 2, ".gif"},
 		{[]string{trained, "--label", "3"}, 2, "unconditional"},
-		{[]string{conditional, "--label", "cow"}, 2, "cat, dog"},
+		{[]string{conditional, "--label", "cow"}, 2, `"cat", "dog"`},
 		{[]string{conditional, "--label", "2"}, 2, "0 to 1"},
 		{[]string{trained, "-o", dir + "/full"}, 1, "holds files already"},
 		{[]string{trained, "-o", dir + "/missing/grid.png"}, 1, "missing/grid.png"},

@@ -61,6 +61,9 @@ type Comparison struct {
 
 // Result is what came of a plan.
 type Result struct {
+	Detector string // whose scores were compared
+	Seed     uint64 // of the plan
+
 	In          Scores       // of the in-distribution images
 	Out         []Scores     // of each kind of outliers
 	Comparisons []Comparison // of each kind of outliers with the in-distribution images
@@ -96,7 +99,10 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Result
 			return nil, err
 		}
 	}
-	result := new(Result)
+	result := &Result{Detector: detect.Default, Seed: p.Seed}
+	if p.Detector != nil {
+		result.Detector = p.Detector.Name
+	}
 	if result.In, err = p.score(ctx, meter, in); err != nil {
 		return nil, err
 	}
