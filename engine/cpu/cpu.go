@@ -72,6 +72,9 @@ func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 	if err := e.Precision.Check(); err != nil {
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
+	if e.Precision == engine.TF32 {
+		return nil, fmt.Errorf("cpu: precision %s is for GPUs: want auto, float32, split or bf16", e.Precision)
+	}
 	return e.compile(partsOf(Resolve(e.Precision)), outputs...)
 }
 

@@ -4,7 +4,6 @@ package xla
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ import (
 // Engine compiles programs for the devices of a PJRT plugin. Use New to make one. It may be used by several goroutines at once, each
 // with programs of its own.
 type Engine struct {
-	// Precision is that of the products of convolutions: Float32, TF32 or BF16; Auto is Float32. Everything else is float32.
+	// Precision is that of the products of convolutions; Auto is Float32. Everything else is float32.
 	Precision engine.Precision
 	// Devices is the number of devices that share each batch; 0 means 1.
 	Devices int
@@ -99,8 +98,8 @@ func (e *Engine) Describe() Description {
 func (e *Engine) replicas() int { return max(e.Devices, 1) }
 
 func (e *Engine) check() error {
-	if !slices.Contains([]engine.Precision{"", engine.Auto, engine.Float32, TF32, engine.BF16}, e.Precision) {
-		return fmt.Errorf("xla: precision %.40q is not one of this engine's: want float32, tf32 or bf16", string(e.Precision))
+	if err := e.Precision.Check(); err != nil {
+		return fmt.Errorf("xla: %w", err)
 	}
 	if n := len(e.client.Devices); e.Devices < 0 || e.Devices > n {
 		return fmt.Errorf("xla: %d devices asked for, the plugin shows %d", e.Devices, n)

@@ -15,39 +15,18 @@ package xla
 import (
 	"slices"
 
-	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/xla/stablehlo"
 	"github.com/joule-ebm/joule/expr"
 )
 
-// factors says how exactly the products of convolutions are computed.
-type factors struct {
-	precision stablehlo.Precision
-	kind      stablehlo.Type
-}
-
-// TF32 is the precision of GPUs' matrix units for float32 numbers: factors rounded to 11 significant bits. Devices without such units
-// keep float32.
-const TF32 engine.Precision = "tf32"
-
-// factorsOf are those of an engine's precision.
-func factorsOf(p engine.Precision) factors {
-	switch p {
-	case TF32:
-		return factors{stablehlo.Default, stablehlo.F32}
-	case engine.BF16:
-		return factors{stablehlo.Default, stablehlo.BF16}
-	}
-	return factors{stablehlo.Highest, stablehlo.F32}
-}
-
 func conv(l *lowering, v *expr.Value, in []tensor) tensor {
-	x, w := l.Convert(in[0], l.kind), l.Convert(in[1], l.kind)
 	s := v.In()[1].Shape()
-	if s[0] == 1 {
-		return l.Dot(x, l.Reshape(w, s[1], s[2]), stablehlo.Axes{OverA: []int{3}, OverB: []int{0}}, l.precision)
-	}
-	return l.Convolution(x, l.Reshape(w, 3, 3, s[1], s[2]), "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]", l.precision, l.dims(v)...)
+	return l.product(in[0], in[1], func(x, w tensor, p stablehlo.Precision) tensor {
+		if s[0] == 1 {
+			return l.Dot(x, l.Reshape(w, s[1], s[2]), stablehlo.Axes{OverA: []int{3}, OverB: []int{0}}, p)
+		}
+		return l.Convolution(x, l.Reshape(w, 3, 3, s[1], s[2]), "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]", p, l.dims(v)...)
+	})
 }
 
 func flip(l *lowering, _ *expr.Value, in []tensor) tensor {
@@ -55,16 +34,14 @@ func flip(l *lowering, _ *expr.Value, in []tensor) tensor {
 }
 
 func convKernel(l *lowering, v *expr.Value, in []tensor) tensor {
-	x, y := l.Convert(in[0], l.kind), l.Convert(l.present(in[1]), l.kind)
 	s := v.Shape()
-	var k tensor
-	if s[0] == 1 {
-		over := []int{0, 1, 2}
-		k = l.Dot(x, y, stablehlo.Axes{OverA: over, OverB: over}, l.precision)
-	} else {
-		k = l.Convolution(x, y, "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]", l.precision, 3, 3, s[1], s[2])
-	}
-	return l.overDevices(l.Reshape(k, s[:]...))
+	return l.overDevices(l.product(in[0], l.present(in[1]), func(x, y tensor, p stablehlo.Precision) tensor {
+		if s[0] == 1 {
+			over := []int{0, 1, 2}
+			return l.Reshape(l.Dot(x, y, stablehlo.Axes{OverA: over, OverB: over}, p), s[:]...)
+		}
+		return l.Reshape(l.Convolution(x, y, "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]", p, 3, 3, s[1], s[2]), s[:]...)
+	}))
 }
 
 // pool is, along each axis, the sum of the pixels before, at and behind each even one.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/xla/stablehlo"
 	"github.com/joule-ebm/joule/expr"
 )
@@ -18,9 +19,10 @@ type tensor = stablehlo.Tensor
 // lowering is the printing of one program.
 type lowering struct {
 	*stablehlo.Printer
-	factors
-	batch    int // images on a device
-	replicas int // devices that share a batch
+	precision engine.Precision
+	platform  string // of the plugin
+	batch     int    // images on a device
+	replicas  int    // devices that share a batch
 
 	known   map[*expr.Value]tensor
 	streams map[string]stream // of noises, a stream for each image

@@ -39,6 +39,15 @@ func plugin(t testing.TB, devices int) *Engine {
 
 func TestContract(t *testing.T) { enginetest.Contract(t, plugin(t, 1), 1e-5) }
 
+// TestDevices: a batch that several devices share gives what one gives, whether it is divided evenly or not.
+func TestDevices(t *testing.T) {
+	e := plugin(t, 3)
+	enginetest.Contract(t, e, 1e-5)
+	for seed := range uint64(2) {
+		enginetest.RandomProgram(t, seed, map[string]engine.Engine{"three devices": e})
+	}
+}
+
 // TestOperations computes each operation as the reference does. Those on leaves of equal shapes make one program: compiling is what
 // takes the time.
 func TestOperations(t *testing.T) {
@@ -95,7 +104,14 @@ func TestOperations(t *testing.T) {
 	t.Logf("%d operations", len(list))
 }
 
-var _ engine.Engine = (*Engine)(nil)
+// TestPrecision: factors are rounded as the precision says.
+func TestPrecision(t *testing.T) {
+	for _, p := range []engine.Precision{engine.Split, engine.TF32, engine.BF16} {
+		rounded := plugin(t, 1)
+		rounded.Precision = p
+		enginetest.Precision(t, plugin(t, 1), rounded, p)
+	}
+}
 
 // TestRecordedCases holds the engine to the recorded cases, as joule conform does. Compiling takes a minute a case, and more for the large
 // ones.

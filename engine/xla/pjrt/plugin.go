@@ -51,7 +51,7 @@ func Open(path string) (*Plugin, error) {
 		return p, nil
 	}
 	if os.Getenv(logLevel) == "" {
-		os.Setenv(logLevel, "1") // warnings and errors
+		os.Setenv(logLevel, "2") // errors
 	}
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))

@@ -158,6 +158,12 @@ func (p *Printer) Concatenate(axis int, in ...Tensor) Tensor {
 	return p.line(in[0].Type, dims, "stablehlo.concatenate %s, dim = %d : (%s) -> %s", names, axis, types, of(in[0].Type, dims))
 }
 
+// Round rounds float32 numbers to so many bits of exponent and of fraction, to the nearest and to even ones, and keeps their type. Unlike
+// a conversion there and back it is never left out.
+func (p *Printer) Round(t Tensor, exponent, fraction int) Tensor {
+	return p.line(t.Type, t.Dims, "stablehlo.reduce_precision %s, format = e%dm%d : %s", t, exponent, fraction, t.Of())
+}
+
 // Compare is true where a is LT, GT, EQ, ... b.
 func (p *Printer) Compare(direction string, a, b Tensor) Tensor {
 	return p.line(Bool, a.Dims, "stablehlo.compare %s, %s, %s : (%s, %s) -> %s", direction, a, b, a.Of(), b.Of(), of(Bool, a.Dims))
