@@ -22,7 +22,7 @@ type Sampling struct {
 	Labels  []int32 // the classes of a conditional model to draw, in turn; none: all of them
 	Seed    uint64  // of all random numbers. Image i is the same whatever Together and Threads are
 	Threads int     // for augmentation; 0: all cores
-	// Together is the number of chains that run, and are in memory, at a time; 0: all.
+	// Together is the number of chains that run, and are in memory, at a time; 0: 64, and 16 a thread where there are many.
 	Together int
 	// Look, if not nil, is called with the images x (N,H,W,C, in [0, 1]) that have made so many steps: at first 0, and at last all of
 	// them; Every is the number of steps in between, 0 a round. The first of the images is image number first. An error of Look ends
@@ -114,10 +114,11 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		return err
 	}
 	g, size := m.generation(s), m.Energy.Image.Size()
+	if s.Together == 0 {
+		s.Together = max(64, 16*g.Threads)
+	}
 	for first, n := 0, 0; first < s.Images; first += n {
-		if n = s.Images - first; s.Together > 0 {
-			n = min(n, s.Together)
-		}
+		n = min(s.Images-first, s.Together)
 		batch := Batch{First: first}
 		for i := first; m.Energy.Classes > 0 && i < first+n; i++ {
 			batch.Labels = append(batch.Labels, m.labelOf(s, i))

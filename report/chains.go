@@ -23,7 +23,7 @@ func drawChains(ctx context.Context, e engine.Engine, m *model.Model, o Options)
 	if err != nil {
 		return nil, err
 	}
-	s := model.Sampling{Images: o.Chains, Seed: o.Benchmark.Seed, Threads: o.Threads}
+	s := model.Sampling{Images: o.Chains, Seed: o.Benchmark.Seed, Threads: o.Threads, Together: o.Chains}
 	steps := m.ChainSteps(s)
 	s.Every = max(1, steps/stepsOfEnergies)
 	if o.Progress != nil {

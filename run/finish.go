@@ -88,10 +88,6 @@ func (r *runner) generate(ctx context.Context) ([]uint8, error) {
 		return nil, err
 	}
 	sampling := model.Sampling{Images: r.config.Output.Pictures, Seed: r.config.Seed, Threads: r.options.Threads}
-	steps := m.ChainSteps(sampling)
-	sampling.Look = func(_, step int, _ []float32) error {
-		r.options.work("drawing samples", "steps", step, steps)
-		return nil
-	}
+	sampling.Progress = func(done, total int64) { r.options.work("drawing samples", "steps", int(done), int(total)) }
 	return m.Sample(ctx, r.chainEngine(), sampling)
 }

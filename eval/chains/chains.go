@@ -149,8 +149,7 @@ type examination struct {
 
 // sample draws the samples.
 func (x *examination) sample() (err error) {
-	s := model.Sampling{Images: x.options.Samples, Steps: x.options.Steps, Seed: x.options.Seed, Threads: x.options.Threads,
-		Together: max(64, 16*x.options.Threads)}
+	s := model.Sampling{Images: x.options.Samples, Steps: x.options.Steps, Seed: x.options.Seed, Threads: x.options.Threads}
 	if x.options.Progress != nil {
 		s.Progress = func(done, total int64) { x.options.Progress("sampling", "steps", done, total) }
 	}

@@ -125,7 +125,7 @@ func (p *Plan) openReal(ctx context.Context, data *dataset.Set) *dataset.Set {
 
 // generate draws samples of a model, by chains of so many steps.
 func (p *Plan) generate(ctx context.Context, e engine.Engine, m *model.Model) (set *dataset.Set, steps int, err error) {
-	s := model.Sampling{Images: p.Number, Steps: p.Steps, Seed: p.Seed, Threads: p.Threads, Together: max(64, 16*p.Threads)}
+	s := model.Sampling{Images: p.Number, Steps: p.Steps, Seed: p.Seed, Threads: p.Threads}
 	if p.Progress != nil {
 		s.Progress = func(done, total int64) { p.Progress("sampling", "steps", done, total) }
 	}
