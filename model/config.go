@@ -30,6 +30,8 @@ type Config struct {
 	Augmentation string `yaml:"augmentation" doc:"random transforms of images out of the buffer: none, cifar10, large or imagenet"`
 
 	Generation Generation `yaml:"generation" doc:"how images come from noise: rounds of K steps, of which the first is plain"`
+
+	Composition *Composition `yaml:"-"` // of a composed model
 }
 
 // Network says which energy, and how it is built.
@@ -127,6 +129,13 @@ func (c *Config) completeNetwork() error {
 	if n.Conditional {
 		classes = 1 // any number: the data will say
 	}
+	if c.Composition != nil {
+		open, err := c.Composition.Classes()
+		if err != nil {
+			return err
+		}
+		classes = len(open)
+	}
 	e, err := c.NewEnergy(classes)
 	if err != nil {
 		return err
@@ -140,13 +149,10 @@ func (c *Config) NewEnergy(classes int) (*energy.Energy, error) {
 	n := &c.Network
 	var image expr.Shape
 	copy(image[:], n.Image)
-	e, err := build(n.Name, energy.Options{Filters: n.Filters, MultiScale: n.MultiScale, Attention: n.Attention, Classes: classes,
+	e, err := c.build(energy.Options{Filters: n.Filters, MultiScale: n.MultiScale, Attention: n.Attention, Classes: classes,
 		Norm: energy.Norm(n.Norm), Kernel: energy.Kernel(n.Kernel), Image: image})
-	if unknown := (unknownNetwork{}); errors.As(err, &unknown) {
-		return nil, unknown
-	}
 	if err != nil {
-		return nil, fmt.Errorf("settings network.*: %w", err)
+		return nil, err
 	}
 	if len(n.Image) != 0 && e.Image != image {
 		return nil, fmt.Errorf("setting network.image is %v, but the energy %s is of images of %v", n.Image, n.Name, e.Image)
@@ -155,6 +161,17 @@ func (c *Config) NewEnergy(classes int) (*energy.Energy, error) {
 		return nil, fmt.Errorf("setting network.conditional asks for a label of %d classes, but the energy %s has %d", classes, n.Name, e.Classes)
 	}
 	return e, nil
+}
+
+func (c *Config) build(o energy.Options) (*energy.Energy, error) {
+	if c.Composition != nil {
+		return c.Composition.energy()
+	}
+	e, err := build(c.Network.Name, o)
+	if unknown := (unknownNetwork{}); err != nil && !errors.As(err, &unknown) {
+		err = fmt.Errorf("settings network.*: %w", err)
+	}
+	return e, err
 }
 
 // ImageSize is the size of the images.

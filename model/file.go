@@ -27,6 +27,7 @@ import (
 const (
 	metaFormat     = "format"      // "pt": tensors are laid out as PyTorch's
 	metaConfig     = "config"      // YAML
+	metaComposed   = "composition" // JSON: expression and parts of a composed model; absent from others
 	metaClasses    = "classes"     // JSON list of the names of a conditional model's classes
 	metaIterations = "iterations"  // decimal
 	metaCalibrated = "calibration" // JSON of a detect.Calibration; absent from models that are not calibrated
@@ -82,12 +83,12 @@ func read(file *safetensors.File) (*Model, error) {
 	if !ok {
 		return nil, errors.New("a safetensors file, but not a model of joule train: its metadata has no configuration")
 	}
-	m := &Model{Config: Paper()}
-	var err error
-	if m.Training, err = settings.ReadPart(strings.NewReader(text), &m.Config); err != nil {
-		return nil, fmt.Errorf("the configuration in the metadata: %w", err)
+	m := &Model{}
+	composition, err := readComposition(file.Metadata[metaComposed])
+	if err != nil {
+		return nil, fmt.Errorf("the composition in the metadata: %w", err)
 	}
-	if err := m.Config.Validate(); err != nil {
+	if m.Config, m.Training, err = readConfig(text, composition); err != nil {
 		return nil, fmt.Errorf("the configuration in the metadata: %w", err)
 	}
 	if text := file.Metadata[metaClasses]; text != "" {
@@ -111,6 +112,23 @@ func read(file *safetensors.File) (*Model, error) {
 		m.Calibration = json.RawMessage(text)
 	}
 	return m, nil
+}
+
+// readConfig reads a configuration, of a model that may be composed, and returns what is not the model's in it.
+func readConfig(text string, composition *Composition) (c Config, training string, err error) {
+	c = Paper()
+	if training, err = settings.ReadPart(strings.NewReader(text), &c); err != nil {
+		return c, "", err
+	}
+	c.Composition = composition
+	return c, training, c.Validate()
+}
+
+// configText is the inverse of readConfig, but for the composition.
+func configText(c *Config, training string) (string, error) {
+	var text strings.Builder
+	err := settings.Write(&text, c)
+	return text.String() + training, err
 }
 
 // loadParams takes the energy's parameters, all and no others, from a file.
@@ -162,11 +180,11 @@ func (m *Model) Save(path string) error {
 		s.ToTorch(stored, m.Params[s.Name])
 		tensors = append(tensors, safetensors.FromFloat32s(s.Name, s.TorchShape(), stored))
 	}
-	var config strings.Builder
-	if err := settings.Write(&config, &m.Config); err != nil {
+	config, err := configText(&m.Config, m.Training)
+	if err != nil {
 		return err
 	}
-	metadata := map[string]string{metaFormat: "pt", metaConfig: config.String() + m.Training, metaIterations: strconv.FormatInt(m.Iterations, 10),
+	metadata := map[string]string{metaFormat: "pt", metaConfig: config, metaIterations: strconv.FormatInt(m.Iterations, 10),
 		metaData: m.Config.Data, metaProgram: programMeta, metaMethod: methodMeta}
 	if len(m.Classes) > 0 {
 		names, err := json.Marshal(m.Classes)
@@ -174,6 +192,17 @@ func (m *Model) Save(path string) error {
 			return err
 		}
 		metadata[metaClasses] = string(names)
+	}
+	if m.Config.Composition != nil {
+		t, err := m.Config.Composition.text()
+		if err != nil {
+			return err
+		}
+		composition, err := json.Marshal(t)
+		if err != nil {
+			return err
+		}
+		metadata[metaComposed] = string(composition)
 	}
 	if m.Calibration != nil {
 		metadata[metaCalibrated] = string(m.Calibration)

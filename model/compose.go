@@ -1,0 +1,366 @@
+package model
+
+// This file makes a model of models: their energies composed as an expression says, with all their parameters, in one file that needs
+// none of theirs. It is sampled as Du et al. (2021) sample compositions of M models: steps of λ/M, ten rounds of 20 steps that an
+// augmentation ends, and 80 steps without.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/joule-ebm/joule/energy"
+)
+
+// Composed is the name of the network of a composed model.
+const Composed = "composed"
+
+// deepestComposition bounds how often what is composed is composed again.
+const deepestComposition = 16
+
+// Composition says how a model is made of others.
+type Composition struct {
+	// Expression joins the parts by their names: NAME or NAME:LABEL, & (and), | (or), ! (not), 0.5*NAME, parentheses.
+	Expression  string
+	Temperature float64 // T of |, see energy.Mixture
+	ByScale     bool    // | joins scale by scale
+	Parts       []Part  // in the order of the expression
+}
+
+// Part is a model of which another is made. Its parameters are those of the whole whose names begin with its name and a dot.
+type Part struct {
+	Name       string
+	Config     Config
+	Training   string
+	Classes    []string
+	Iterations int64
+}
+
+// DefaultMixture is how compositions join alternatives: at the temperature of Du et al. (2021).
+var DefaultMixture = energy.Mixture{Temperature: 0.01}
+
+// Compose makes a model of others, as an expression over their names says; see [Composition]. A part that is conditional is given a label,
+// or else its label becomes that of the whole. The mixture says how | joins; weights are part of the expression.
+//
+// A single model stays as it is, but for the names of its parameters. How several are sampled, Config says, and can be changed: by default
+// as Du et al. (2021) do. Errors are one line; those about the expression name the character.
+func Compose(expression string, mixture energy.Mixture, models map[string]*Model) (*Model, error) {
+	n, err := parse(expression)
+	if err != nil {
+		return nil, err
+	}
+	c := &Composition{Expression: n.String(), Temperature: mixture.Temperature, ByScale: mixture.ByScale}
+	m := &Model{Params: map[string][]float32{}}
+	var stiffness float64 // Σ 1/λ over the leaves
+	for _, leaf := range n.parts() {
+		part, ok := models[leaf.name]
+		if !ok {
+			return nil, wrongAt(expression, leaf.at, "there is no model %s: give it as %s=RUN", leaf.name, leaf.name)
+		}
+		if err := leaf.check(part.Classes); err != nil {
+			return nil, wrongAt(expression, leaf.labelAt, "%s: %w", leaf.name, err)
+		}
+		stiffness += 1 / part.Config.Sampler.StepSize
+		if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Name == leaf.name }) {
+			continue
+		}
+		c.Parts = append(c.Parts, Part{leaf.name, part.Config, part.Training, part.Classes, part.Iterations})
+		m.Iterations = max(m.Iterations, part.Iterations)
+		for name, values := range part.Params {
+			m.Params[leaf.name+"."+name] = values
+		}
+	}
+	for name := range models {
+		if !slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Name == name }) {
+			return nil, fmt.Errorf("the model %s is not in the expression %s: leave it out", name, n)
+		}
+	}
+	if m.Classes, err = c.Classes(); err != nil {
+		return nil, err
+	}
+	m.Config = c.Parts[0].Config
+	m.Config.Composition = c
+	m.Config.Network = Network{Name: Composed, Conditional: len(m.Classes) > 0}
+	if len(n.parts()) > 1 {
+		s := &m.Config.Sampler
+		s.StepSize, s.Steps = 1/stiffness, 20
+		m.Config.Generation = Generation{Augmented: 10, Plain: 3}
+	}
+	if err := m.Config.Validate(); err != nil {
+		return nil, err
+	}
+	if m.Energy, err = m.Config.NewEnergy(len(m.Classes)); err != nil {
+		return nil, err
+	}
+	return m, m.check()
+}
+
+// check is an error unless the label of a part is one of the classes.
+func (n *node) check(classes []string) error {
+	if !n.labelled {
+		return nil
+	}
+	_, err := FindClass(classes, n.label)
+	return err
+}
+
+// FindClass is the number of a class: that of this name, or else the number itself, from 0.
+func FindClass(classes []string, name string) (int, error) {
+	if len(classes) == 0 {
+		return 0, fmt.Errorf("label %.60q, but the model is unconditional, it has no classes", name)
+	}
+	if i := slices.Index(classes, name); i >= 0 {
+		return i, nil
+	}
+	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(classes) {
+		return i, nil
+	}
+	known := strings.Join(classes[:min(len(classes), 10)], ", ")
+	if len(classes) > 10 {
+		known += ", ..."
+	}
+	return 0, fmt.Errorf("label %.60q: want the name of a class (%s) or a number from 0 to %d", name, known, len(classes)-1)
+}
+
+func (c *Composition) part(name string) (*Part, error) {
+	for i := range c.Parts {
+		if c.Parts[i].Name == name {
+			return &c.Parts[i], nil
+		}
+	}
+	return nil, fmt.Errorf("the expression %s has a part %s, of which nothing is known", c.Expression, name)
+}
+
+// Classes are those of the label that the expression leaves open: those of all conditional parts without a label. There are none if it
+// leaves none open.
+func (c *Composition) Classes() ([]string, error) {
+	n, err := parse(c.Expression)
+	if err != nil {
+		return nil, err
+	}
+	var open *Part
+	for _, leaf := range n.parts() {
+		part, err := c.part(leaf.name)
+		switch {
+		case err != nil:
+			return nil, err
+		case leaf.labelled || len(part.Classes) == 0:
+		case open == nil:
+			open = part
+		case !slices.Equal(open.Classes, part.Classes):
+			return nil, fmt.Errorf("%s and %s have different classes, so they cannot share a label: give one a label, such as %s:%s",
+				open.Name, part.Name, part.Name, part.Classes[0])
+		}
+	}
+	if open == nil {
+		return nil, nil
+	}
+	return open.Classes, nil
+}
+
+// energy builds the composition.
+func (c *Composition) energy() (*energy.Energy, error) {
+	n, err := parse(c.Expression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Classes(); err != nil {
+		return nil, err
+	}
+	return n.energy(energy.Mixture{Temperature: c.Temperature, ByScale: c.ByScale}, func(leaf *node) (*energy.Energy, error) {
+		part, err := c.part(leaf.name)
+		if err != nil {
+			return nil, err
+		}
+		e, err := part.Config.NewEnergy(len(part.Classes))
+		if err != nil {
+			return nil, fmt.Errorf("part %s: %w", part.Name, err)
+		}
+		e = energy.Scoped(part.Name, e)
+		if !leaf.labelled {
+			return e, nil
+		}
+		class, err := FindClass(part.Classes, leaf.label)
+		if err != nil {
+			return nil, fmt.Errorf("part %s: %w", part.Name, err)
+		}
+		return energy.Given(class, e)
+	})
+}
+
+// Notes say, a line each, where parts differ in what the whole can have but once, and so what was taken: the first part's.
+func (c *Composition) Notes() (notes []string) {
+	first := &c.Parts[0]
+	for _, p := range c.Parts[1:] {
+		a, b := &first.Config, &p.Config
+		note := func(what string, a, b any) {
+			if a != b {
+				notes = append(notes, fmt.Sprintf("%s of %s is %v, that of %s %v: the composition has that of %s", what, first.Name, a, p.Name, b, first.Name))
+			}
+		}
+		note("the data", a.Data, b.Data)
+		note("the sampler", a.Sampler.Kind, b.Sampler.Kind)
+		note("the noise", a.Sampler.Noise, b.Sampler.Noise)
+		note("the temperature", a.Sampler.Temperature, b.Sampler.Temperature)
+		note("the augmentation", a.Augmentation, b.Augmentation)
+		if a.Data == b.Data && (a.Seed != b.Seed || a.HeldOut != b.HeldOut) {
+			notes = append(notes, fmt.Sprintf("%s and %s hold out other images of %s (seed, held_out): those of %s count as held out, and %s has been trained on some",
+				first.Name, p.Name, a.Data, first.Name, p.Name))
+		}
+	}
+	return notes
+}
+
+// Weigh gives the alternatives of every mixture in a composed model the log-weights -log Z, so that they share it evenly; logZ is asked
+// for each of them, which is a model of its own, innermost first.
+func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, error) {
+	c := m.Config.Composition
+	if c == nil {
+		return nil, errors.New("model: it is not composed")
+	}
+	n, err := parse(c.Expression)
+	if err != nil {
+		return nil, err
+	}
+	models := m.parts()
+	mixture := energy.Mixture{Temperature: c.Temperature, ByScale: c.ByScale}
+	mixtures := 0
+	var weigh func(n *node) error
+	weigh = func(n *node) error {
+		for _, child := range n.of {
+			if err := weigh(child); err != nil {
+				return err
+			}
+		}
+		if n.kind != nodeOr {
+			return nil
+		}
+		mixtures++
+		n.logWeights = make([]float64, len(n.of))
+		for i, child := range n.of {
+			used := map[string]*Model{}
+			for _, leaf := range child.parts() {
+				used[leaf.name] = models[leaf.name]
+			}
+			alternative, err := Compose(child.String(), mixture, used)
+			if err != nil {
+				return err
+			}
+			z, err := logZ(alternative)
+			if err != nil {
+				return err
+			}
+			if math.IsNaN(z) || math.IsInf(z, 0) {
+				return fmt.Errorf("log Z of %s is %v", child, z)
+			}
+			n.logWeights[i] = -z
+		}
+		return nil
+	}
+	if err := weigh(n); err != nil {
+		return nil, err
+	}
+	if mixtures == 0 {
+		return nil, fmt.Errorf("the expression %s has no alternatives (|) to weigh", n)
+	}
+	weighed, err := Compose(n.String(), mixture, models)
+	if err != nil {
+		return nil, err
+	}
+	composition := weighed.Config.Composition
+	weighed.Config = m.Config // how it is sampled may have been changed
+	weighed.Config.Composition = composition
+	return weighed, nil
+}
+
+// parts are the models that a model is composed of.
+func (m *Model) parts() map[string]*Model {
+	models := map[string]*Model{}
+	for _, p := range m.Config.Composition.Parts {
+		part := &Model{Config: p.Config, Training: p.Training, Classes: p.Classes, Iterations: p.Iterations, Params: map[string][]float32{}}
+		for name, values := range m.Params {
+			if own, ok := strings.CutPrefix(name, p.Name+"."); ok {
+				part.Params[own] = values
+			}
+		}
+		models[p.Name] = part
+	}
+	return models
+}
+
+// compositionText is a composition in a model file's metadata.
+type compositionText struct {
+	Expression  string     `json:"expression"`
+	Temperature float64    `json:"temperature"`
+	ByScale     bool       `json:"by_scale,omitempty"`
+	Parts       []partText `json:"parts"`
+}
+
+type partText struct {
+	Name        string           `json:"name"`
+	Config      string           `json:"config"` // YAML, as in the metadata
+	Classes     []string         `json:"classes,omitempty"`
+	Iterations  int64            `json:"iterations"`
+	Composition *compositionText `json:"composition,omitempty"` // of a part that is composed itself
+}
+
+func (c *Composition) text() (*compositionText, error) {
+	if c == nil {
+		return nil, nil
+	}
+	t := &compositionText{Expression: c.Expression, Temperature: c.Temperature, ByScale: c.ByScale}
+	for _, p := range c.Parts {
+		config, err := configText(&p.Config, p.Training)
+		if err != nil {
+			return nil, err
+		}
+		inner, err := p.Config.Composition.text()
+		if err != nil {
+			return nil, err
+		}
+		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Iterations, inner})
+	}
+	return t, nil
+}
+
+// composition reads what text wrote.
+func (t *compositionText) composition(depth int) (*Composition, error) {
+	if t == nil {
+		return nil, nil
+	}
+	if depth > deepestComposition {
+		return nil, fmt.Errorf("compositions of compositions, more than %d deep", deepestComposition)
+	}
+	c := &Composition{Expression: t.Expression, Temperature: t.Temperature, ByScale: t.ByScale}
+	for _, p := range t.Parts {
+		inner, err := p.Composition.composition(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		part := Part{Name: p.Name, Classes: p.Classes, Iterations: p.Iterations}
+		if part.Config, part.Training, err = readConfig(p.Config, inner); err != nil {
+			return nil, fmt.Errorf("part %s: %w", p.Name, err)
+		}
+		c.Parts = append(c.Parts, part)
+	}
+	return c, nil
+}
+
+// readComposition reads the composition in a model file's metadata; nil if there is none.
+func readComposition(text string) (*Composition, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var t compositionText
+	if err := json.Unmarshal([]byte(text), &t); err != nil {
+		return nil, err
+	}
+	if len(t.Parts) == 0 {
+		return nil, errors.New("it has no parts")
+	}
+	return t.composition(1)
+}

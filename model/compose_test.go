@@ -1,0 +1,265 @@
+package model_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/model"
+)
+
+// untrained is a small model with first values as the seed has them.
+func untrained(t *testing.T, seed uint64, classes []string, change func(*model.Config)) *model.Model {
+	t.Helper()
+	c := model.Paper()
+	c.Network.Filters, c.Network.Image, c.Network.Conditional = 4, []int{12, 12, 1}, len(classes) > 0
+	c.Sampler.Steps, c.Generation = 3, model.Generation{Plain: 2}
+	if change != nil {
+		change(&c)
+	}
+	e, err := c.NewEnergy(len(classes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.New(c, classes, energy.InitialValues(p.Specs(), seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Iterations = int64(seed)
+	return m
+}
+
+// saved is the model as its file gives it back.
+func saved(t *testing.T, m *model.Model) *model.Model {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "composed.safetensors")
+	if err := m.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := model.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := path + ".again"
+	if err := again.Save(second); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := os.ReadFile(path)
+	b, _ := os.ReadFile(second)
+	if !slices.Equal(a, b) {
+		t.Error("a model that was read and saved again has other bytes")
+	}
+	return again
+}
+
+func compose(t *testing.T, expression string, models map[string]*model.Model) *model.Model {
+	t.Helper()
+	m, err := model.Compose(expression, model.DefaultMixture, models)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved(t, m)
+}
+
+func testImages(m *model.Model, n int) []uint8 {
+	pixels, s := make([]uint8, n*m.Energy.Image.Size()), rng.New(3)
+	for i := range pixels {
+		pixels[i] = uint8(s.IntN(256))
+	}
+	return pixels
+}
+
+func energiesOf(t *testing.T, m *model.Model, label int) []float64 {
+	t.Helper()
+	e, err := m.Energies(t.Context(), &cpu.Engine{Threads: 2}, testImages(m, 5), label)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// A composition of one model is that model: the same energies and samples, bit for bit, from a file too.
+func TestOneModelComposed(t *testing.T) {
+	classes := []string{"zero", "one", "two"}
+	for _, c := range []struct {
+		name, expression string
+		part             *model.Model
+		label            int     // of the part, that the composition has
+		labels           []int32 // of the part's samples
+	}{
+		{"unconditional", "a", untrained(t, 1, nil, nil), model.AnyLabel, nil},
+		{"conditional", "a", untrained(t, 2, classes, nil), 2, []int32{2}},
+		{"of one class", "a:two", untrained(t, 2, classes, nil), model.AnyLabel, []int32{2}},
+		{"a name that is a number", "a:1", untrained(t, 3, []string{"2", "1", "0"}, nil), model.AnyLabel, []int32{1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			whole := compose(t, c.expression, map[string]*model.Model{"a": c.part})
+			label := model.AnyLabel
+			if len(c.labels) > 0 {
+				label = int(c.labels[0])
+			}
+			if got, want := energiesOf(t, whole, c.label), energiesOf(t, c.part, label); !slices.Equal(got, want) {
+				t.Errorf("energies %v, want %v", got, want)
+			}
+			s := model.Sampling{Images: 3, Seed: 4, Labels: c.labels}
+			want, err := c.part.Sample(t.Context(), &cpu.Engine{Threads: 2}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.label == model.AnyLabel {
+				s.Labels = nil
+			}
+			got, err := whole.Sample(t.Context(), &cpu.Engine{Threads: 2}, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Error("other samples")
+			}
+		})
+	}
+}
+
+// Models compose, and compositions again, as the sums say; what stands in the file is all that is needed.
+func TestComposedModels(t *testing.T) {
+	classes := []string{"off", "on"}
+	a, b := untrained(t, 1, nil, nil), untrained(t, 2, nil, func(c *model.Config) { c.Network.Filters = 5; c.Sampler.StepSize = 50 })
+	c := untrained(t, 3, classes, nil)
+	parts := map[string]*model.Model{"a": a, "b": b, "c": c}
+	ea, eb, on, off := energiesOf(t, a, model.AnyLabel), energiesOf(t, b, model.AnyLabel), energiesOf(t, c, 1), energiesOf(t, c, 0)
+	check := func(name string, got []float64, want func(i int) float64) {
+		t.Helper()
+		for i, e := range got {
+			if w := want(i); math.Abs(e-w) > 1e-5 {
+				t.Errorf("%s: image %d has energy %v, want %v", name, i, e, w)
+			}
+		}
+	}
+
+	both := compose(t, "a & 0.5*b & !c:on", parts)
+	check("and", energiesOf(t, both, model.AnyLabel), func(i int) float64 { return ea[i] + 0.5*eb[i] - 0.001*on[i] })
+	if s := both.Config.Sampler; math.Abs(s.StepSize-1/(1./100+1./50+1./100)) > 1e-9 || s.Steps != 20 || both.ChainSteps(model.Sampling{}) != 280 {
+		t.Errorf("sampled by steps of %v, %d a round, %d in all", s.StepSize, s.Steps, both.ChainSteps(model.Sampling{}))
+	}
+	if both.Iterations != 3 || both.Parameters() != a.Parameters()+b.Parameters()+c.Parameters() {
+		t.Errorf("%d iterations, %d parameters", both.Iterations, both.Parameters())
+	}
+	open := compose(t, "a & c", map[string]*model.Model{"a": a, "c": c})
+	if !slices.Equal(open.Classes, classes) {
+		t.Errorf("classes %v", open.Classes)
+	}
+	check("the label left open", energiesOf(t, open, 1), func(i int) float64 { return ea[i] + on[i] })
+
+	or := compose(t, "c:on | c:off", map[string]*model.Model{"c": c})
+	mixed := func(x, y float64) float64 { return -0.01 * math.Log((math.Exp(-100*x)+math.Exp(-100*y))/2) }
+	check("or", energiesOf(t, or, model.AnyLabel), func(i int) float64 { return mixed(on[i], off[i]) })
+
+	nested := compose(t, "2*x & y", map[string]*model.Model{"x": both, "y": or})
+	check("nested", energiesOf(t, nested, model.AnyLabel), func(i int) float64 {
+		return 2*(ea[i]+0.5*eb[i]-0.001*on[i]) + mixed(on[i], off[i])
+	})
+	if _, ok := nested.Params["x.a.fc.weight"]; !ok && len(nested.Params) != len(both.Params)+len(or.Params) {
+		t.Errorf("parameters %d", len(nested.Params))
+	}
+	pixels, err := nested.Sample(t.Context(), &cpu.Engine{}, model.Sampling{Images: 2, Seed: 1, Steps: 6})
+	if err != nil || len(pixels) != 2*144 {
+		t.Errorf("%d pixels of samples, error %v", len(pixels), err)
+	}
+}
+
+// Alternatives weighed by their log Z share a mixture: each density counts as itself, whatever constant its energy has.
+func TestWeigh(t *testing.T) {
+	a, b := untrained(t, 1, nil, nil), untrained(t, 2, nil, nil)
+	m := compose(t, "(a | a & b) & b", map[string]*model.Model{"a": a, "b": b})
+	m.Config.Sampler.Steps = 7
+	var asked []string
+	weighed, err := m.Weigh(func(alternative *model.Model) (float64, error) {
+		asked = append(asked, alternative.Config.Composition.Expression)
+		return float64(10 * len(asked)), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	weighed = saved(t, weighed)
+	if want := "(a @ -10 | a & b @ -20) & b"; weighed.Config.Composition.Expression != want || weighed.Config.Sampler.Steps != 7 {
+		t.Errorf("%s, %d steps, want %s and 7", weighed.Config.Composition.Expression, weighed.Config.Sampler.Steps, want)
+	}
+	if want := []string{"a", "a & b"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+	ea, eb := energiesOf(t, a, model.AnyLabel), energiesOf(t, b, model.AnyLabel)
+	low := math.Log(1 + math.Exp(-10))
+	for i, e := range energiesOf(t, weighed, model.AnyLabel) {
+		x, y := -ea[i]/0.01-low, -(ea[i]+eb[i])/0.01-10-low
+		want := -0.01*(max(x, y)+math.Log1p(math.Exp(-math.Abs(x-y)))) + eb[i]
+		if math.Abs(e-want) > 1e-5 {
+			t.Errorf("image %d has energy %v, want %v", i, e, want)
+		}
+	}
+	if _, err := compose(t, "a & b", map[string]*model.Model{"a": a, "b": b}).Weigh(nil); err == nil {
+		t.Error("no error where there is nothing to weigh")
+	}
+	if _, err := a.Weigh(nil); err == nil {
+		t.Error("no error for a model that is not composed")
+	}
+}
+
+// Mistakes are one line that says what to do.
+func TestComposeModelsRefuses(t *testing.T) {
+	a, c := untrained(t, 1, nil, nil), untrained(t, 2, []string{"off", "on"}, nil)
+	large := untrained(t, 3, nil, func(c *model.Config) { c.Network.Image = []int{16, 16, 3} })
+	other := untrained(t, 4, []string{"x", "y"}, nil)
+	parts := map[string]*model.Model{"a": a, "c": c, "large": large, "other": other}
+	for expression, want := range map[string]string{
+		"a & b":            "character 5 of the expression (a & ▸b): there is no model b: give it as b=RUN",
+		"a & c:up":         `character 7 of the expression (a & c:▸up): c: label "up": want the name of a class (off, on) or a number from 0 to 1`,
+		"a:1":              "the model is unconditional",
+		"a & large":        "a is of images of 12×12×1 and large of 16×16×3",
+		"c & other":        "c and other have different classes",
+		"a &":              "character 4",
+		"c & other | a":    "different classes",
+		"a & c:on & large": "images",
+	} {
+		used := map[string]*model.Model{}
+		for name, m := range parts {
+			if strings.Contains(expression, name) {
+				used[name] = m
+			}
+		}
+		_, err := model.Compose(expression, model.DefaultMixture, used)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v, want one line with %q", expression, err, want)
+		}
+	}
+	if _, err := model.Compose("a", model.DefaultMixture, parts); err == nil || !strings.Contains(err.Error(), "is not in the expression a") {
+		t.Errorf("models that are not used: %v", err)
+	}
+}
+
+// What the whole has but once, and parts have differently, is told.
+func TestNotes(t *testing.T) {
+	a := untrained(t, 1, nil, nil)
+	b := untrained(t, 2, nil, func(c *model.Config) { c.Data = "b.zip"; c.Sampler.Noise = 0.01 })
+	d := untrained(t, 3, nil, func(c *model.Config) { c.Seed = 9 })
+	m := compose(t, "a & b & d", map[string]*model.Model{"a": a, "b": b, "d": d})
+	notes := fmt.Sprint(strings.Join(m.Config.Composition.Notes(), "; "))
+	for _, want := range []string{"the data of a is mnist, that of b b.zip", "the noise of a is 0.001", "a and d hold out other images"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("notes %s: want %s", notes, want)
+		}
+	}
+	if notes := compose(t, "a & x", map[string]*model.Model{"a": a, "x": a}).Config.Composition.Notes(); len(notes) > 0 {
+		t.Errorf("notes %q of equal parts", notes)
+	}
+}
