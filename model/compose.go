@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/joule-ebm/joule/energy"
@@ -61,8 +60,10 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		if !ok {
 			return nil, wrongAt(expression, leaf.at, "there is no model %s: give it as %s=RUN", leaf.name, leaf.name)
 		}
-		if err := leaf.check(part.Classes); err != nil {
-			return nil, wrongAt(expression, leaf.labelAt, "%s: %w", leaf.name, err)
+		if leaf.labelled {
+			if _, err := part.Label(leaf.label); err != nil {
+				return nil, wrongAt(expression, leaf.labelAt, "%s: %w", leaf.name, err)
+			}
 		}
 		stiffness += 1 / part.Config.Sampler.StepSize
 		if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Name == leaf.name }) {
@@ -97,33 +98,6 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		return nil, err
 	}
 	return m, m.check()
-}
-
-// check is an error unless the label of a part is one of the classes.
-func (n *node) check(classes []string) error {
-	if !n.labelled {
-		return nil
-	}
-	_, err := FindClass(classes, n.label)
-	return err
-}
-
-// FindClass is the number of a class: that of this name, or else the number itself, from 0.
-func FindClass(classes []string, name string) (int, error) {
-	if len(classes) == 0 {
-		return 0, fmt.Errorf("label %.60q, but the model is unconditional, it has no classes", name)
-	}
-	if i := slices.Index(classes, name); i >= 0 {
-		return i, nil
-	}
-	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(classes) {
-		return i, nil
-	}
-	known := strings.Join(classes[:min(len(classes), 10)], ", ")
-	if len(classes) > 10 {
-		known += ", ..."
-	}
-	return 0, fmt.Errorf("label %.60q: want the name of a class (%s) or a number from 0 to %d", name, known, len(classes)-1)
 }
 
 func (c *Composition) part(name string) (*Part, error) {
@@ -184,11 +158,11 @@ func (c *Composition) energy() (*energy.Energy, error) {
 		if !leaf.labelled {
 			return e, nil
 		}
-		class, err := FindClass(part.Classes, leaf.label)
+		class, err := (&Model{Classes: part.Classes}).Label(leaf.label)
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", part.Name, err)
 		}
-		return energy.Given(class, e)
+		return energy.Given(int(class), e)
 	})
 }
 

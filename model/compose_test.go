@@ -223,7 +223,7 @@ func TestComposeModelsRefuses(t *testing.T) {
 	parts := map[string]*model.Model{"a": a, "c": c, "large": large, "other": other}
 	for expression, want := range map[string]string{
 		"a & b":            "character 5 of the expression (a & ▸b): there is no model b: give it as b=RUN",
-		"a & c:up":         `character 7 of the expression (a & c:▸up): c: label "up": want the name of a class (off, on) or a number from 0 to 1`,
+		"a & c:up":         `character 7 of the expression (a & c:▸up): c: no class "up": want the name of one ("off", "on") or a number from 0 to 1`,
 		"a:1":              "the model is unconditional",
 		"a & large":        "a is of images of 12×12×1 and large of 16×16×3",
 		"c & other":        "c and other have different classes",

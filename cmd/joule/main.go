@@ -29,6 +29,7 @@ const reports = "https://github.com/joule-ebm/joule/issues"
 var commands = []func() *cobra.Command{
 	newTrainCommand,
 	newSampleCommand,
+	newComposeCommand,
 	newScoreCommand,
 	newCalibrateCommand,
 	newWatchCommand,

@@ -267,6 +267,14 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("images of temperature 1 are described best at %+v", r.Best)
 		}
 	}
+	if _, _, err := LogZ(ctx, &cpu.Engine{}, m, o); err == nil {
+		t.Error("log Z from images that there are not")
+	}
+	o.From = FromChains
+	up, down, err := LogZ(ctx, &cpu.Engine{Threads: 2}, m, o)
+	if want := g.logZ(d, 1/o.Temperature); err != nil || !(up.Low-0.5 < want && want < down.High+0.5) {
+		t.Errorf("log Z from %v to %v (%v), want %v", up.LogZ, down.LogZ, err, want)
+	}
 	// Images that the energy finds worse than noise are described best by the uniform distribution.
 	o.Temperature, o.Rungs, o.Chains, o.BurnIn, o.From = 1, 50, 8, 0, FromChains
 	images.Pixels = make([]uint8, 10*d)

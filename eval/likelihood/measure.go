@@ -4,6 +4,7 @@ package likelihood
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -121,6 +122,19 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, images *datas
 	if r.Images = images.Len(); r.Images < 2 {
 		return nil, fmt.Errorf("%s: %d images are too few: want 2 or more", images.Name, r.Images)
 	}
+	a, err := annealerOf(e, m, o)
+	if err != nil {
+		return nil, err
+	}
+	a.Progress = o.Progress.Start("annealing", "transitions", o.transitions())
+	begun := time.Now()
+	err = r.measure(ctx, a, images.Pixels, o)
+	r.Seconds = time.Since(begun).Seconds()
+	return r, err
+}
+
+// annealerOf moves chains between the uniform distribution and a model, or the class of a conditional one.
+func annealerOf(e engine.Engine, m *model.Model, o Options) (*Annealer, error) {
 	of, err := m.Energy.Function()
 	if err != nil {
 		return nil, err
@@ -129,17 +143,51 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, images *datas
 	if err != nil {
 		return nil, err
 	}
-	if r.Label != "" {
+	if m.Energy.Classes > 0 {
 		a.Inputs = map[string][]float32{"label": m.OneHot([]int32{int32(o.Label)})}
 	}
-	if err := a.Bind(m.Params); err != nil {
-		return nil, err
+	return a, a.Bind(m.Params)
+}
+
+// LogZ brackets log Z of an unconditional model at the temperature T, for which it takes no images.
+func LogZ(ctx context.Context, e engine.Engine, m *model.Model, o Options) (up, down Estimate, err error) {
+	if err := o.check(); err != nil {
+		return up, down, err
+	}
+	if m.Energy.Classes > 0 || o.From != FromChains {
+		return up, down, errors.New("likelihood: log Z without images is that of an unconditional model, by chains that start from chains")
+	}
+	a, err := annealerOf(e, m, o)
+	if err != nil {
+		return up, down, err
 	}
 	a.Progress = o.Progress.Start("annealing", "transitions", o.transitions())
-	begun := time.Now()
-	err = r.measure(ctx, a, images.Pixels, o)
-	r.Seconds = time.Since(begun).Seconds()
-	return r, err
+	forward, back, err := a.bracket(ctx, nil, o)
+	if err != nil {
+		return up, down, err
+	}
+	return forward.Up(o.Seed), back.Down(o.Seed), nil
+}
+
+// bracket takes chains up and then down, from the images x (N,H,W,C, in [0, 1]) if they are to start from data.
+func (a *Annealer) bracket(ctx context.Context, x []float32, o Options) (up, down Run, err error) {
+	ladder, err := a.Pilot(ctx, 1/o.Temperature, o.Rungs, o.Chains, o.Seed)
+	if err != nil {
+		return up, down, err
+	}
+	if up, err = a.Forward(ctx, ladder, o.Chains, o.Seed); err != nil {
+		return up, down, err
+	}
+	var starts []float32
+	if size := o.Chains * a.image.Size(); o.From == FromData {
+		for len(starts) < size {
+			starts = append(starts, x[:min(len(x), size-len(starts))]...)
+		}
+	} else if starts, err = a.Starts(ctx, ladder, up, o.BurnIn, o.Seed); err != nil {
+		return up, down, err
+	}
+	down, err = a.Reverse(ctx, ladder, starts, o.Seed)
+	return up, down, err
 }
 
 func (r *Report) measure(ctx context.Context, a *Annealer, pixels []uint8, o Options) error {
@@ -151,24 +199,7 @@ func (r *Report) measure(ctx context.Context, a *Annealer, pixels []uint8, o Opt
 	if err != nil {
 		return err
 	}
-	beta := 1 / o.Temperature
-	ladder, err := a.Pilot(ctx, beta, o.Rungs, o.Chains, o.Seed)
-	if err != nil {
-		return err
-	}
-	up, err := a.Forward(ctx, ladder, o.Chains, o.Seed)
-	if err != nil {
-		return err
-	}
-	var starts []float32
-	if o.From == FromData {
-		for len(starts) < o.Chains*d {
-			starts = append(starts, images[:min(len(images), o.Chains*d-len(starts))]...)
-		}
-	} else if starts, err = a.Starts(ctx, ladder, up, o.BurnIn, o.Seed); err != nil {
-		return err
-	}
-	down, err := a.Reverse(ctx, ladder, starts, o.Seed)
+	up, down, err := a.bracket(ctx, images, o)
 	if err != nil {
 		return err
 	}
@@ -184,7 +215,7 @@ func (r *Report) measure(ctx context.Context, a *Annealer, pixels []uint8, o Opt
 	if r.Best.Temperature == 0 {
 		r.Best.Bits = Bits(0, d)
 	}
-	r.Likelihood, err = Of(energies, d, beta, r.Up, r.Down)
+	r.Likelihood, err = Of(energies, d, 1/o.Temperature, r.Up, r.Down)
 	return err
 }
 
