@@ -2,7 +2,7 @@
 makes with its defaults, pairs of float32, little-endian.
 
     joule train --out runs/mnist
-    joule score runs/mnist mnist:test --detector score-norm --format csv | python make_mnist.py > mnist-test.f32
+    joule score runs/mnist mnist:test --detector gradient-norm --format csv | python make_mnist.py > mnist-test.f32
 """
 import csv
 import struct
