@@ -108,10 +108,10 @@ func newRootCommand() *cobra.Command {
 		Use:   "joule",
 		Short: "Learn what images look like: energy-based models",
 		Long: `Joule learns an energy function from images: low for images like those it has seen, high for
-all others. A learnt energy generates new images and tells unusual ones from usual ones.`,
+all others. A learnt energy generates new images and tells which images are out of distribution.`,
 		Example: `  joule train                                  learn MNIST, in a few minutes
   joule sample RUN -o digits.png               generate digits with what was learnt
-  joule score RUN photos/                      how unusual is each of these pictures?
+  joule score RUN photos/                      which of these pictures are out of distribution?
   joule eval ood RUN --out-of fashion-mnist    how well does it tell digits from clothes?`,
 		Version:       version(),
 		SilenceUsage:  true,

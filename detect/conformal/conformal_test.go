@@ -106,9 +106,9 @@ func TestThreshold(t *testing.T) {
 		for _, rate := range []float64{0.001, 0.01, 0.05, 0.07, 0.29, 0.5, 0.58, 1} {
 			threshold, flagged := d.Threshold(rate), 0
 			for s := 0; s <= n+1; s++ {
-				if unusual := d.P(float64(s)) <= rate; unusual != (float64(s) > threshold) {
+				if out := d.P(float64(s)) <= rate; out != (float64(s) > threshold) {
 					t.Errorf("%d images at %v: score %d has p %v, the threshold is %v", n, rate, s, d.P(float64(s)), threshold)
-				} else if unusual && s > 0 {
+				} else if out && s > 0 {
 					flagged++
 				}
 			}
@@ -157,7 +157,7 @@ func TestGuarantees(t *testing.T) {
 			}
 			for _, q := range conformal.Adjust(p) {
 				if q <= 0.2 {
-					discoveries++ // all images are usual: any discovery makes the proportion of false ones 1
+					discoveries++ // all images are in-distribution: any discovery makes the proportion of false ones 1
 					break
 				}
 			}

@@ -139,9 +139,9 @@ func TestDrift(t *testing.T) {
 		mean, scale float64
 		soon        int64
 	}{
-		{"much more unusual", 3, 1, 40},
-		{"more unusual", 0.7, 1, 400},
-		{"more usual", -1.5, 1, 150},
+		{"much higher", 3, 1, 40},
+		{"higher", 0.7, 1, 400},
+		{"lower", -1.5, 1, 150},
 		{"at both ends", 0, 3, 250},
 		{"in the middle", 0, 0.2, 250},
 	} {
