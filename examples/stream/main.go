@@ -1,7 +1,7 @@
 // A stream: pictures are judged as they arrive in a folder, whatever becomes of this program in between, until they drift.
 //
 //	go run ./cmd/joule train -o runs/mnist
-//	go run ./examples/watch runs/mnist camera/    and again after Ctrl-C or a kill: it goes on where it was
+//	go run ./examples/stream runs/mnist camera/    and again after Ctrl-C or a kill: it goes on where it was
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	output := flag.String("out", "judged.ndjson", "`file` of a line of JSON for each picture")
 	flag.Parse()
 	if flag.NArg() != 2 {
-		log.Fatal("name a model and a folder: go run ./examples/watch runs/mnist camera/")
+		log.Fatal("name a model and a folder: go run ./examples/stream runs/mnist camera/")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
