@@ -5,6 +5,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/joule-ebm/joule/dataset"
 )
@@ -25,6 +26,20 @@ func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, 
 		return nil, nil, err
 	}
 	return c.Split(set)
+}
+
+// TrainedOn says whether a reference is to the images of training: to the same source, and the same split of it, as far as names tell.
+func (c *Config) TrainedOn(ref string) bool {
+	ours, theirs := dataset.ParseReference(c.Data).OrSplit(dataset.Train), dataset.ParseReference(ref).OrSplit(dataset.Train)
+	if ours.Split != theirs.Split {
+		return false
+	}
+	if ours.Name == theirs.Name {
+		return true
+	}
+	a, errA := os.Stat(ours.Name)
+	b, errB := os.Stat(theirs.Name)
+	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
 // HeldOutName says of images that they were held out of a data set.

@@ -92,9 +92,13 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 
 // calibrationImages are those asked for, or those the run has held out.
 func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOptions) (set *dataset.Set, name string, err error) {
-	if name = o.data; name != "" {
+	switch name = o.data; {
+	case name != "" && trained.Config.TrainedOn(name):
+		return nil, "", fmt.Errorf("%s: the model was trained on these images, which look better to it than others do; "+
+			"leave out --data to take those it has held out, or name others", name)
+	case name != "":
 		set, err = readSet(cmd.Context(), cmd.ErrOrStderr(), name, trained.Config.ImageSize())
-	} else {
+	default:
 		name = model.HeldOutName(trained.Config.Data)
 		if _, set, err = trained.Config.OpenData(cmd.Context()); err != nil {
 			err = fmt.Errorf("the images the run has held out cannot be had; name in-distribution images with --data: %w", err)

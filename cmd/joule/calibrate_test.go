@@ -85,6 +85,7 @@ func TestCalibrateRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{few + "/missing"}, 1, "no such file or folder"},
 		{[]string{few}, 1, "19 images to calibrate with: want 20 to"},
+		{[]string{"mnist:train"}, 1, "the model was trained on these images"},
 	} {
 		before := readFile(t, filepath.Join(trained, "model.safetensors"))
 		r.args = append([]string{"calibrate", trained, "--data"}, r.args...)

@@ -127,7 +127,7 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Result
 }
 
 // score takes the scores of a set.
-func (p *Plan) score(ctx context.Context, meter *model.Meter, set *dataset.Set) (Scores, error) {
+func (p Plan) score(ctx context.Context, meter *model.Meter, set *dataset.Set) (Scores, error) {
 	result, size := Scores{Name: set.Name}, set.Size().Len()
 	for first := 0; first < set.Len(); first += meter.Batch() {
 		n := min(meter.Batch(), set.Len()-first)
@@ -148,7 +148,7 @@ func (p *Plan) score(ctx context.Context, meter *model.Meter, set *dataset.Set) 
 }
 
 // compare compares in-distribution images with the i-th kind of outliers.
-func (p *Plan) compare(ctx context.Context, in, out Scores, i int) (Comparison, error) {
+func (p Plan) compare(ctx context.Context, in, out Scores, i int) (Comparison, error) {
 	d, err := Detect(in.Values, out.Values)
 	c := Comparison{In: in.Name, Out: out.Name, Detection: d}
 	if err != nil || p.Resamples == 0 {
@@ -160,13 +160,13 @@ func (p *Plan) compare(ctx context.Context, in, out Scores, i int) (Comparison, 
 	return c, err
 }
 
-func (p *Plan) progress(what string, done, total int) {
+func (p Plan) progress(what string, done, total int) {
 	if p.Progress != nil {
 		p.Progress(what, "images", int64(done), int64(total))
 	}
 }
 
-func (p *Plan) warn(line string) {
+func (p Plan) warn(line string) {
 	if p.Warn != nil {
 		p.Warn(line)
 	}

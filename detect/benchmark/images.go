@@ -50,7 +50,7 @@ func (e *NoTestImages) Unwrap() error { return e.Err }
 
 // OpenIn opens the in-distribution images: those named, or the test split of the data that the model was trained on, or, where there is
 // none, the images that its run held out of training.
-func (p *Plan) OpenIn(ctx context.Context, c *model.Config) (*dataset.Set, error) {
+func (p Plan) OpenIn(ctx context.Context, c *model.Config) (*dataset.Set, error) {
 	in, err := p.OpenTest(ctx, c)
 	if err == nil || p.In != "" || ctx.Err() != nil {
 		return in, err
@@ -64,7 +64,7 @@ func (p *Plan) OpenIn(ctx context.Context, c *model.Config) (*dataset.Set, error
 }
 
 // OpenTest opens the in-distribution images named, or the test split of the data; a [*NoTestImages] where there is none.
-func (p *Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, error) {
+func (p Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, error) {
 	if p.In != "" {
 		return p.open(ctx, p.In, c.ImageSize())
 	}
@@ -76,7 +76,7 @@ func (p *Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, err
 }
 
 // OpenOutliers opens or makes the outliers of that name, the i-th of the plan: one of [Outliers], a data set, or patches of one.
-func (p *Plan) OpenOutliers(ctx context.Context, name string, i int, in *dataset.Set) (*dataset.Set, error) {
+func (p Plan) OpenOutliers(ctx context.Context, name string, i int, in *dataset.Set) (*dataset.Set, error) {
 	if data, ok := strings.CutPrefix(name, TexturesOf); ok {
 		return p.patches(ctx, name, data, in.Size())
 	}
@@ -91,7 +91,7 @@ func (p *Plan) OpenOutliers(ctx context.Context, name string, i int, in *dataset
 }
 
 // open reads images of a data set: of its test split, if it has one and no other is named.
-func (p *Plan) open(ctx context.Context, name string, size dataset.Size) (*dataset.Set, error) {
+func (p Plan) open(ctx context.Context, name string, size dataset.Size) (*dataset.Set, error) {
 	test := dataset.ParseReference(name).OrSplit(dataset.Test).String()
 	set, err := p.read(ctx, test, size)
 	switch {
@@ -103,7 +103,7 @@ func (p *Plan) open(ctx context.Context, name string, size dataset.Size) (*datas
 	return set, err
 }
 
-func (p *Plan) read(ctx context.Context, name string, size dataset.Size) (*dataset.Set, error) {
+func (p Plan) read(ctx context.Context, name string, size dataset.Size) (*dataset.Set, error) {
 	set, err := dataset.Open(ctx, name, size, dataset.WithProgress(func(done, total int) { p.progress("reading "+name, done, total) }))
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (p *Plan) read(ctx context.Context, name string, size dataset.Size) (*datas
 
 // patches cuts the pictures of a data set into images and keeps some, all patches having the same chance: one that comes n-th takes a
 // place with probability p.Images/n (Vitter 1985, algorithm R), since all together may be more than there is memory for.
-func (p *Plan) patches(ctx context.Context, name, data string, size dataset.Size) (*dataset.Set, error) {
+func (p Plan) patches(ctx context.Context, name, data string, size dataset.Size) (*dataset.Set, error) {
 	set := &dataset.Set{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels}
 	var failed error
 	pictures, seen, s := 0, 0, rng.New(p.Seed, streamPatches)
