@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,12 +23,16 @@ type ablateOptions struct {
 
 func newAblateCommand() *cobra.Command {
 	var o ablateOptions
+	var losses []string
+	for _, l := range ablation.Losses() {
+		losses = append(losses, string(l))
+	}
 	cmd := &cobra.Command{
 		Use:   "ablate",
 		Short: "Train without parts of the method and compare",
 		Long: `Train one configuration again and again with parts of the method taken out or put in,
 
-` + lossList() + `  --kernel     standardised (weights of each channel with mean 0 and deviation 1) or spectral
+` + ablation.Usage() + `  --kernel     standardised (weights of each channel with mean 0 and deviation 1) or spectral
   --attention  on or off, or both in turn
 
 every combination with each of --seeds seeds, from 1 on, and all with the same budget of iterations
@@ -40,7 +43,7 @@ Each combination is a run directory within --out, as of joule train. Ctrl-C save
 again goes on from there, and passes over what is finished. All of a table should be made by one
 build of joule: the table says so where it is not.`,
 		Example: fmt.Sprintf("  joule ablate                                       %d short trainings on MNIST\n",
-			len(ablation.Losses())*len(ablation.Kernels())*2) + `  joule ablate --iterations 250 --seeds 2 --threads 1
+			len(losses)*len(ablation.Kernels())*2) + `  joule ablate --iterations 250 --seeds 2 --threads 1
   joule ablate --loss cd,full --kernel standardised --attention off --for 10m
   joule ablate --preset cifar10-small --data cifar-10-binary.tar.gz --out-of mnist:test`,
 		Args: cobra.NoArgs,
@@ -48,7 +51,7 @@ build of joule: the table says so where it is not.`,
 	}
 	f := cmd.Flags()
 	o.add(f)
-	f.StringSliceVar(&o.losses, "loss", lossNames(), "variants of the loss")
+	f.StringSliceVar(&o.losses, "loss", losses, "variants of the loss")
 	f.StringSliceVar(&o.kernels, "kernel", ablation.Kernels(), "normalisations of the kernels")
 	f.StringVar(&o.attention, "attention", "both", "on, off or both")
 	f.IntVar(&o.seeds, "seeds", 1, "trainings of each combination")
@@ -63,26 +66,6 @@ build of joule: the table says so where it is not.`,
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON instead of the table")
 	return cmd
-}
-
-func lossNames() (names []string) {
-	for _, l := range ablation.Losses() {
-		names = append(names, string(l))
-	}
-	return names
-}
-
-// lossList explains the variants, in lines of the help.
-func lossList() string {
-	var list strings.Builder
-	for i, l := range ablation.Losses() {
-		flag := ""
-		if i == 0 {
-			flag = "--loss"
-		}
-		fmt.Fprintf(&list, "  %-12s %-5s %s\n", flag, l, l.About())
-	}
-	return list.String()
 }
 
 func studyAblation(cmd *cobra.Command, o ablateOptions) error {

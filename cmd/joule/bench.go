@@ -5,7 +5,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ matrix unit if there is one. --precision is that of the chain; all else is float
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), benchText(report))
+			_, err = fmt.Fprint(cmd.OutOrStdout(), report)
 			return err
 		},
 	}
@@ -87,34 +86,6 @@ func benchLayers(cmd *cobra.Command, b *bench.Bench, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(layers)
 	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "%-26s %6s %10s %9s %7s %10s\n", "work of a step", "time", "ms", "GFLOP/s", "GB/s", "FLOP/byte")
-	for _, l := range layers {
-		fmt.Fprintf(&text, "%-26s %5.1f%% %10.3f %9.1f %7.1f %10.1f\n", l.Kind, 100*l.Share, 1e3*l.Seconds, l.GFLOPS, l.GBps, l.Intensity)
-	}
-	_, err = io.WriteString(cmd.OutOrStdout(), text.String())
+	_, err = fmt.Fprint(cmd.OutOrStdout(), layers)
 	return err
-}
-
-func benchText(r bench.Report) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s, %d filters, batch %d, %d steps, %d threads, kernels %s, chains in %s\n", r.Preset, r.Filters, r.Batch, r.Steps, r.Threads, r.Kernels,
-		r.Precision)
-	for _, row := range []struct {
-		name    string
-		seconds float64
-	}{{"langevin_step", r.LangevinStep}, {"energy", r.Energy}, {"kl", r.KL}, {"cd", r.CD}, {"update", r.Update}, {"bind", r.Bind},
-		{"first_step", r.FirstStep},
-		{"loss", r.Loss}, {"iteration", r.Iteration}} {
-		fmt.Fprintf(&text, "  %-14s %9.4g s\n", row.name, row.seconds)
-	}
-	fmt.Fprintf(&text, "  the chain runs at %.4g GFLOP/s, %.0f%% of this machine's peak of %.4g\n", r.GFLOPS, 100*r.PeakFraction, r.PeakGFLOPS)
-	if r.Unit != "" {
-		fmt.Fprintf(&text, "  the matrix unit %s does %.4g GFLOP/s of bf16 products; the chain comes to %.0f%% of it\n", r.Unit, r.UnitPeak,
-			100*r.UnitFraction)
-	}
-	if r.PeakRSS > 0 {
-		fmt.Fprintf(&text, "  %.0f MiB of memory at most\n", r.PeakRSS)
-	}
-	return text.String()
 }

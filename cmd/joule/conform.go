@@ -5,8 +5,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,37 +84,18 @@ func parsePrecision(s string) (engine.Precision, error) {
 	return p, nil
 }
 
-// conformReport is what --json prints, one for each file.
-type conformReport struct {
-	File      string           `json:"file"`
-	Network   string           `json:"network"`
-	Kernels   string           `json:"kernels"`
-	Precision engine.Precision `json:"precision"`
-	Results   []conform.Result `json:"results"`
-	OK        bool             `json:"ok"`
-}
-
 func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) error {
-	var reports []conformReport
+	var reports []conform.Report
 	failed := 0
 	for _, file := range files {
-		c, err := conform.ReadFile(file)
+		r, err := conform.CheckFile(cmd.Context(), file, e)
 		if err != nil {
 			return err
 		}
-		results, err := c.Check(cmd.Context(), e, e.Precision)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+		if failed += conform.Failures(r.Results); !asJSON {
+			fmt.Fprint(cmd.OutOrStdout(), r)
 		}
-		failures := conform.Failures(results)
-		failed += failures
-		report := conformReport{file, c.Network, e.Kernels.Name, e.Precision, results, failures == 0}
-		if reports = append(reports, report); asJSON {
-			continue
-		}
-		if _, err := io.WriteString(cmd.OutOrStdout(), report.text()); err != nil {
-			return err
-		}
+		reports = append(reports, r)
 	}
 	if asJSON {
 		if err := json.NewEncoder(cmd.OutOrStdout()).Encode(reports); err != nil {
@@ -127,20 +106,4 @@ func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) 
 		return fmt.Errorf("quantities off by more than the precision explains: %d", failed)
 	}
 	return nil
-}
-
-func (r conformReport) text() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s: network %s, kernels %s, %s\n", r.File, r.Network, r.Kernels, r.Precision)
-	for _, q := range r.Results {
-		verdict := "ok"
-		if !q.OK {
-			verdict = "FAIL"
-			if q.Worst != "" {
-				verdict += ", mostly by " + q.Worst
-			}
-		}
-		fmt.Fprintf(&text, "  %-24s %.1e  of at most %.0e  %s\n", q.Quantity, q.Error, q.Tolerance, verdict)
-	}
-	return text.String()
 }

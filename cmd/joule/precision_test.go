@@ -8,13 +8,14 @@ import (
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/conform"
 )
 
 func TestConformPrecision(t *testing.T) {
 	file := filepath.Join("..", "..", "testdata", "golden", "cifar10_single_scale.safetensors")
 	worst := map[string]float64{}
 	for _, precision := range []string{"float32", "split"} {
-		var reports []conformReport
+		var reports []conform.Report
 		if err := json.Unmarshal([]byte(mustJoule(t, "conform", "--json", "--precision", precision, file)), &reports); err != nil {
 			t.Fatal(err)
 		}

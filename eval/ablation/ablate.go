@@ -78,6 +78,17 @@ func (l Loss) About() string {
 	return ""
 }
 
+// Usage explains the variants, a line each, for the help of a command with a flag --loss.
+func Usage() string {
+	var lines strings.Builder
+	flag := "--loss"
+	for _, l := range Losses() {
+		fmt.Fprintf(&lines, "  %-12s %-5s %s\n", flag, l, l.About())
+		flag = ""
+	}
+	return lines.String()
+}
+
 // Kernels lists the normalisations of kernels that are compared.
 func Kernels() []string { return []string{"standardised", "spectral"} }
 

@@ -209,7 +209,7 @@ type Layer struct {
 }
 
 // Layers tells where the time of the chain's steps goes, most time first.
-func (b *Bench) Layers(ctx context.Context) ([]Layer, error) {
+func (b *Bench) Layers(ctx context.Context) (Layers, error) {
 	sums := map[string]*cpu.Work{}
 	e := &cpu.Engine{Threads: 1, Kernels: b.chain.Kernels, Precision: b.chain.Precision, Profile: func(w cpu.Work) {
 		if sums[w.Kind] == nil {
