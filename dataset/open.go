@@ -14,6 +14,11 @@ const Default = "mnist"
 const Usage = `A data set is one of
   mnist            MNIST, 60,000 training images, built in (mnist:test: the 10,000 test images)
   fashion-mnist    10,000 Fashion-MNIST images, built in; a sample, not the official test split
+  objects          50,000 rendered scenes of an object, drawn at any size (objects:test: 10,000 others),
+                   labelled by shape, or objects:colour, objects:size, objects:position by that
+  parts            3,000 rendered workpieces and textures (parts:test: 600 others, all good;
+                   parts:defects: 1,200 with a defect); parts:plate, fabric, wood, tile, nut or screw
+                   are of one kind, parts:scratch, stain, missing, bend or colour with one defect
 or a path to
   a folder         of pictures (PNG, JPEG, GIF, BMP, WebP, TIFF, PNM), one sub-folder a class, or
                    flat; or of files such as those below

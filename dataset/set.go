@@ -55,12 +55,14 @@ func (z Size) orNative(native Size) Size {
 type Set struct {
 	Name                    string
 	Height, Width, Channels int
-	Pixels                  []uint8  // N,H,W,C: Len()*Height*Width*Channels values
-	Labels                  []int32  // one an image, an index into Classes; nil if the source has none
-	Classes                 []string // class names; nil if the source has no labels
-	Subject                 string   // what the images show, where that is known, such as [Digits]
-	Resized                 bool     // whether any image was scaled or cropped to this size
-	Stored                  Size     // of the largest image as the source has it; one channel if none has a colour, as far as that was looked at
+	Pixels                  []uint8     // N,H,W,C: Len()*Height*Width*Channels values
+	Labels                  []int32     // one an image, an index into Classes; nil if the source has none
+	Classes                 []string    // class names; nil if the source has no labels
+	Attributes              []Attribute // what else is known of the images by names; the labels are one of them
+	Numbers                 []Number    // and what by numbers
+	Subject                 string      // what the images show, where that is known, such as [Digits]
+	Resized                 bool        // whether any image was scaled or cropped to this size
+	Stored                  Size        // of the largest image as the source has it; one channel if none has a colour, as far as that was looked at
 	Skipped                 []Skipped
 	Contents                Contents // of the source, with what to beware of
 }
@@ -129,12 +131,18 @@ func (s *Set) Subset(indices []int) *Set {
 	sub := *s
 	sub.Skipped = nil
 	sub.Pixels = make([]uint8, 0, len(indices)*s.Size().Len())
-	sub.Labels = nil
 	for _, i := range indices {
 		sub.Pixels = append(sub.Pixels, s.Image(i)...)
-		if s.Labels != nil {
-			sub.Labels = append(sub.Labels, s.Labels[i])
-		}
+	}
+	if s.Labels != nil {
+		sub.Labels = at(s.Labels, indices)
+	}
+	sub.Attributes, sub.Numbers = slices.Clone(s.Attributes), slices.Clone(s.Numbers)
+	for k, a := range s.Attributes {
+		sub.Attributes[k].Labels = at(a.Labels, indices)
+	}
+	for k, n := range s.Numbers {
+		sub.Numbers[k].Values = at(n.Values, indices)
 	}
 	return &sub
 }
@@ -148,6 +156,14 @@ func (s *Set) OfClass(label int32) *Set {
 		}
 	}
 	return s.Subset(chosen)
+}
+
+// at are the elements of values at the given indices.
+func at[T any](values []T, indices []int) (chosen []T) {
+	for _, i := range indices {
+		chosen = append(chosen, values[i])
+	}
+	return chosen
 }
 
 // Split holds out n images chosen by seed: the same ones for the same seed and set. Both parts keep the order of the

@@ -116,9 +116,9 @@ func (s *Source) stat() (file, inside string, err error) {
 		return "", "", errors.New("no such file or folder: ~ was not expanded; a shell does that where it is not in quotes")
 	case errors.Is(err, fs.ErrNotExist):
 		if dir, wdErr := os.Getwd(); wdErr == nil && !filepath.IsAbs(s.Name) {
-			return "", "", fmt.Errorf("no such file or folder in %s, nor a built-in data set (%s)", dir, builtInNames())
+			return "", "", fmt.Errorf("no such file or folder in %s, nor a built-in data set (%s)", dir, builtInNames(s.Name))
 		}
-		return "", "", fmt.Errorf("no such file or folder, nor a built-in data set (%s)", builtInNames())
+		return "", "", fmt.Errorf("no such file or folder, nor a built-in data set (%s)", builtInNames(s.Name))
 	}
 	return "", "", err
 }
@@ -195,6 +195,7 @@ type Option func(*options)
 type options struct {
 	progress func(done, total int)
 	warning  func(text string)
+	without  Combinations
 }
 
 func newOptions(opts []Option) options {
@@ -212,6 +213,9 @@ func WithProgress(fn func(done, total int)) Option { return func(o *options) { o
 // WithWarnings has fn called with what a person should know of a source and its images, a line each, before the first image and after
 // the last. [Source.Open] keeps them in the set.
 func WithWarnings(fn func(text string)) Option { return func(o *options) { o.warning = fn } }
+
+// WithoutCombinations leaves out the images of some combinations of attributes, as [Set.Without] does.
+func WithoutCombinations(c Combinations) Option { return func(o *options) { o.without = c } }
 
 // Open reads the source as images of the wanted size; zeros keep the source's own.
 //
@@ -244,17 +248,20 @@ func (s *Source) open(ctx context.Context, want Size, o options) (*Set, error) {
 		}
 		return set, err
 	}
-	set, err := s.load(ctx)
+	set, err := s.load(ctx, want, o)
 	if err != nil {
 		return nil, err
 	}
-	return set.resize(ctx, want, o.progress)
+	if set, err = set.resize(ctx, want, o.progress); err != nil || o.without == nil {
+		return set, err
+	}
+	return set.Without(o.without)
 }
 
-// load reads a set that is stored as a whole.
-func (s *Source) load(ctx context.Context) (*Set, error) {
+// load reads a set that is stored as a whole, or draws one.
+func (s *Source) load(ctx context.Context, want Size, o options) (*Set, error) {
 	if s.builtIn != nil {
-		return s.builtIn.open(s.Split)
+		return s.builtIn.open(ctx, s.Split, want, o.progress)
 	}
 	return s.layout.read(ctx, s.tree, s.layout.splits[s.split].files)
 }

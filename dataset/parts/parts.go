@@ -36,6 +36,41 @@ const (
 	FirstTest = 1 << 32
 )
 
+// TrainingParts are the good parts to train on, of the kinds given or of all.
+func TrainingParts(kinds ...int) []Part { return list(kinds, []int{Good}, 0, Train) }
+
+// TestParts are the good parts to test with, of the kinds given or of all.
+func TestParts(kinds ...int) []Part { return list(kinds, []int{Good}, FirstTest, Test) }
+
+// FaultyParts are the parts with a defect to test with, of the kinds and defects given or of all.
+func FaultyParts(kinds, defects []int) []Part {
+	if len(defects) == 0 {
+		for defect := range Defects {
+			if defect != Good {
+				defects = append(defects, defect)
+			}
+		}
+	}
+	return list(kinds, defects, FirstTest, Faulty)
+}
+
+// list is n parts of each kind and defect, from part first on.
+func list(kinds, defects []int, first uint64, n int) (all []Part) {
+	if len(kinds) == 0 {
+		for kind := range Kinds {
+			kinds = append(kinds, kind)
+		}
+	}
+	for _, kind := range kinds {
+		for _, defect := range defects {
+			for i := range uint64(n) {
+				all = append(all, At(0, kind, defect, first+i))
+			}
+		}
+	}
+	return all
+}
+
 // Part is one picture before it is drawn. Change its defect to draw the same part with another one, or with none.
 type Part struct {
 	Kind, Defect int    // indices into Kinds and Defects

@@ -1,0 +1,73 @@
+package dataset
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWithout(t *testing.T) {
+	red, cube := []int32{0, 1, 0, 1, 2}, []int32{0, 0, 1, 1, 0}
+	set := &Set{Height: 1, Width: 1, Channels: 1, Pixels: []uint8{10, 11, 12, 13, 14}, Numbers: []Number{{Name: "x", Values: []float64{0, 1, 2, 3, 4}}},
+		Attributes: []Attribute{{"colour", []string{"red", "blue", "green"}, red}, {"shape", []string{"cube", "ball"}, cube}}}
+	if err := set.LabelBy("shape"); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]uint8{
+		"shape=cube&colour=red": {11, 12, 13, 14},
+		"shape=cube":            {12, 13},
+		" shape = cube & colour = red | colour=blue": {12, 14},
+		"colour=red|colour=blue":                     {14},
+	} {
+		c, err := ParseCombinations(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := set.Without(c)
+		if err != nil || !slices.Equal(got.Pixels, want) {
+			t.Errorf("without %s: %v, %v; want %v", text, got, err, want)
+			continue
+		}
+		for i, p := range got.Pixels {
+			k := int(p - 10)
+			if got.Labels[i] != cube[k] || got.Attributes[0].Labels[i] != red[k] || got.Attributes[1].Labels[i] != cube[k] || got.Numbers[0].Values[i] != float64(k) {
+				t.Errorf("without %s: image %d has lost what is known of it", text, i)
+			}
+		}
+		if again, err := ParseCombinations(c.String()); err != nil || again.String() != c.String() {
+			t.Errorf("%v is read back as %v, %v", c, again, err)
+		}
+	}
+	for text, words := range map[string]string{
+		"size=cube":             `no attribute "size": the images have colour, shape`,
+		"shape=red":             "shape is one of cube, ball",
+		"shape=cube|shape=ball": "nothing is left",
+		"cube":                  `"cube" is no condition`,
+		"":                      "is no condition",
+		"shape=cube&":           "is no condition",
+	} {
+		c, err := ParseCombinations(text)
+		if err == nil {
+			_, err = set.Without(c)
+		}
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("without %q: %v; want %q", text, err, words)
+		}
+	}
+}
+
+// A set that has classes alone has them as an attribute; combinations are left out as a set is opened.
+func TestOpenWithout(t *testing.T) {
+	c, err := ParseCombinations("class=3|class=7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := Open(context.Background(), "mnist:test", Size{}, WithoutCombinations(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Len() != 10000-1010-1028 || slices.Contains(set.Labels, 3) || slices.Contains(set.Labels, 7) {
+		t.Errorf("%d images are left", set.Len())
+	}
+}
