@@ -1,11 +1,15 @@
-// Package eval says how good a model is. Its packages measure one thing each:
+// Package eval says how good a model is. Its packages measure one thing each, in one call, whose report has the figures with their
+// intervals, pictures or curves, what to beware of, and itself as text and JSON:
 //
 //   - quality: how near samples are to data, by the features of a network (FID, KID, Inception Score, precision, recall, density, coverage);
-//   - features: those networks: a classifier of digits, and Inception;
-//   - statistics: the same by statistics of pixels;
 //   - likelihood: log Z by annealed importance sampling, and bits per dimension;
 //   - chains: whether chains mix, copy training images, cover the classes;
-//   - ablation: the method with parts of it taken out.
+//   - ablation: the method with parts of it taken out;
+//
+// with what they stand on:
+//
+//   - features: networks that describe images: a classifier of digits, and Inception;
+//   - statistics: samples against data by statistics of pixels.
 //
 // How well a model tells in-distribution images from others is the subject of package detect/benchmark.
 package eval

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +100,11 @@ func studyAblation(cmd *cobra.Command, o ablateOptions) error {
 	case o.json:
 		return report.JSON(cmd.OutOrStdout())
 	}
-	return report.Markdown(cmd.OutOrStdout())
+	var text strings.Builder
+	if err := report.Markdown(&text); err != nil {
+		return err
+	}
+	return printText(cmd.OutOrStdout(), text.String())
 }
 
 // study is what the options ask for.

@@ -3,10 +3,7 @@ package main
 // joule eval quality: how near samples are to data.
 
 import (
-	"fmt"
-	"io"
 	"math"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -101,64 +98,5 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	if o.json {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}
-	return printQuality(cmd.OutOrStdout(), r)
-}
-
-func printQuality(w io.Writer, r *quality.Report) error {
-	made := ""
-	if r.Steps > 0 {
-		made = fmt.Sprintf(", by chains of %d steps", r.Steps)
-	}
-	fmt.Fprintf(w, "samples: %s, %d images%s\ndata: %s, %d images; features: %s\n\n", printable(r.SamplesFrom), r.Samples, made,
-		printable(r.DataFrom), r.Data, r.Network)
-	columns := []quality.Figures{r.Figures}
-	heading := "\tsamples\t95% interval"
-	if r.Real != nil {
-		columns = append(columns, r.Real.Figures)
-		heading += fmt.Sprintf("\treal\t95%% interval (%s)", printable(r.Real.From))
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, heading)
-	for i, row := range figures(r.Figures) {
-		fmt.Fprint(t, row.name)
-		for _, c := range columns {
-			f := figures(c)[i]
-			fmt.Fprintf(t, "\t%s\t%s", f.value, f.interval)
-		}
-		fmt.Fprintln(t)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "\nnote: %s", warning)
-	}
-	_, err := fmt.Fprintln(w)
-	return err
-}
-
-// A figure is one as printed.
-type figure struct{ name, value, interval string }
-
-func figures(r quality.Figures) []figure {
-	interval := func(i *quality.Interval) string { return fmt.Sprintf("%.4g to %.4g", i.Low, i.High) }
-	number := func(v float64) string { return fmt.Sprintf("%.4g", v) }
-	extrapolated := figure{"  extrapolated", "-", ""}
-	if e := r.FID.Extrapolated; e != nil {
-		extrapolated.value, extrapolated.interval = number(e.Value), interval(e.Interval)
-	}
-	list := []figure{
-		{"FID", number(r.FID.Value), ""},
-		extrapolated,
-		{"KID", number(r.KID.Value), interval(r.KID.Interval)},
-		{fmt.Sprintf("  %d x %d images", r.KID.Subsets, r.KID.SubsetSize), number(r.KID.SubsetMean), "+-" + number(r.KID.SubsetStd)},
-		{"IS", number(r.InceptionScore.Mean), "+-" + number(r.InceptionScore.Std)},
-	}
-	for _, s := range []struct {
-		name string
-		quality.Estimate
-	}{{"precision", r.Manifold.Precision}, {"recall", r.Manifold.Recall}, {"density", r.Manifold.Density}, {"coverage", r.Manifold.Coverage}} {
-		list = append(list, figure{s.name, fmt.Sprintf("%.4f", s.Value), fmt.Sprintf("%.4f to %.4f", s.Interval.Low, s.Interval.High)})
-	}
-	return list
+	return printText(cmd.OutOrStdout(), r.String())
 }

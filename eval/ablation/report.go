@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/joule-ebm/joule/internal/durable"
 )
@@ -60,11 +59,11 @@ func (r *Report) Markdown(w io.Writer) error {
 	if r.Iterations > 0 {
 		budget = strconv.FormatInt(r.Iterations, 10) + " iterations"
 	}
-	fmt.Fprintf(&text, "Preset %s on %s, %s each", r.Preset, printable(r.Data), budget)
+	fmt.Fprintf(&text, "Preset %s on %s, %s each", r.Preset, r.Data, budget)
 	if len(r.Changes) > 0 {
-		fmt.Fprintf(&text, ", with %s", printable(strings.Join(r.Changes, ", ")))
+		fmt.Fprintf(&text, ", with %s", strings.Join(r.Changes, ", "))
 	}
-	fmt.Fprintf(&text, "; judged by %d images of %s and %d samples.\n", r.Images, printable(r.In), r.Samples)
+	fmt.Fprintf(&text, "; judged by %d images of %s and %d samples.\n", r.Images, r.In, r.Samples)
 	if n := len(r.Rows); n < r.Cells {
 		fmt.Fprintf(&text, "Unfinished: %d of %d trainings.\n", n, r.Cells)
 	}
@@ -82,14 +81,4 @@ func (r *Report) Markdown(w io.Writer) error {
 	text.WriteString("\n" + legend)
 	_, err := text.WriteTo(w)
 	return err
-}
-
-// printable takes out of a name what would break a line or move the cursor of a terminal.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, name)
 }
