@@ -98,7 +98,7 @@ var findCIFAR = inFolders(func(list []files.File, alone string) (found []layout)
 		for _, p := range l.splits { // data_batch_10 comes after data_batch_9
 			slices.SortFunc(p.files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 		}
-		if missing := format.missing(l.splits[Train].files); alone == "" && len(missing) > 0 {
+		if missing := missingBatches(l.splits[Train].files, format.batches); alone == "" && len(missing) > 0 {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s is missing: only %d of %d batches are read; fetch the data again if there should be all",
 				strings.Join(missing, ", "), len(l.splits[Train].files), len(l.splits[Train].files)+len(missing)))
 		}
@@ -127,19 +127,20 @@ var findCIFAR = inFolders(func(list []files.File, alone string) (found []layout)
 	return found
 })
 
-// missing names the batches that should be there, as CIFAR-10 has five, and those that a higher number tells of.
-func (f *cifarFormat) missing(batches []string) (names []string) {
-	if f.batches == 0 || len(batches) == 0 {
+// missingBatches names the batches that should be there: so many, and those that a higher number tells of.
+func missingBatches(batches []string, want int) (names []string) {
+	if want == 0 || len(batches) == 0 {
 		return nil
 	}
-	last, have := f.batches, map[int]bool{}
+	have := map[int]bool{}
 	base := path.Base(batches[0])
 	for _, name := range batches {
 		n, _ := strconv.Atoi(number.FindString(path.Base(name)))
 		have[n] = true
-		last = max(last, n)
+		want = max(want, n)
 	}
-	for n := 1; n <= last && len(names) < 20; n++ {
+	const few = 20
+	for n := 1; n <= want && len(names) < few; n++ {
 		if !have[n] {
 			names = append(names, number.ReplaceAllString(base, strconv.Itoa(n)))
 		}

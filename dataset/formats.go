@@ -33,6 +33,12 @@ func formats() []format {
 	return []format{
 		{"CIFAR", findCIFAR, func(string) []string { return cifarNameFiles }, false},
 		{"IDX", findIDX, labelFiles, false},
+		{"NumPy", findNumPy, numpyCompanions, false},
+		{"MATLAB", findMatlab, nil, false},
+		{"STL-10", findSTL10, stlCompanions, false},
+		{"downsampled ImageNet", findImageNet, nil, false},
+		{"table", findTables, nil, false},
+		{"Parquet", findParquet, nil, false},
 		{"pictures", findPictures, nil, true},
 	}
 }

@@ -61,22 +61,9 @@ func readIDX(r io.Reader) (*idxArray, error) {
 		total *= int64(size)
 		dims = append(dims, int(size))
 	}
-	var data []uint8
-	for int64(len(data)) < total {
-		data = slices.Grow(data, int(min(total-int64(len(data)), max(1<<16, int64(len(data))))))
-		space := data[len(data):min(int64(cap(data)), total)]
-		n, err := io.ReadFull(in, space)
-		data = data[:len(data)+n]
-		if err != nil {
-			return nil, damaged(err, fmt.Sprintf("the file ends after %d of the %d bytes its header declares", len(data), total))
-		}
-	}
-	// Reading on to the end also checks the gzip checksum.
-	switch n, err := io.ReadFull(in, head[:1]); {
-	case n > 0:
-		return nil, fmt.Errorf("the file holds more than the %d bytes its header declares: it is damaged", total)
-	case err != io.EOF:
-		return nil, damaged(err, "the file ends too early")
+	data, err := readExactly(in, total)
+	if err != nil {
+		return nil, err
 	}
 	return &idxArray{dims, data}, nil
 }

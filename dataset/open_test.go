@@ -196,7 +196,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"encrypted zip", write(t, "a.zip", encrypted), "encrypted"},
 		{"gzip of something", write(t, "a.gz", gzipBytes([]byte("hello"))), "gzip"},
 		{"broken gzip", write(t, "a.gz", []byte("\x1f\x8bxxxx")), "gzip"},
-		{"text", write(t, "a.csv", []byte("1,2,3\n4,5,6\n")), "not a picture"},
+		{"text", write(t, "a.csv", []byte("1,2,3\n4,5,6\n")), "a table of 3 columns"},
 		{"no splits", asFolder(t, pictures) + ":test", "leave out"},
 		{"no such split", asFolder(t, map[string][]byte{"train/a.png": gray(1), "val/b.png": gray(1)}) + ":test", ":val"},
 		{"two sets", asFolder(t, map[string][]byte{"a/images-idx3-ubyte": idx, "b/images-idx3-ubyte": idx}), "a, b"},

@@ -77,8 +77,7 @@ func (s *Source) find(ctx context.Context) error {
 			return err
 		}
 	}
-	s.tree = files.Within(s.tree, inside)
-	l, err := s.tree.List(ctx, func(name string) bool { return alone != "" || !imagefile.Named(name) })
+	l, err := s.list(ctx, inside, &alone)
 	if err != nil {
 		return err
 	}
@@ -97,6 +96,34 @@ func (s *Source) find(ctx context.Context) error {
 	s.passed = l.Passed
 	s.Contents = contents(l, s.layout, s.split, alone != "")
 	return nil
+}
+
+// list lists the files of the source: of an archive those in the folder that is named, or a file that is, with those beside it.
+func (s *Source) list(ctx context.Context, inside string, alone *string) (*files.Listing, error) {
+	look := func(name string) bool { return *alone != "" || !imagefile.Named(name) }
+	if inside == "" {
+		return s.tree.List(ctx, look)
+	}
+	whole := s.tree
+	s.tree = files.Within(whole, inside)
+	l, err := s.tree.List(ctx, look)
+	if err == nil && len(l.Files) > 0 {
+		return l, nil
+	}
+	if s.tree = files.Within(whole, strings.TrimPrefix(path.Dir(inside), ".")); err == nil {
+		l, err = s.tree.List(ctx, look)
+	}
+	if err != nil {
+		return nil, err
+	}
+	*alone = path.Base(inside)
+	for _, name := range []string{*alone, *alone + ".npy"} { // the arrays in an .npz are known without their suffix
+		if slices.ContainsFunc(l.Files, func(f files.File) bool { return f.Name == name }) {
+			*alone = name
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf("holds neither a file nor a folder %s", inside)
 }
 
 // stat finds the file or folder that the name leads to; for a folder inside an archive, the archive, and the folder in it.
@@ -130,7 +157,7 @@ func (s *Source) openFile(name string) (alone string, err error) {
 		return "", err
 	}
 	switch {
-	case compression == "" && (strings.HasPrefix(string(head), "PK\x03\x04") || strings.HasPrefix(string(head), "PK\x05\x06")) && !isNPZ(name):
+	case compression == "" && (strings.HasPrefix(string(head), "PK\x03\x04") || strings.HasPrefix(string(head), "PK\x05\x06")):
 		s.tree, err = files.OpenZip(name)
 		return "", err
 	case files.IsTar(head, name):

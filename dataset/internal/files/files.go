@@ -6,6 +6,7 @@ package files
 
 import (
 	"bufio"
+	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
 	"context"
@@ -159,6 +160,8 @@ type openable struct {
 	size  func(name string) int64
 	open  func(name string) (io.ReadCloser, error)
 	close func() error
+	// onDisk is where a file is; nil if the files are not on the disk as such.
+	onDisk func(name string) string
 }
 
 func (t *openable) Close() error {
@@ -246,8 +249,9 @@ func Beside(name string, companions []string) Tree {
 			}
 			return l, nil
 		},
-		size: func(file string) int64 { return sizeOf(filepath.Join(dir, file)) },
-		open: func(file string) (io.ReadCloser, error) { return OpenRegular(filepath.Join(dir, file)) },
+		size:   func(file string) int64 { return sizeOf(filepath.Join(dir, file)) },
+		open:   func(file string) (io.ReadCloser, error) { return OpenRegular(filepath.Join(dir, file)) },
+		onDisk: func(file string) string { return filepath.Join(dir, file) },
 	}
 }
 
@@ -294,9 +298,6 @@ func (t *within) List(ctx context.Context, look func(string) bool) (*Listing, er
 			l.Passed = append(l.Passed, Passed{name, p.Err})
 		}
 	}
-	if len(l.Files) == 0 {
-		return nil, fmt.Errorf("holds no folder %s", strings.TrimSuffix(t.prefix, "/"))
-	}
 	return l, nil
 }
 
@@ -321,4 +322,65 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.Reader.Read(p)
+}
+
+// RandomAccess is a file that can be read anywhere.
+type RandomAccess interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// OpenAt opens a file of a tree to be read anywhere: from the disk where it is a file there, or else from memory, if it has at most
+// limit bytes.
+func OpenAt(ctx context.Context, t Tree, name string, limit int64) (RandomAccess, error) {
+	if disk, ok := t.(interface{ path(name string) string }); ok {
+		if at := disk.path(name); at != "" {
+			f, err := OpenRegular(at)
+			if err != nil {
+				return nil, err
+			}
+			return onDisk{f}, nil
+		}
+	}
+	var data []byte
+	err := t.Visit(ctx, []string{name}, func(_ string, r io.Reader, err error) error {
+		if err == nil {
+			data, err = io.ReadAll(io.LimitReader(r, limit+1))
+		}
+		if err == nil && int64(len(data)) > limit {
+			err = fmt.Errorf("larger than the %d MiB that are read from an archive: unpack it first", limit>>20)
+		}
+		return err
+	})
+	return inMemory{bytes.NewReader(data)}, err
+}
+
+type onDisk struct{ *os.File }
+
+func (f onDisk) Size() int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
+
+// path is where on the disk a file of the tree is, "" if it is in an archive.
+func (t *openable) path(name string) string {
+	if t.onDisk == nil {
+		return ""
+	}
+	return t.onDisk(name)
+}
+
+func (t *within) path(name string) string {
+	if disk, ok := t.Tree.(interface{ path(name string) string }); ok {
+		return disk.path(t.prefix + name)
+	}
+	return ""
 }

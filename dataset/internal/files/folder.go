@@ -25,8 +25,9 @@ func Folder(root string) Tree {
 			l := &Listing{}
 			return l, l.walk(ctx, "", real, map[string]bool{})
 		},
-		size: func(name string) int64 { return sizeOf(at(name)) },
-		open: func(name string) (io.ReadCloser, error) { return OpenRegular(at(name)) },
+		size:   func(name string) int64 { return sizeOf(at(name)) },
+		open:   func(name string) (io.ReadCloser, error) { return OpenRegular(at(name)) },
+		onDisk: at,
 	}
 }
 

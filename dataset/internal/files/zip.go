@@ -61,6 +61,9 @@ func Zip(archive *zip.Reader) Tree {
 		size: func(name string) int64 { return int64(min(files[name].UncompressedSize64, 1<<62)) },
 		open: func(name string) (io.ReadCloser, error) {
 			f := files[name]
+			if f == nil {
+				return nil, errors.New("is not in the archive")
+			}
 			if f.Flags&1 != 0 {
 				return nil, errors.New("is encrypted: unpack the archive with its password first")
 			}

@@ -1,0 +1,160 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/dataset/internal/files"
+)
+
+// Arrays and tables of every format, as their own writers write them (testdata/make_arrays.py), hold what those put in.
+func TestArrays(t *testing.T) {
+	text, err := os.ReadFile("testdata/arrays.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sets map[string]struct {
+		Shape         []int
+		Pixels, First string
+		Sum           int
+		Labels        []int32
+		Classes       []string
+	}
+	if err := json.Unmarshal(text, &sets); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range sets {
+		set, err := Open(context.Background(), filepath.Join("testdata", "arrays", filepath.FromSlash(ref)), Size{})
+		if err != nil {
+			t.Errorf("%s: %v", ref, err)
+			continue
+		}
+		if got := []int{set.Len(), set.Height, set.Width, set.Channels}; !slices.Equal(got, want.Shape) {
+			t.Errorf("%s: shape %v, want %v", ref, got, want.Shape)
+			continue
+		}
+		sum := 0
+		for _, v := range set.Pixels {
+			sum += int(v)
+		}
+		first, _ := hex.DecodeString(want.First)
+		pixels, _ := hex.DecodeString(want.Pixels)
+		if sum != want.Sum || !bytes.HasPrefix(set.Pixels, first) || want.Pixels != "" && !bytes.Equal(set.Pixels, pixels) {
+			t.Errorf("%s: other pixels", ref)
+		}
+		if !slices.Equal(set.Labels, want.Labels) || !slices.Equal(set.Classes, want.Classes) {
+			t.Errorf("%s: labels %v of classes %q, want %v of %q", ref, set.Labels, set.Classes, want.Labels, want.Classes)
+		}
+	}
+}
+
+// What would have to be guessed is refused, with what to do; what was concluded is said.
+func TestArraysRefused(t *testing.T) {
+	for ref, message := range map[string]string{
+		"float.npy":                    "(x * 255).round().astype('uint8') if they go from 0 to 1",
+		"flat.npy":                     "x.reshape(-1, HEIGHT, WIDTH)",
+		"one.npy":                      "x[None]",
+		"which.npy":                    "leaves open which side is the channels",
+		"column-major.npy":             "np.ascontiguousarray",
+		"object.npy":                   "not that of images",
+		"other.mat":                    "scipy.io.loadmat",
+		"cifar-c":                      "name one, as in PATH/fog.npy",
+		"by-path.parquet":              "embed them",
+		"text.parquet":                 "holds no column of pictures (image, with bytes) but text, n",
+		"kaggle/sample_submission.csv": "a table of 2 columns",
+	} {
+		_, err := Open(context.Background(), filepath.Join("testdata", "arrays", filepath.FromSlash(ref)), Size{})
+		if err == nil || !strings.Contains(err.Error(), message) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %q", ref, err, message)
+		}
+	}
+	set, err := Open(context.Background(), "testdata/arrays/first.npy", Size{})
+	if err != nil || len(set.Contents.Warnings) != 1 || !strings.Contains(set.Contents.Warnings[0], "taken for N,C,H,W") {
+		t.Errorf("channels first: %q, %v", set.Contents.Warnings, err)
+	}
+}
+
+// An array in an archive can be named, with or without its suffix.
+func TestFileInArchive(t *testing.T) {
+	for _, name := range []string{"x_test", "x_test.npy"} {
+		set, err := Open(context.Background(), "testdata/arrays/keras.npz/"+name, Size{})
+		if err != nil || set.Len() != 3 || len(set.Labels) != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Open(context.Background(), "testdata/arrays/keras.npz/nothing", Size{}); err == nil || !strings.Contains(err.Error(), "neither a file nor a folder nothing") {
+		t.Errorf("%v", err)
+	}
+}
+
+// fuzzFormat feeds single files of a format to its reader.
+func fuzzFormat(f *testing.F, name string, find func(*files.Listing, string) []layout, seeds ...string) {
+	for _, seed := range seeds {
+		data, err := os.ReadFile(filepath.Join("testdata", "arrays", filepath.FromSlash(seed)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tree := files.Beside(file, nil)
+		l, err := tree.List(t.Context(), func(string) bool { return true })
+		if err != nil {
+			return
+		}
+		for _, found := range find(l, name) {
+			for split, p := range found.splits {
+				var set *Set
+				if found.read != nil {
+					set, err = found.read(t.Context(), tree, p.files)
+				} else if src, openErr := found.pictures(t.Context(), tree, split); openErr == nil && src.n < 1<<16 {
+					set, err = openPictures(t.Context(), src, Size{4, 4, 1}, func(int, int) {})
+				} else {
+					return
+				}
+				if err != nil {
+					continue
+				}
+				if len(set.Pixels) != set.Len()*set.Size().Len() || set.Labels != nil && len(set.Labels) != set.Len() {
+					t.Errorf("%d images of %v with %d values and %d labels", set.Len(), set.Size(), len(set.Pixels), len(set.Labels))
+				}
+				for _, l := range set.Labels {
+					if l < 0 || int(l) >= len(set.Classes) {
+						t.Errorf("label %d of %d classes", l, len(set.Classes))
+					}
+				}
+			}
+		}
+	})
+}
+
+func FuzzNumPy(f *testing.F) {
+	fuzzFormat(f, "a.npy", findNumPy, "grey.npy", "first.npy", "float.npy", "object.npy", "pair/y.npy")
+}
+
+func FuzzMatlab(f *testing.F) {
+	fuzzFormat(f, "a.mat", findMatlab, "svhn/train_32x32.mat", "svhn/test_32x32.mat", "other.mat")
+}
+
+func FuzzParquet(f *testing.F) {
+	fuzzFormat(f, "a.parquet", findParquet, "hub/data/train-00000-of-00002.parquet", "plain.parquet", "unlabelled.parquet", "text.parquet")
+}
+
+func FuzzTable(f *testing.F) {
+	fuzzFormat(f, "a.csv", findTables, "kaggle/train.csv", "kaggle/test.csv", "kaggle/sample_submission.csv")
+}
+
+func FuzzImageNet(f *testing.F) {
+	fuzzFormat(f, "val_data", findImageNet, "imagenet/train_data_batch_1", "imagenet/train_data_batch_4", "imagenet-npz/train_data_batch_1.npz")
+}

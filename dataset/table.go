@@ -1,0 +1,147 @@
+package dataset
+
+// Tables of digits, as Kaggle publishes MNIST and its relatives: comma-separated values from 0 to 255, an image a line, row by row and
+// gray, with the number of the class in the column "label", or the first one where there is no heading and one value too many.
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/joule-ebm/joule/dataset/internal/files"
+)
+
+// tableBegins is how such a table does: by a heading of pixels, or by small numbers only.
+var tableBegins = regexp.MustCompile(`^(?:\xef\xbb\xbf)?"?(?:label"?,"?(?:pixel_?[01]|1x1)|pixel_?[01]"?,"?pixel_?[12]|[0-9]{1,3},[0-9]{1,3},[0-9]{1,3},[0-9,]{250,}$)`)
+
+func isTable(name string) bool {
+	return regexp.MustCompile(`(?i)\.(csv|tsv)(\.gz|\.bz2|\.xz|\.zst)?$`).MatchString(name)
+}
+
+var findTables = inFolders(func(list []files.File, alone string) []layout {
+	found := layout{splits: map[string]part{}}
+	for _, f := range list {
+		if !isTable(f.Name) || alone != "" && f.Name != alone || alone == "" && !tableBegins.Match(bytes.ReplaceAll(f.Head, []byte("\n"), nil)) {
+			continue
+		}
+		split := splitIn(strings.TrimSuffix(f.Name, path.Ext(f.Name)) + ".csv")
+		found.splits[split] = part{files: append(found.splits[split].files, f.Name)}
+	}
+	if len(found.splits) == 0 {
+		return nil
+	}
+	found.read = func(ctx context.Context, t files.Tree, names []string) (set *Set, err error) {
+		if len(names) > 1 {
+			return nil, fmt.Errorf("holds several tables of images (%s): name one", strings.Join(names, ", "))
+		}
+		err = readAll(ctx, t, names, func(_ string, r io.Reader) (err error) {
+			set, err = readTable(r)
+			return err
+		})
+		return set, err
+	}
+	return []layout{found}
+})
+
+func readTable(r io.Reader) (*Set, error) {
+	in, _, err := files.Uncompressed(r)
+	if err != nil {
+		return nil, err
+	}
+	if bom, _ := in.Peek(3); string(bom) == "\xef\xbb\xbf" {
+		in.Discard(3)
+	}
+	rows := csv.NewReader(in)
+	rows.ReuseRecord = true
+	first, err := rows.Read()
+	if err != nil {
+		return nil, badTable(err)
+	}
+	columns := len(first)
+	label := -1 // its column
+	heading := slices.IndexFunc(first, func(cell string) bool { _, err := strconv.ParseFloat(cell, 64); return err != nil }) >= 0
+	if heading {
+		label = slices.IndexFunc(first, func(cell string) bool { return strings.EqualFold(strings.TrimSpace(cell), "label") })
+	} else if root(columns) == 0 && root(columns-1) > 0 {
+		label = 0
+	}
+	pixels := columns
+	if label >= 0 {
+		pixels--
+	}
+	side := root(pixels)
+	if side < 4 || side > maxSide {
+		return nil, fmt.Errorf("a table of %d columns: want the pixels of square gray images, such as 784, and at most one column more named label", columns)
+	}
+	set := &Set{Height: side, Width: side, Channels: 1}
+	var labels []int64
+	add := func(line int, row []string) error {
+		for i, cell := range row {
+			v, err := strconv.Atoi(strings.TrimSpace(cell))
+			if i == label {
+				if err != nil {
+					return fmt.Errorf("line %d: the label %.20q is not the number of a class", line, cell)
+				}
+				labels = append(labels, int64(v))
+				continue
+			}
+			if err != nil || v < 0 || v > 255 {
+				return fmt.Errorf("line %d: the value %.20q is not a whole number from 0 to 255", line, cell)
+			}
+			set.Pixels = append(set.Pixels, uint8(v))
+		}
+		if len(set.Pixels) > maxSet {
+			return fmt.Errorf("more than %d GiB of images", maxSet>>30)
+		}
+		return nil
+	}
+	if !heading {
+		if err := add(1, first); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		row, err := rows.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, badTable(err)
+		}
+		line, _ := rows.FieldPos(0)
+		if err := add(line, row); err != nil {
+			return nil, err
+		}
+	}
+	if len(set.Pixels) == 0 {
+		return nil, errors.New("a table without rows")
+	}
+	if label < 0 {
+		return set, nil
+	}
+	return set, set.label(set.Len(), labels)
+}
+
+func badTable(err error) error {
+	if err == io.EOF {
+		return errors.New("an empty table")
+	}
+	return fmt.Errorf("a damaged table: %w", err)
+}
+
+// root is the square root of a square number, 0 of others.
+func root(n int) int {
+	if r := int(math.Round(math.Sqrt(float64(max(0, n))))); r*r == n {
+		return r
+	}
+	return 0
+}
