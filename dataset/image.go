@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/image/draw"
 
+	"github.com/joule-ebm/joule/dataset/internal/files"
 	"github.com/joule-ebm/joule/dataset/internal/imagefile"
 )
 
@@ -25,6 +26,9 @@ const (
 
 // IsPicture says whether a file has the name of a picture.
 func IsPicture(name string) bool { return imagefile.Named(name) }
+
+// Visible says whether a file or a folder of that name may be part of the data: it is neither hidden nor the litter of an operating system.
+func Visible(name string) bool { return files.Visible(name) }
 
 // Image is one picture, decoded.
 type Image struct {

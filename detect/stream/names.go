@@ -19,7 +19,8 @@ import (
 
 // A Source has the names of picture files, in an order that never changes.
 type Source interface {
-	// Names are the names after those of a position. An error ends them, as the end of ctx does.
+	// Names are the names after those of a position. An error with a name is why that one cannot be read; one without ends them, as the
+	// end of ctx does.
 	Names(ctx context.Context, after Position) iter.Seq2[string, error]
 	// String tells sources apart: a state of one is none of another.
 	String() string
@@ -104,8 +105,8 @@ func (l List) Names(ctx context.Context, after Position) iter.Seq2[string, error
 }
 
 // A Folder has the pictures in a folder and those in it, in order of their names, folder by folder. Of a stream that goes on, pictures
-// that come after the last one are taken, whether the others are still there or not. Files and folders whose names begin with a dot, and
-// links to folders, are passed over.
+// that come after the last one are taken, whether the others are still there or not. Links to folders, and what
+// [dataset.Visible] says is no data, are passed over.
 type Folder struct {
 	Path   string
 	Follow bool // wait for more, which must come after those that are there, until ctx ends
@@ -127,7 +128,7 @@ func (f Folder) Names(ctx context.Context, after Position) iter.Seq2[string, err
 	return func(yield func(string, error) bool) {
 		w := walk{Folder: f, last: string(after.Last)}
 		for {
-			err := w.once(ctx, func(name string) bool { return yield(name, nil) })
+			err := w.once(ctx, yield)
 			switch {
 			case errors.Is(err, errEnough), ctx.Err() != nil:
 				return
@@ -162,7 +163,7 @@ type file struct {
 }
 
 // once gives the names after the last one to use, up to one that may still be written. It is errEnough if use wants no more.
-func (w *walk) once(ctx context.Context, use func(string) bool) error {
+func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
 	waits := errors.New("for the file that is written")
 	// With a separator at its end a folder that is a link is walked too.
 	root := strings.TrimSuffix(w.Path, string(filepath.Separator)) + string(filepath.Separator)
@@ -170,9 +171,17 @@ func (w *walk) once(ctx context.Context, use func(string) bool) error {
 		switch {
 		case ctx.Err() != nil:
 			return errEnough
+		case err != nil && path != root && errors.Is(err, fs.ErrPermission):
+			if comesAfter(path, w.last) {
+				w.last = path
+				if !use(path, fmt.Errorf("%s: a folder that must not be read", path)) {
+					return errEnough
+				}
+			}
+			return nil
 		case err != nil:
 			return err
-		case path != root && strings.HasPrefix(entry.Name(), "."):
+		case path != root && !dataset.Visible(entry.Name()):
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -183,7 +192,7 @@ func (w *walk) once(ctx context.Context, use func(string) bool) error {
 			return waits // as those after it do, since names go forward only
 		}
 		w.last = path
-		if !use(path) {
+		if !use(path, nil) {
 			return errEnough
 		}
 		return nil

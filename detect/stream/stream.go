@@ -23,6 +23,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/joule-ebm/joule/dataset"
@@ -193,13 +194,17 @@ func (s *Stream) Lines(ctx context.Context) iter.Seq2[Line, error] {
 func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var failure error // of the source, known once the pictures have ended
+	var failure error   // of the source, known once the pictures have ended
+	var failed sync.Map // errors of the source by names that cannot be read, known once the picture has come
 	begin := s.state.Position
 	names := func(yield func(string) bool) {
 		for name, err := range s.source.Names(inner, begin) {
-			if err != nil {
+			if err != nil && name == "" {
 				failure = err
 				return
+			}
+			if err != nil {
+				failed.Store(name, err)
 			}
 			if !yield(name) {
 				return
@@ -214,6 +219,9 @@ func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 		for _, j := range batch {
 			if j.Name == "" {
 				return j.Err
+			}
+			if err, ok := failed.LoadAndDelete(j.Name); ok {
+				j.Err = err.(error)
 			}
 			line, err := s.add(j)
 			if err != nil {

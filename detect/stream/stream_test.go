@@ -416,3 +416,31 @@ func TestWaitsForNothing(t *testing.T) {
 		t.Errorf("errors %v", errs)
 	}
 }
+
+// What is no data is passed over, and a folder that must not be read costs itself.
+func TestFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.png", ".b/b.png", "lost+found/c.png", "notes.txt", "secret/d.png", "z/e.JPG"} {
+		writeFile(t, filepath.Join(dir, name), nil)
+	}
+	secret := filepath.Join(dir, "secret")
+	if err := os.Chmod(secret, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(secret, 0o700)
+	want := []string{"a.png", "secret", "z/e.JPG"}
+	if _, err := os.ReadDir(secret); err == nil { // who may do everything may read it
+		want[1] = "secret/d.png"
+	}
+	var names []string
+	for name, err := range (stream.Folder{Path: dir}).Names(t.Context(), stream.Position{}) {
+		if (err != nil) != (name == secret) {
+			t.Errorf("%q: %v", name, err)
+		}
+		relative, _ := filepath.Rel(dir, name)
+		names = append(names, filepath.ToSlash(relative))
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("names %q, want %q", names, want)
+	}
+}

@@ -67,8 +67,8 @@ type Tree interface {
 // litter are names that operating systems, archivers and network disks give to what is no part of the data.
 var litter = []string{"__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Thumbs.db", "desktop.ini"}
 
-// visible reports whether a file may be part of the data: it has a name, and is not litter.
-func visible(name string) bool {
+// Visible reports whether a file may be part of the data: it has a name, and is not litter.
+func Visible(name string) bool {
 	if name == "" {
 		return false
 	}

@@ -56,7 +56,7 @@ func (l *Listing) walk(ctx context.Context, rel, real string, entered map[string
 	}
 	for _, item := range items {
 		name, at, mode := path.Join(rel, item.Name()), filepath.Join(real, item.Name()), item.Type()
-		if !visible(item.Name()) {
+		if !Visible(item.Name()) {
 			continue
 		}
 		if mode&fs.ModeSymlink != 0 {

@@ -70,7 +70,7 @@ func (t *tarred) each(ctx context.Context, fn func(name string, head *tar.Header
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 			return false, fmt.Errorf("damaged archive, fetch it again: %w", err)
 		}
-		if name := inner(head.Name); visible(name) {
+		if name := inner(head.Name); Visible(name) {
 			if err := fn(name, head, archive); err != nil {
 				if err == io.EOF {
 					return true, nil

@@ -34,7 +34,7 @@ func Zip(archive *zip.Reader) Tree {
 	for _, f := range archive.File {
 		name := inner(f.Name)
 		switch mode := f.Mode(); {
-		case !visible(name):
+		case !Visible(name):
 		case mode.IsDir() || strings.HasSuffix(f.Name, "/"):
 			l.Folders = append(l.Folders, name)
 		case !mode.IsRegular():
