@@ -275,16 +275,16 @@ func TestTermsAndTheirGradients(t *testing.T) {
 		options ObjectiveOptions
 	}{
 		"last step":         {0, ObjectiveOptions{Terms: all, Sampler: langevin}},
-		"group by group":    {0, ObjectiveOptions{Terms: all, Sampler: langevin, Apart: true}},
+		"group by group":    {0, ObjectiveOptions{Terms: all, Sampler: langevin, PerGroup: true}},
 		"twice L_cd":        {0, ObjectiveOptions{Terms: doubled, Sampler: langevin}},
-		"twice L_cd, apart": {0, ObjectiveOptions{Terms: doubled, Sampler: langevin, Apart: true}},
+		"twice L_cd, apart": {0, ObjectiveOptions{Terms: doubled, Sampler: langevin, PerGroup: true}},
 		"conditional":       {2, ObjectiveOptions{Terms: all, Sampler: langevin}},
 		"third neighbour":   {0, ObjectiveOptions{Terms: weighted(0, 0, 1, 3), Sampler: langevin}},
 		"hmc":               {0, ObjectiveOptions{Terms: all, Sampler: mcmc.HMC{StepSize: 0.3, Leapfrogs: 2, Temperature: 0.5}}},
 		"plain":             {0, ObjectiveOptions{Terms: weighted(0, 0, 0, 1), Sampler: langevin}},
-		"without L_opt":     {0, ObjectiveOptions{Terms: weighted(1, 0, 0.3, 1), Sampler: langevin, Apart: true}},
-		"without L_ent":     {0, ObjectiveOptions{Terms: weighted(0, 1, 0, 1), Sampler: langevin, Apart: true}},
-		"all steps":         {0, ObjectiveOptions{Terms: all, Sampler: langevin, Unrolled: 3, Apart: true}},
+		"without L_opt":     {0, ObjectiveOptions{Terms: weighted(1, 0, 0.3, 1), Sampler: langevin, PerGroup: true}},
+		"without L_ent":     {0, ObjectiveOptions{Terms: weighted(0, 1, 0, 1), Sampler: langevin, PerGroup: true}},
+		"all steps":         {0, ObjectiveOptions{Terms: all, Sampler: langevin, Unrolled: 3, PerGroup: true}},
 		"annealed":          {2, ObjectiveOptions{Terms: all, Sampler: annealed, Unrolled: 3}},
 		"all steps of hmc":  {0, ObjectiveOptions{Terms: all, Sampler: mcmc.HMC{StepSize: 0.05, Leapfrogs: 2, Temperature: 0.5}, Unrolled: 2}},
 		"unrolled for none": {0, ObjectiveOptions{Terms: weighted(1, 0, 0, 1), Sampler: langevin, Unrolled: 2}},
@@ -326,13 +326,13 @@ func (b *bench) check() {
 		}
 		gradient := b.difference(formula)
 		g, scale := max(0, i-1), term.Weight // L_cd and L_reg go together
-		if b.options.Apart && g > 0 {
+		if b.options.PerGroup && g > 0 {
 			scale = 1
 		}
 		groups[g], total = add(groups[g], gradient, scale), add(total, gradient, term.Weight)
 	}
 	want := [][]float64{total}
-	if b.options.Apart {
+	if b.options.PerGroup {
 		want = slices.DeleteFunc(groups[:], func(g []float64) bool { return g == nil })
 	}
 	for g, gradient := range want {

@@ -35,9 +35,9 @@ type ObjectiveOptions struct {
 	// Unrolled > 0 makes chains of so many steps of the sampler part of the loss, if a term asks for x_kl: it is then differentiated
 	// through all of them instead of the last one.
 	Unrolled int
-	// Apart computes the gradient of each group of terms ([Term].Gradient) instead of the loss's, one after the other: together they
+	// PerGroup computes the gradient of each group of terms ([Term].Gradient) instead of the loss's, one after the other: together they
 	// would take so many times the memory for sums over the batch.
-	Apart bool
+	PerGroup bool
 }
 
 // NewObjective compiles the loss of an energy.
@@ -77,8 +77,8 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 		obj.references, obj.most = append(obj.references, n), max(obj.most, n)
 	}
 	obj.groups = together(o.Terms, losses)
-	if o.Apart {
-		obj.groups = apart(o.Terms, losses)
+	if o.PerGroup {
+		obj.groups = perGroup(o.Terms, losses)
 	}
 	for _, g := range obj.groups {
 		program, err := e.Compile(append(outputs, expr.Grad(g.loss, b.Parameters()...)...)...)

@@ -161,7 +161,7 @@ func TestOwnTermsGradients(t *testing.T) {
 		"apart": {{1, 1, 0, 0, 0, 0}, {0, 0, 1, 0, 0, 0}, {0, 0, 0, 1, 0, 0}, {0, 0, 0, 0, 1, 0}, {0, 0, 0, 0, 0, 0.02}},
 	} {
 		graph := &capture{}
-		_, err := cd.NewObjective(graph, model, cd.ObjectiveOptions{Terms: terms, Sampler: mcmc.Langevin{StepSize: 0.5}, Apart: name == "apart"})
+		_, err := cd.NewObjective(graph, model, cd.ObjectiveOptions{Terms: terms, Sampler: mcmc.Langevin{StepSize: 0.5}, PerGroup: name == "apart"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,9 +107,9 @@ func together(terms []Term, losses []*expr.Value) []Group {
 	return []Group{{Weight: 1, loss: sum}}
 }
 
-// apart takes the loss apart into the groups of terms whose gradients are measured, in the order of their first terms. Groups none of
+// perGroup takes the loss apart into the groups of terms whose gradients are measured, in the order of their first terms. Groups none of
 // whose terms is there are left out.
-func apart(terms []Term, losses []*expr.Value) []Group {
+func perGroup(terms []Term, losses []*expr.Value) []Group {
 	var groups []Group
 	for i, l := range losses {
 		if l == nil {

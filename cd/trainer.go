@@ -276,7 +276,7 @@ func (t *Trainer) objective() (*Objective, error) {
 	if o := t.objectives[key]; o != nil {
 		return o, nil
 	}
-	options := ObjectiveOptions{Terms: terms, Sampler: t.settings.Sampler, Apart: key.apart}
+	options := ObjectiveOptions{Terms: terms, Sampler: t.settings.Sampler, PerGroup: key.apart}
 	if t.settings.AllSteps {
 		options.Unrolled = t.settings.Steps
 	}

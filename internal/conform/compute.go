@@ -121,7 +121,7 @@ func (r recordedNoise) Schedule(_ string, steps int) map[string][]float32 {
 
 // objective is the recorded loss.
 func (c *Case) objective(e engine.Engine, apart bool) (*cd.Objective, error) {
-	return cd.NewObjective(e, c.Model, cd.ObjectiveOptions{Terms: c.settings().Terms, Sampler: c.langevin, Apart: apart})
+	return cd.NewObjective(e, c.Model, cd.ObjectiveOptions{Terms: c.settings().Terms, Sampler: c.langevin, PerGroup: apart})
 }
 
 func (c *Case) examples() cd.Examples {
