@@ -4,5 +4,6 @@
 //   - own-images: a folder of pictures becomes a model, and the model draws new ones;
 //   - score: p-values of pictures, and decisions at a false-alarm rate;
 //   - sample: images out of a model;
+//   - rendered: the data sets objects and parts, drawn without a file, with all that is known of them;
 //   - stream: pictures as they arrive, with an alarm when they drift.
 package examples

@@ -30,6 +30,7 @@ func TestExamples(t *testing.T) {
 		{"own-energy -dir mine -iterations 20", "1265 parameters after 20 iterations, calibrated with 1000 images"},
 		{"own-energy -dir mine -iterations 30", "1265 parameters after 30 iterations"}, // it goes on
 		{"own-images -dir photos -for 1s pictures", "AUROC against noise"},
+		{"rendered -dir sheets", "are in sheets"},
 		{"sample -n 2 -steps 20 photos drawn", "0001.png  energy "},
 	} {
 		if out := start(t, dir, c.args); !strings.Contains(out, c.want) {

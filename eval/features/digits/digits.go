@@ -9,19 +9,17 @@
 package digits
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/features"
+	"github.com/joule-ebm/joule/eval/features/internal/network"
 	"github.com/joule-ebm/joule/expr"
-	"github.com/joule-ebm/joule/internal/safetensors"
 )
 
 const (
@@ -63,24 +61,11 @@ var _ features.Network = (*Classifier)(nil)
 
 // New makes the classifier that comes with Joule.
 func New(e engine.Engine) (*Classifier, error) {
-	file, err := safetensors.Read(bytes.NewReader(weights), int64(len(weights)))
-	if err != nil {
-		return nil, fmt.Errorf("digits: %w", err)
-	}
 	params := energy.NewParams()
 	f, logits := Build(params, expr.Input("x", Image))
-	values := map[string][]float32{}
-	for _, s := range params.Specs() {
-		t, ok := file.Lookup(s.Name)
-		if !ok || !slices.Equal(t.Shape, s.TorchShape()) {
-			return nil, fmt.Errorf("digits: the weights have no %s of shape %v", s.Name, s.TorchShape())
-		}
-		stored, err := t.Float32s()
-		if err != nil {
-			return nil, fmt.Errorf("digits: %w", err)
-		}
-		values[s.Name] = make([]float32, len(stored))
-		s.FromTorch(values[s.Name], stored)
+	values, err := network.Values(params.Specs(), weights)
+	if err != nil {
+		return nil, fmt.Errorf("digits: %w", err)
 	}
 	program, err := e.Compile(f, expr.Softmax(logits))
 	if err != nil {

@@ -20,12 +20,12 @@ func TestLearns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for step := range 40 {
-			loss, err := l.step(ctx, set, step, 5e-3)
+		for number := range 40 {
+			loss, err := step(ctx, l, set, number, 5e-3)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if step == 0 {
+			if number == 0 {
 				first = loss
 			}
 			last = loss
