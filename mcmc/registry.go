@@ -29,6 +29,15 @@ var kinds = []Kind{
 	{"mala", "Langevin at a temperature, acceptance test included: noise of variance 2 step_size", newMALA},
 }
 
+// Usage explains the samplers, a line each, for the help of a command.
+func Usage() string {
+	var lines strings.Builder
+	for _, k := range Samplers() {
+		fmt.Fprintf(&lines, "  %-14s %s\n", k.Name, k.About)
+	}
+	return lines.String()
+}
+
 // Samplers lists the samplers that New can make.
 func Samplers() []Kind { return kinds[:len(kinds):len(kinds)] }
 

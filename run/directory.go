@@ -14,6 +14,17 @@ import (
 	"github.com/joule-ebm/joule/model"
 )
 
+// FreeDir is the first of name, name-2, name-3, ... that is not there, for a new run.
+func FreeDir(name string) string {
+	free := name
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); err != nil {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
+}
+
 // directory is a run directory that this process alone may write in.
 type directory struct {
 	path string

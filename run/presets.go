@@ -60,6 +60,15 @@ func Presets() []Preset {
 	}
 }
 
+// Usage explains the presets, a line each, for the help of a command.
+func Usage() string {
+	var lines strings.Builder
+	for _, k := range Presets() {
+		fmt.Fprintf(&lines, "  %-14s %s\n", k.Name, k.About)
+	}
+	return lines.String()
+}
+
 // PresetConfig returns the configuration of a preset.
 func PresetConfig(name string) (Config, error) {
 	var names []string

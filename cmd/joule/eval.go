@@ -4,15 +4,6 @@ package main
 
 import "github.com/spf13/cobra"
 
-// evalCommands make the subcommands, in the order of the help.
-var evalCommands = []func() *cobra.Command{
-	newOODCommand,
-	newQualityCommand,
-	newFetchInceptionCommand,
-	newLikelihoodCommand,
-	newChainsCommand,
-}
-
 func newEvalCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "eval",
@@ -21,8 +12,6 @@ func newEvalCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, command := range evalCommands {
-		cmd.AddCommand(command())
-	}
+	cmd.AddCommand(newOODCommand(), newQualityCommand(), newFetchInceptionCommand(), newLikelihoodCommand(), newChainsCommand())
 	return cmd
 }

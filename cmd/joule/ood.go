@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
@@ -21,25 +23,14 @@ import (
 )
 
 type oodOptions struct {
-	in        string
-	out       []string
-	detector  string
-	limit     uint
-	seed      uint64
-	resamples uint
-	histogram string
-	roc       string
-	threads   uint
-	json      bool
-	markdown  bool
+	benchmark.Plan
+	detector, histogram, roc string
+	threads                  int
+	json, markdown           bool
 }
 
 func newOODCommand() *cobra.Command {
-	var o oodOptions
-	var builtIn strings.Builder
-	for _, kind := range benchmark.Outliers() {
-		fmt.Fprintf(&builtIn, "  %-14s %s\n", kind.Name, kind.About)
-	}
+	o := oodOptions{Plan: benchmark.Plan{Images: 10_000, Seed: 1, Resamples: 1000}}
 	cmd := &cobra.Command{
 		Use:   "ood RUN",
 		Short: "Measure how well a model tells outliers from in-distribution images",
@@ -49,7 +40,7 @@ model.safetensors file. Both are data sets as for joule train: built-in ones, fo
 or CIFAR files, of which the test split is taken unless another is named. Outliers may also be made
 from the in-distribution images, or from nothing:
 
-` + builtIn.String() + `  textures:DATA  patches of the pictures of a data set, not scaled
+` + benchmark.Usage() + `  textures:DATA  patches of the pictures of a data set, not scaled
 
 Without --out-of, these and another data set are compared. With --detector the score of another
 detector takes the place of the energy; see joule score --help.
@@ -69,15 +60,11 @@ could differ with other images of the same kinds; not how much with another run 
 		RunE: func(cmd *cobra.Command, args []string) error { return ood(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.in, "in", "", "in-distribution images, a `data` set (default the test split of the run's own, or what it held out)")
-	f.StringArrayVar(&o.out, "out-of", nil, "outliers, a `data` set or a name from above; several with commas, or given several times")
+	addPlan(f, &o.Plan)
 	f.StringVar(&o.detector, "detector", detect.Default, "`name` of the detector that scores")
-	f.UintVarP(&o.limit, "number", "n", 10_000, "most images to take of each set, chosen by --seed; 0 takes all")
-	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images, of those that are made, and of the bootstrap")
-	f.UintVar(&o.resamples, "resamples", 1000, "of the bootstrap; 0 leaves the intervals out")
 	f.StringVar(&o.histogram, "histogram", "", "also draw the distributions of the scores, in this .png `file`")
 	f.StringVar(&o.roc, "roc", "", "also draw the ROC curves, in this .png `file`")
-	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print an object with auroc, aupr, fpr95 and more; of several kinds, an array of them")
 	f.BoolVar(&o.markdown, "markdown", false, "print a table in Markdown")
 	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
@@ -85,7 +72,10 @@ could differ with other images of the same kinds; not how much with another run 
 }
 
 func ood(cmd *cobra.Command, path string, o oodOptions) error {
-	if err := o.check(); err != nil {
+	if err := checkPlan(&o.Plan); err != nil {
+		return err
+	}
+	if err := checkPictures(map[string]string{"histogram": o.histogram, "roc": o.roc}); err != nil {
 		return err
 	}
 	trained, err := model.Open(path)
@@ -120,26 +110,36 @@ func ood(cmd *cobra.Command, path string, o oodOptions) error {
 	return result.Text(out)
 }
 
-func (o *oodOptions) check() error {
-	if o.resamples != 0 && (o.resamples < 10 || o.resamples > 1e6) {
-		return usageErrorf("--resamples is %d: want 0, or 10 to 1000000", o.resamples)
+// addPlan adds the flags that say what to compare.
+func addPlan(f *pflag.FlagSet, p *benchmark.Plan) {
+	f.StringVar(&p.In, "in", "", "in-distribution images, a `data` set (default the test split of the run's own, or what it held out)")
+	f.StringArrayVar(&p.Out, "out-of", nil, "outliers, a `data` set or a name that joule eval ood --help lists; several with commas or given again")
+	f.IntVarP(&p.Images, "number", "n", p.Images, "most images to take of each set, chosen by --seed; 0 takes all")
+	f.Uint64Var(&p.Seed, "seed", p.Seed, "of the choice of images, of those that are made, and of the bootstrap")
+	f.IntVar(&p.Resamples, "resamples", p.Resamples, "of the bootstrap for intervals; 0 leaves them out")
+}
+
+// checkPlan checks them, and takes lists with commas apart.
+func checkPlan(p *benchmark.Plan) error {
+	p.Out = splitNames(p.Out)
+	if p.Resamples != 0 && (p.Resamples < 10 || p.Resamples > million) {
+		return usageErrorf("--resamples is %d: want 0, or 10 to %d", p.Resamples, million)
 	}
-	return checkPictures(map[string]string{"histogram": o.histogram, "roc": o.roc})
+	return checkBounds(bounds{"number", p.Images, 0, math.MaxInt32})
 }
 
 // measure compares what the options name, with progress and warnings on standard error.
 func (o *oodOptions) measure(cmd *cobra.Command, trained *model.Model) (*benchmark.Result, error) {
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
-	plan := benchmark.Plan{In: o.in, Out: splitNames(o.out), Images: int(o.limit), Seed: o.seed, Resamples: int(o.resamples),
-		Progress: shown.show, Warn: shown.warn}
+	o.Progress, o.Warn = shown.show, shown.warn
 	if o.detector != "" && o.detector != detect.Default {
 		var err error
-		if plan.Detector, err = detect.ForModel(trained, o.detector); err != nil {
+		if o.Detector, err = detect.ForModel(trained, o.detector); err != nil {
 			return nil, detectorError(trained, err)
 		}
 	}
-	result, err := plan.Run(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained)
+	result, err := o.Run(cmd.Context(), &cpu.Engine{Threads: o.threads}, trained)
 	return result, nameIn(err)
 }
 

@@ -40,14 +40,10 @@ eval ood, whose --in and --out-of choose the images.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return writeReport(cmd, args[0], o) },
 	}
-	f, b := cmd.Flags(), &o.Benchmark
+	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "the page, a .html `file` (default report.html in RUN, or beside the model)")
-	f.StringVar(&b.In, "in", "", "in-distribution images, a `data` set (default the test split of the run's own, or what it held out)")
-	f.StringArrayVar(&b.Out, "out-of", nil, "out-of-distribution images, a `data` set or a built-in kind; see joule eval ood --help")
-	f.IntVarP(&b.Images, "number", "n", b.Images, "most images to take of each set; 0 takes all")
-	f.IntVar(&b.Resamples, "resamples", b.Resamples, "of the bootstrap for intervals; 0 leaves them out")
+	addPlan(f, &o.Benchmark)
 	f.IntVar(&o.Chains, "chains", o.Chains, "chains to draw from noise; 0: none")
-	f.Uint64Var(&b.Seed, "seed", b.Seed, "of all random numbers")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.quick, "quick", false, "leave out what has to be computed: detection and chains")
 	f.BoolVar(&o.json, "json", false, "print what was written as JSON")
@@ -65,14 +61,11 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 	if o.output != "" && !hasExtension(o.output, ".html") {
 		return usageErrorf("--output is %q: want a name ending in .html", o.output)
 	}
-	if err := checkBounds(bounds{"number", o.Benchmark.Images, 0, million}, bounds{"chains", o.Chains, 0, mostInGIF},
-		bounds{"threads", o.Threads, 0, mostThreads}); err != nil {
+	if err := checkPlan(&o.Benchmark); err != nil {
 		return err
 	}
-	if n := o.Benchmark.Resamples; n != 0 {
-		if err := checkBounds(bounds{"resamples", n, 10, million}); err != nil {
-			return err
-		}
+	if err := checkBounds(bounds{"chains", o.Chains, 0, mostInGIF}, bounds{"threads", o.Threads, 0, mostThreads}); err != nil {
+		return err
 	}
 	if o.output == "" {
 		if o.output = filepath.Join(path, "report.html"); !isDir(path) {
@@ -84,7 +77,7 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 	}
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
-	o.Program, o.Progress, o.Benchmark.Warn, o.Benchmark.Out = "joule "+version(), shown.show, shown.warn, splitNames(o.Benchmark.Out)
+	o.Program, o.Progress, o.Benchmark.Warn = "joule "+version(), shown.show, shown.warn
 	if o.quick {
 		o.Detect, o.Chains = false, 0
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -44,9 +43,9 @@ killed, with the configuration it was started with. A limit on time counts from 
 resumption.
 
 Presets to start from, whose settings --print-config shows and --set changes:
-` + presetList() + `
+` + run.Usage() + `
 Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
-` + samplerList() + "\n" + dataset.Usage,
+` + mcmc.Usage() + "\n" + dataset.Usage,
 		Example: `  joule train                                             digits, in a few minutes
   joule train --for 10m --out digits
   joule train --resume --out digits --iterations 5000     go on with it
@@ -72,22 +71,6 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	return cmd
 }
 
-func presetList() string {
-	var list strings.Builder
-	for _, p := range run.Presets() {
-		fmt.Fprintf(&list, "  %-14s %s\n", p.Name, p.About)
-	}
-	return list.String()
-}
-
-func samplerList() string {
-	var list strings.Builder
-	for _, k := range mcmc.Samplers() {
-		fmt.Fprintf(&list, "  %-14s %s\n", k.Name, k.About)
-	}
-	return list.String()
-}
-
 func train(cmd *cobra.Command, o trainOptions) error {
 	given := cmd.Flags().Changed
 	var limits *run.Limits
@@ -96,6 +79,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		limits = &l
 	}
 	screen := newTrainScreen(cmd.ErrOrStderr())
+	defer screen.clear()
 	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
@@ -109,7 +93,6 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		}
 		var err error
 		if result, err = run.Resume(cmd.Context(), o.out, limits, options); err != nil {
-			screen.clear()
 			return err
 		}
 	} else {
@@ -121,11 +104,10 @@ func train(cmd *cobra.Command, o trainOptions) error {
 			return settings.Write(cmd.OutOrStdout(), &config)
 		}
 		if o.out == "" {
-			o.out = freeName(filepath.Join("runs", o.preset))
+			o.out = run.FreeDir(filepath.Join("runs", o.preset))
 		}
 		screen.log.Info("training", "preset", o.preset, "out", o.out)
 		if result, err = run.Start(cmd.Context(), o.out, config, options); err != nil {
-			screen.clear()
 			return err
 		}
 	}
@@ -164,22 +146,6 @@ func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) 
 	return c, c.Validate()
 }
 
-// freeName is the first of name, name-2, name-3, ... that is not there.
-func freeName(name string) string {
-	free := name
-	for n := 2; ; n++ {
-		if !exists(free) {
-			return free
-		}
-		free = fmt.Sprintf("%s-%d", name, n)
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
 // learnt are the last lines: what came of the run, where to look, and what to try next.
 func learnt(r run.Result) string {
 	d, dir := r.Detection, shellWord(r.Dir)
@@ -194,7 +160,7 @@ func learnt(r run.Result) string {
 		verdict = "it begins to tell them apart"
 	}
 	pictures := ""
-	if samples := filepath.Join(r.Dir, "samples"); exists(samples) {
+	if samples := filepath.Join(r.Dir, "samples"); isDir(samples) {
 		pictures = "; while it learnt: " + samples
 	}
 	return fmt.Sprintf(`

@@ -44,6 +44,15 @@ func Outliers() []Outlier {
 	}
 }
 
+// Usage explains the outliers that can be made, a line each, for the help of a command.
+func Usage() string {
+	var lines strings.Builder
+	for _, k := range Outliers() {
+		fmt.Fprintf(&lines, "  %-14s %s\n", k.Name, k.About)
+	}
+	return lines.String()
+}
+
 // OutlierNamed returns the way of making outliers of that name.
 func OutlierNamed(name string) (Outlier, error) {
 	var names []string
