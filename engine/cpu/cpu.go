@@ -8,10 +8,10 @@
 //
 // # Determinism
 //
-// Results have the same bits for any number of threads. Noise is a function of seed, leaf, image and step. Sums over the batch are
-// accumulated in a fixed number of lanes, each of fixed tiles, and the lanes are added in order (lanes.go). Nothing that a result depends
-// on is decided by the number of workers or by which of them took which tile. Results do differ, within rounding, between kinds of
-// kernels (AVX-512, AVX2, portable), and sums over the batch between sizes of tiles.
+// Results have the same bits for any number of threads and of processes. Noise is a function of seed, leaf, image and step. Sums over the
+// batch are accumulated in a fixed number of lanes, each of fixed tiles, and the lanes are added in order (lanes.go). Nothing that a result
+// depends on is decided by the number of workers or by which of them took which tile. Results do differ, within rounding, between kinds of
+// kernels (AVX-512, AVX2, portable), and sums over the batch between sizes of tiles and numbers of lanes.
 //
 // # From an expression to instructions
 //
@@ -28,10 +28,11 @@
 //	arena.go          liveness, and an address in an arena for each value
 //	instruction.go    an instruction for each loop and for each node that is none
 //
-// Then worker.go, lanes.go, run.go and memorypool.go run the program.
+// Then worker.go, share.go, lanes.go, run.go, group.go and memorypool.go run the program.
 package cpu
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 
@@ -50,6 +51,12 @@ type Engine struct {
 	Kernels *kernels.Set
 	// TileImages is the number of images a worker takes through the program at a time; 0 means as many as suit the caches.
 	TileImages int
+	// Lanes is the number of partial sums that sums over the batch are made of: so many workers, of all processes together, can compute them
+	// at a time, and half as many share them evenly. The results depend on it in their last bits, the memory does not. 0 means
+	// DefaultLanes.
+	Lanes int
+	// Group are the processes that share out the images of each run; nil means that this one computes all of them.
+	Group engine.Group
 	// Precision is that of the convolutions' products. Where the machine has no matrix unit, Split and BF16 are slower than Float32.
 	Precision engine.Precision
 	// Profile, if not nil, is told of every piece of work on images. It is called by all workers.
@@ -94,7 +101,8 @@ func (e *Engine) compile(parts matrix.Parts, outputs ...*expr.Value) (engine.Pro
 		if err != nil {
 			return nil, err
 		}
-		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, profile: e.Profile, memory: &e.memory}
+		p := &program{graph: g, kernels: set, threads: e.threads(), tile: g.tile, laneCount: cmp.Or(max(e.Lanes, 0), DefaultLanes), group: e.Group,
+			profile: e.Profile, memory: &e.memory}
 		if err := p.plan(); err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package cpu
 import (
 	"slices"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/kernels"
 )
@@ -10,13 +11,15 @@ import (
 // This file makes a program of a lowered graph: the passes from nodes to instructions, in order.
 
 // program is a compiled computation: what to do, and the memory of those who do it. Its methods are in call.go (what may be asked of
-// it), run.go (running it), worker.go and lanes.go.
+// it), run.go (running it), worker.go, share.go, lanes.go and group.go.
 type program struct {
-	graph   *graph
-	kernels *kernels.Set
-	threads int
-	tile    int // images of a tile, at most
-	profile func(Work)
+	graph     *graph
+	kernels   *kernels.Set
+	threads   int
+	tile      int // images of a tile, at most
+	laneCount int // partial sums over the batch, at most
+	group     engine.Group
+	profile   func(Work)
 
 	params       []*node          // leaves that Bind gives values to
 	phases       [3][]*group      // in the order of execution

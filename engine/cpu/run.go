@@ -78,58 +78,47 @@ func (p *program) runPrologue(f *frame, batch int) {
 	c.batch, p.justBound = batch, false
 }
 
-// runBody takes all images through the body, and returns the sums over the batch, if there are any, in memory of the pool. Lane l of
-// them adds up the tiles l, l + lanes, l + 2·lanes, ... in that order, whoever computes them (see lanes.go).
+// runBody takes this process's share of the images through the body, and returns the sums over the batch, if there are any, in memory of
+// the pool. Lane l of them adds up the tiles l, l + lanes, l + 2·lanes, ... in that order, whoever computes them (see lanes.go).
 func (p *program) runBody(ctx context.Context, first *frame, call engine.Call) (sum []float32, err error) {
-	sums := p.arenaSize[laneSpace] > 64
-	images := p.balancedTile(call.Batch, sums)
-	tiles := ceilDiv(call.Batch, images)
-	count := tiles // without sums every tile is a lane of its own
-	if sums {
-		count = min(laneCount, tiles)
+	if p.processes() > 1 {
+		ctx = context.WithoutCancel(ctx) // the others wait for this one's share
 	}
+	s := p.shareOf(p.rank(), call.Batch)
 	workers := []*frame{first}
-	for w := 1; w < min(p.threads, count); w++ {
+	for w := 1; w < min(p.threads, s.lanes()); w++ {
 		f := p.acquireWorker(w)
 		defer p.releaseWorker(f)
 		workers = append(workers, f)
 	}
-	l := p.newLanes(count, sums)
+	l := p.newLanes(s)
 	var wg sync.WaitGroup
 	for _, f := range workers {
 		wg.Go(func() {
 			for {
-				lane, ok := l.next(ctx, f)
+				place, ok := l.next(ctx, f)
 				if !ok {
 					return
 				}
-				for tile := lane; tile < tiles; tile += l.count {
-					if !p.runTile(ctx, f, tile*images, images, call) {
+				for images := range s.tiles(place) {
+					if !p.runTile(ctx, f, images, call) {
 						return
 					}
 				}
-				l.finish(lane, f)
+				l.finish(place, f)
 			}
 		})
 	}
 	wg.Wait()
-	return l.close(), ctx.Err()
-}
-
-// balancedTile is the number of images of a tile, at most p.tile, that gives all workers about as much to do: 20 images in tiles of up to
-// 8 are three tiles, which two workers cannot share evenly; four tiles of 5 they can. The order of sums over the batch depends on this
-// number, so it must not depend on the number of workers: tiles that are summed are made for two.
-func (p *program) balancedTile(batch int, sums bool) int {
-	workers := p.threads
-	if sums {
-		workers = 2
+	if p.processes() == 1 {
+		return l.close(), ctx.Err()
 	}
-	return ceilDiv(batch, min(batch, roundUp(ceilDiv(batch, p.tile), workers)))
+	return p.complete(l, call)
 }
 
-// runTile takes so many images from first on through every step of the chain; false if the context ended.
-func (p *program) runTile(ctx context.Context, f *frame, first, images int, call engine.Call) bool {
-	f.first, f.images, f.chain = first, min(images, call.Batch-first), call.Chain
+// runTile takes images through every step of the chain; false if the context ended.
+func (p *program) runTile(ctx context.Context, f *frame, images span, call engine.Call) bool {
+	f.first, f.images, f.chain = images.from, images.to-images.from, call.Chain
 	p.readInputs(f, call)
 	steps := max(call.Chain.Steps, 1)
 	for f.step = range steps {
