@@ -36,6 +36,7 @@ type Training struct {
 		Clip         float64 `yaml:"clip" doc:"longest gradient; 0: any"`
 		Average      float64 `yaml:"average" doc:"decay of the moving average of the weights, which is the model"`
 		Warmup       int64   `yaml:"warmup" doc:"iterations over which the learning rate rises to its value"`
+		Lanes        int     `yaml:"lanes" doc:"partial sums of a gradient: so many cores can add one up, half as many evenly"`
 	} `yaml:"optimiser" doc:"how the weights move"`
 
 	Limits Limits `yaml:"limits" doc:"when to stop; without limits, when interrupted"`
@@ -75,6 +76,7 @@ func (c *Config) Validate() error {
 		{"optimiser.epsilon", o.Epsilon, 1e-30, 1},
 		{"optimiser.clip", o.Clip, 0, many},
 		{"optimiser.warmup", float64(o.Warmup), 0, many},
+		{"optimiser.lanes", float64(o.Lanes), 1, 1 << 16},
 		{"limits.iterations", float64(c.Limits.Iterations), 0, many},
 		{"output.checkpoint", float64(c.Output.Checkpoint), 1, many},
 		{"output.samples", float64(c.Output.Samples), 0, many},

@@ -30,7 +30,7 @@ func ReadConfig(dir string) (Config, error) {
 
 // ConfigOf is the whole configuration of the run that trained a model.
 func ConfigOf(m *model.Model) (Config, error) {
-	c := paper()
+	c := before()
 	c.Config = m.Config
 	err := settings.Read(strings.NewReader(m.Training), &c.Training)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/cd"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -27,6 +29,7 @@ func Presets() []Preset {
 			c.Sampler.Steps = 20
 			c.Buffer.Restart = 0.02 // short training sees little noise otherwise, and samples from noise then fall into few modes
 			c.Optimiser.Batch, c.Optimiser.LearningRate = 64, 5e-4
+			c.Optimiser.Lanes = cpu.DefaultLanes
 			c.Limits.Iterations = 1000
 		}},
 		{"mnist-paper", "the paper's network for MNIST with the paper's constants", func(c *Config) {
@@ -47,6 +50,7 @@ func Presets() []Preset {
 			c.Sampler.Steps = 20
 			c.Buffer.Restart = 0.02
 			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
+			c.Optimiser.Lanes = cpu.DefaultLanes
 			c.Output.Checkpoint, c.Output.Samples = 20, 20
 			c.Limits.Iterations = 2000
 		}},
@@ -93,8 +97,16 @@ func paper() Config {
 	c.Optimiser.Batch, c.Optimiser.LearningRate = cd.PaperBatch, s.LearningRate
 	c.Optimiser.Beta1, c.Optimiser.Beta2, c.Optimiser.Epsilon = s.Beta1, s.Beta2, s.Epsilon
 	c.Optimiser.Clip, c.Optimiser.Average, c.Optimiser.Warmup = s.ClipNorm, s.Decay, s.Warmup
+	c.Optimiser.Lanes = 128 // 64 cores share the paper's batch of 128 evenly
 	c.Output.Checkpoint, c.Output.Samples, c.Output.Pictures, c.Output.HeldOut, c.Output.Diagnose = 50, 50, 64, 50, 50
 	c.Recovery.Failures, c.Recovery.RateFactor = 5, 0.5
+	return c
+}
+
+// before is what a configuration says that does not say everything, because it is from before there was a choice.
+func before() Config {
+	c := paper()
+	c.Sampler.Precision, c.Optimiser.Lanes = string(engine.Float32), cpu.DefaultLanes
 	return c
 }
 

@@ -163,7 +163,7 @@ func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &runner{config: c, options: o, engine: &cpu.Engine{Threads: o.Threads}}
+	r := &runner{config: c, options: o, engine: &cpu.Engine{Threads: o.Threads, Lanes: c.Optimiser.Lanes}}
 	if err := r.openData(ctx); err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (r *runner) chainEngine() engine.Engine {
 	if cpu.Resolve(engine.Precision(r.config.Sampler.Precision)) == engine.Float32 {
 		return r.engine
 	}
-	return &cpu.Engine{Threads: r.options.Threads, Precision: engine.Precision(r.config.Sampler.Precision)}
+	return &cpu.Engine{Threads: r.options.Threads, Lanes: r.config.Optimiser.Lanes, Precision: engine.Precision(r.config.Sampler.Precision)}
 }
 
 // openData reads the data set and holds some of it out.
@@ -288,8 +288,7 @@ func writeConfig(path string, c *Config) error {
 }
 
 func readConfig(path string) (Config, error) {
-	c := paper()
-	c.Sampler.Precision = string(engine.Float32) // of runs from before there was a choice
+	c := before()
 	file, err := os.Open(path)
 	if err != nil {
 		return c, err
