@@ -106,7 +106,7 @@ func (c *Chains) chart() *chart {
 	if len(c.Energy) == 0 {
 		return ch
 	}
-	// The way down from noise is long; the range is that of the rest.
+	// Energies fall far from those of noise; the range is that of the rest.
 	var rest []float64
 	for _, e := range c.Energy[len(c.Energy)/8:] {
 		rest = append(rest, e...)

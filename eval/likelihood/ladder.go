@@ -1,7 +1,7 @@
 package likelihood
 
 // This file chooses the temperatures and the step sizes, by a pilot run that is forgotten afterwards: what is chosen while weights
-// are being gathered would bias them.
+// are being taken would bias them.
 //
 // With a given number of temperatures the variance of log w is least when they are spaced evenly in
 //

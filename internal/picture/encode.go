@@ -68,7 +68,7 @@ func EncodeGIF(w io.Writer, frames []image.Image, delay time.Duration) error {
 	}
 
 	size := frames[0].Bounds().Size()
-	film := gif.GIF{Config: image.Config{ColorModel: palette, Width: size.X, Height: size.Y}}
+	animation := gif.GIF{Config: image.Config{ColorModel: palette, Width: size.X, Height: size.Y}}
 	for _, frame := range frames {
 		indexed := image.NewPaletted(image.Rectangle{Max: size}, palette)
 		i := 0
@@ -76,10 +76,10 @@ func EncodeGIF(w io.Writer, frames []image.Image, delay time.Duration) error {
 			indexed.Pix[i] = index(c)
 			i++
 		}
-		film.Image = append(film.Image, indexed)
-		film.Delay = append(film.Delay, int(hundredths))
+		animation.Image = append(animation.Image, indexed)
+		animation.Delay = append(animation.Delay, int(hundredths))
 	}
-	if err := gif.EncodeAll(w, &film); err != nil {
+	if err := gif.EncodeAll(w, &animation); err != nil {
 		return fmt.Errorf("picture: writing GIF: %w", err)
 	}
 	return nil

@@ -20,21 +20,21 @@ type weights func(name string, shape ...int) ([]float32, error)
 type node struct {
 	layer interface {
 		Run(m *forward.Memory, x forward.Image) forward.Image
-		Into(m *forward.Memory, x, y forward.Image, first int)
+		RunInto(m *forward.Memory, x, y forward.Image, first int)
 	}
 	first int // the channel of the block's result that a last layer's begin at
 	then  []*node
 }
 
-// into computes the layers from n on of x into the block's result y.
-func (n *node) into(m *forward.Memory, x, y forward.Image) {
+// runInto computes the layers from n on of x into the block's result y.
+func (n *node) runInto(m *forward.Memory, x, y forward.Image) {
 	if len(n.then) == 0 {
-		n.layer.Into(m, x, y, n.first)
+		n.layer.RunInto(m, x, y, n.first)
 		return
 	}
 	x = n.layer.Run(m, x)
 	for _, next := range n.then {
-		next.into(m, x, y)
+		next.runInto(m, x, y)
 	}
 }
 
@@ -48,7 +48,7 @@ type stage struct {
 func (s *stage) run(m *forward.Memory, x forward.Image) forward.Image {
 	y := m.Image(s.h, s.w, s.c)
 	for _, n := range s.nodes {
-		n.into(m, x, y)
+		n.runInto(m, x, y)
 	}
 	return y
 }

@@ -187,12 +187,12 @@ func roundUp(n, to int) int { return (n + to - 1) / to * to }
 // Run computes the convolution of x into an image of its own.
 func (c *Conv) Run(m *Memory, x Image) Image {
 	y := m.Image(c.outH, c.outW, c.outputs)
-	c.Into(m, x, y, 0)
+	c.RunInto(m, x, y, 0)
 	return y
 }
 
-// Into computes the convolution of x into channels first to first+outputs-1 of y.
-func (c *Conv) Into(m *Memory, x, y Image, first int) {
+// RunInto computes the convolution of x into channels first to first+outputs-1 of y.
+func (c *Conv) RunInto(m *Memory, x, y Image, first int) {
 	taps, rows, cols := c.geometry.Height*c.geometry.Width, c.tile.Rows, c.tile.Cols
 	if len(m.scratch) < rows*cols {
 		m.scratch = make([]float32, rows*cols)
@@ -248,12 +248,12 @@ func NewPool(t *Tables, g Geometry, h, w int, mean bool) (*Pool, error) {
 // Run pools x into an image of its own.
 func (p *Pool) Run(m *Memory, x Image) Image {
 	y := m.Image(p.outH, p.outW, x.C)
-	p.Into(m, x, y, 0)
+	p.RunInto(m, x, y, 0)
 	return y
 }
 
-// Into pools x into channels first to first+x.C-1 of y.
-func (p *Pool) Into(_ *Memory, x, y Image, first int) {
+// RunInto pools x into channels first to first+x.C-1 of y.
+func (p *Pool) RunInto(_ *Memory, x, y Image, first int) {
 	for at := range p.outH * p.outW {
 		dst, seen := y.Data[at*y.C+first:][:x.C], 0
 		for _, place := range p.places[at*p.taps:][:p.taps] {

@@ -58,7 +58,7 @@ func TestConv(t *testing.T) {
 					for i := range joined.Data {
 						joined.Data[i] = -7
 					}
-					conv.Into(m, x, joined, 3)
+					conv.RunInto(m, x, joined, 3)
 					if h, w := g.Of(height, width); y.H != h || y.W != w || y.C != c.outputs {
 						t.Fatalf("the result is of %dx%dx%d", y.H, y.W, y.C)
 					}
@@ -102,7 +102,7 @@ func TestPool(t *testing.T) {
 			x := newImage(m, 5)
 			y := pool.Run(m, x)
 			joined := m.Image(y.H, y.W, 9)
-			pool.Into(m, x, joined, 2)
+			pool.RunInto(m, x, joined, 2)
 			for p := range y.H * y.W {
 				for c := range 5 {
 					sum, count, largest := 0.0, 0.0, math.Inf(-1)
