@@ -30,6 +30,7 @@ var commands = []func() *cobra.Command{
 	newTrainCommand,
 	newSampleCommand,
 	newComposeCommand,
+	newImportCommand,
 	newScoreCommand,
 	newCalibrateCommand,
 	newWatchCommand,

@@ -309,7 +309,7 @@ func (u *unpickler) step(op byte) error {
 
 	case 'c', 0x93: // GLOBAL, STACK_GLOBAL
 		return u.name(op)
-	case 'R': // REDUCE: call a function
+	case 'R', 0x81: // REDUCE, NEWOBJ: call a function, or make an object of a class
 		operands, err := u.pop(2)
 		if err != nil {
 			return err

@@ -1,5 +1,6 @@
 // Package torchfile reads the tensors in files that PyTorch's torch.save wrote: dictionaries of tensors such as a module's
-// state_dict, in the zip format (since PyTorch 1.6) and in the one before it. Nothing in the file is run: see package pickle.
+// state_dict, in the zip format (since PyTorch 1.6) and in the one before it, and checkpoints made of several such dictionaries and of
+// settings. Nothing in the file is run: see package pickle.
 //
 // Zip: an archive with NAME/data.pkl, a pickle whose persistent identifiers ('storage', type, key, device, elements) stand for the
 // bytes of NAME/data/KEY. Before: a magic number, a version and a description of the machine, each a pickle, then the pickle of the
@@ -28,7 +29,20 @@ const maxFile = 4 << 30
 const magic = "\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 
 // ReadFile reads the tensors of a file, in its order. Errors are one line and name the file.
-func ReadFile(name string) (*safetensors.File, error) {
+func ReadFile(name string) (*safetensors.File, error) { return readFile(name, Read) }
+
+// ReadCheckpoint reads all of a file. Errors are one line and name the file.
+func ReadCheckpoint(name string) (*Checkpoint, error) {
+	return readFile(name, func(data []byte) (*Checkpoint, error) {
+		object, err := read(data)
+		if err != nil {
+			return nil, err
+		}
+		return newCheckpoint(object)
+	})
+}
+
+func readFile[T any](name string, read func([]byte) (*T, error)) (*T, error) {
 	info, err := os.Stat(name)
 	if err == nil && info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: larger than the %d GiB allowed for a file of weights", name, maxFile>>30)
@@ -43,7 +57,7 @@ func ReadFile(name string) (*safetensors.File, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	file, err := Read(data)
+	file, err := read(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -52,6 +66,15 @@ func ReadFile(name string) (*safetensors.File, error) {
 
 // Read reads the tensors in the bytes of a file, which must not change afterwards.
 func Read(data []byte) (*safetensors.File, error) {
+	object, err := read(data)
+	if err != nil {
+		return nil, err
+	}
+	return stateDict(object)
+}
+
+// read reads the object in a file, with tensors in it.
+func read(data []byte) (object any, err error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return readZip(data)
@@ -61,27 +84,30 @@ func Read(data []byte) (*safetensors.File, error) {
 	return nil, errors.New("no file of torch.save: it begins neither as a zip archive nor with PyTorch's magic number")
 }
 
-func readZip(data []byte) (*safetensors.File, error) {
+func readZip(data []byte) (object any, err error) {
 	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, fmt.Errorf("damaged zip archive, fetch it again: %w", err)
 	}
 	entries := map[string]*zip.File{}
-	root := ""
+	root, left := "", uint64(len(data)) // bytes that entries may have in all: none is in the file twice
 	for _, f := range archive.File {
 		entries[f.Name] = f
 		if path.Base(f.Name) == "data.pkl" {
 			root = path.Dir(f.Name)
 		}
 	}
-	read := func(name string) ([]byte, error) {
+	entry := func(name string) ([]byte, error) {
 		f := entries[path.Join(root, name)]
 		switch {
 		case f == nil:
 			return nil, fmt.Errorf("the archive lacks %s: no file of torch.save", name)
 		case f.Method != zip.Store: // so that nothing is larger than the file
 			return nil, fmt.Errorf("%s is compressed, which torch.save never does", name)
+		case f.UncompressedSize64 > left:
+			return nil, errors.New("the entries of the archive overlap: refused")
 		}
+		left -= f.UncompressedSize64
 		r, err := f.Open()
 		if err != nil {
 			return nil, err
@@ -93,29 +119,27 @@ func readZip(data []byte) (*safetensors.File, error) {
 		}
 		return content, nil
 	}
-	pickled, err := read("data.pkl")
+	pickled, err := entry("data.pkl")
 	if err != nil {
 		return nil, err
 	}
 	r := &reader{storages: map[string]*storage{}}
-	object, _, err := pickle.Read(pickled, r.vocabulary())
-	if err != nil {
+	if object, _, err = pickle.Read(pickled, r.vocabulary()); err != nil {
 		return nil, err
 	}
-	if order, err := read("byteorder"); err == nil && string(order) != "little" {
+	if order, err := entry("byteorder"); err == nil && string(order) != "little" {
 		return nil, fmt.Errorf("written with the byte order %.10q: only little is read", order)
 	}
 	for key, s := range r.storages {
-		if s.data, err = read("data/" + key); err != nil {
+		if s.data, err = entry("data/" + key); err != nil {
 			return nil, err
 		}
 	}
-	return r.file(object)
+	return object, nil
 }
 
-func readLegacy(data []byte) (*safetensors.File, error) {
+func readLegacy(data []byte) (object any, err error) {
 	var header [2]any // version, machine
-	var err error
 	for i := range header {
 		if header[i], data, err = pickle.Read(data, pickle.Vocabulary{}); err != nil {
 			return nil, err
@@ -125,7 +149,7 @@ func readLegacy(data []byte) (*safetensors.File, error) {
 		return nil, errors.New("written by an unknown version of torch.save, or with another byte order")
 	}
 	r := &reader{storages: map[string]*storage{}}
-	object, data, err := pickle.Read(data, r.vocabulary())
+	object, data, err = pickle.Read(data, r.vocabulary())
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +175,7 @@ func readLegacy(data []byte) (*safetensors.File, error) {
 		n := int(elements) * s.width
 		s.data, data = data[:n:n], data[n:]
 	}
-	return r.file(object)
+	return object, nil
 }
 
 // A storage is an array of numbers that tensors are parts of.
@@ -161,11 +185,12 @@ type storage struct {
 	data  []byte
 }
 
-// A tensor is a part of a storage, row-major.
+// A tensor is a part of a storage, row-major unless it is of no use here.
 type tensor struct {
 	storage *storage
 	offset  int // elements
 	shape   []int
+	strided bool // not row-major after all
 }
 
 // dtypes are the types of storages, as PyTorch and safetensors name them, and the bytes of an element.
@@ -185,17 +210,18 @@ const (
 	orderedDict      = "collections.OrderedDict"
 	rebuildTensor    = "torch._utils._rebuild_tensor_v2"
 	rebuildParameter = "torch._utils._rebuild_parameter"
+	easyDict         = "easydict.EasyDict" // a dictionary of settings, whose attributes are its entries
 )
 
 func (r *reader) vocabulary() pickle.Vocabulary {
 	return pickle.Vocabulary{
 		Knows: func(name pickle.Name) bool {
 			_, ok := dtypes[name]
-			return ok || name == orderedDict || name == rebuildTensor || name == rebuildParameter
+			return ok || name == orderedDict || name == rebuildTensor || name == rebuildParameter || name == easyDict
 		},
 		Call: func(name pickle.Name, args pickle.Tuple) (any, error) {
 			switch {
-			case name == orderedDict && len(args) == 0:
+			case (name == orderedDict || name == easyDict) && len(args) == 0:
 				return pickle.NewDict(), nil
 			case name == rebuildTensor && len(args) >= 4: // storage, offset, size, stride, ...
 				return newTensor(args)
@@ -255,7 +281,7 @@ func newTensor(args pickle.Tuple) (*tensor, error) {
 		case !ok || !ok2 || n < 0 || n > maxFile:
 			return nil, pickle.ErrObject
 		case n > 1 && by != step:
-			return nil, errors.New("a tensor is not row-major: save it as .contiguous()")
+			t.strided = true
 		}
 		if step *= max(n, 1); step > maxFile {
 			return nil, pickle.ErrObject
@@ -265,8 +291,8 @@ func newTensor(args pickle.Tuple) (*tensor, error) {
 	return t, nil
 }
 
-// file takes the tensors out of the object that was read: a dictionary of them, or one that holds such a state_dict.
-func (r *reader) file(object any) (*safetensors.File, error) {
+// stateDict takes the tensors out of the object that was read: a dictionary of them, or one that holds such a state_dict.
+func stateDict(object any) (*safetensors.File, error) {
 	dict, _ := object.(*pickle.Dict)
 	if inner, ok := dict.Get("state_dict").(*pickle.Dict); ok {
 		dict = inner
@@ -274,11 +300,23 @@ func (r *reader) file(object any) (*safetensors.File, error) {
 	if dict == nil {
 		return nil, errors.New("the file holds no dictionary of tensors: save a module's state_dict")
 	}
+	file, err := tensors(dict)
+	if err == nil && len(file.Tensors) == 0 {
+		err = errors.New("the file holds no tensors by name: save a module's state_dict")
+	}
+	return file, err
+}
+
+// tensors are those in a dictionary, in its order.
+func tensors(dict *pickle.Dict) (*safetensors.File, error) {
 	file := &safetensors.File{}
 	for _, name := range dict.Keys {
 		t, ok := dict.Fields[name].(*tensor)
 		if !ok {
 			continue
+		}
+		if t.strided {
+			return nil, fmt.Errorf("tensor %.60q is not row-major: save it as .contiguous()", name)
 		}
 		elements := 1
 		for _, n := range t.shape {
@@ -289,9 +327,6 @@ func (r *reader) file(object any) (*safetensors.File, error) {
 			return nil, fmt.Errorf("tensor %.60q is larger than its data: damaged, fetch the file again", name)
 		}
 		file.Tensors = append(file.Tensors, safetensors.Tensor{Name: name, DType: t.storage.dtype, Shape: t.shape, Data: t.storage.data[from:to:to]})
-	}
-	if len(file.Tensors) == 0 {
-		return nil, errors.New("the file holds no tensors by name: save a module's state_dict")
 	}
 	return file, nil
 }

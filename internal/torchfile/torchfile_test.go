@@ -138,3 +138,21 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A checkpoint is read with all its parts, whatever else it holds.
+func TestCheckpoint(t *testing.T) {
+	c, err := torchfile.ReadCheckpoint("../authors/testdata/model_1000.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"optimizer_state_dict", "FLAGS", "best_inception", "model_state_dict_0", "ema_model_state_dict_0"}; !slices.Equal(c.Keys, want) {
+		t.Errorf("keys %q, want %q", c.Keys, want)
+	}
+	if f := c.Settings["FLAGS"]; f["num_steps"] != int64(40) || f["step_lr"] != 100. || f["self_attn"] != true || f["dataset"] != "mnist" {
+		t.Errorf("settings %v", f)
+	}
+	w, ok := c.States["ema_model_state_dict_0"].Lookup("res1.conv1.weight")
+	if !ok || !slices.Equal(w.Shape, []int{4, 4, 3, 3}) || len(c.States) != 2 {
+		t.Errorf("%d states, a kernel of shape %v", len(c.States), w.Shape)
+	}
+}
