@@ -8,9 +8,35 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
+
+// ErrTrainedOn says that images are none to calibrate a model with.
+var ErrTrainedOn = errors.New("the model was trained on these images, which look better to it than others do")
+
+// CalibrationImages opens images to calibrate a model with: those that a reference names, or, where it is empty, those that its run held
+// out of training. Of more than n images, unless n is 0, it takes n chosen by seed. It wraps [ErrTrainedOn] if the reference names the
+// images of training.
+func CalibrationImages(ctx context.Context, c *model.Config, ref string, n int, seed uint64, opts ...dataset.Option) (*dataset.Set, error) {
+	if ref == "" {
+		_, held, err := c.OpenData(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the images held out of training cannot be had; name others: %w", err)
+		}
+		held.Name = model.HeldOutName(c.Data)
+		return held.AtMost(n, seed), nil
+	}
+	if c.TrainedOn(ref) {
+		return nil, fmt.Errorf("%s: %w; name others, or take those held out of training", ref, ErrTrainedOn)
+	}
+	set, err := dataset.Open(ctx, ref, c.ImageSize(), opts...)
+	if err != nil {
+		return nil, err
+	}
+	return set.AtMost(n, seed), nil
+}
 
 // Calibrate makes a calibration of all detectors with in-distribution images (N,H,W,C) that the model was not trained on; data describes
 // them. The model stays as it is. Progress, if not nil, is called with the number of images measured since it was last called.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -70,15 +69,24 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
-	set, name, err := calibrationImages(cmd, trained, o)
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	set, err := detect.CalibrationImages(cmd.Context(), &trained.Config, o.data, int(o.limit), o.seed, dataset.WithProgress(func(done, total int) {
+		shown.show("reading "+o.data, "images", int64(done), int64(total))
+	}))
 	if err != nil {
 		return err
 	}
-	bar := newProgress(cmd.ErrOrStderr(), "calibrating", "images", int64(set.Len()))
-	c, err := detect.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained, name, set.Pixels, func(n int) { bar.Add(int64(n)) })
-	bar.Done()
+	for _, line := range set.Warnings() {
+		shown.warn(line)
+	}
+	measured := 0
+	c, err := detect.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained, set.Name, set.Pixels, func(n int) {
+		measured += n
+		shown.show("calibrating", "images", int64(measured), int64(set.Len()))
+	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", set.Name, err)
 	}
 	if err := detect.Save(trained, c); err != nil {
 		return err
@@ -88,26 +96,6 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
 	}
 	return printCalibrated(cmd.OutOrStdout(), result)
-}
-
-// calibrationImages are those asked for, or those the run has held out.
-func calibrationImages(cmd *cobra.Command, trained *model.Model, o calibrateOptions) (set *dataset.Set, name string, err error) {
-	switch name = o.data; {
-	case name != "" && trained.Config.TrainedOn(name):
-		return nil, "", fmt.Errorf("%s: the model was trained on these images, which look better to it than others do; "+
-			"leave out --data to take those it has held out, or name others", name)
-	case name != "":
-		set, err = readSet(cmd.Context(), cmd.ErrOrStderr(), name, trained.Config.ImageSize())
-	default:
-		name = model.HeldOutName(trained.Config.Data)
-		if _, set, err = trained.Config.OpenData(cmd.Context()); err != nil {
-			err = fmt.Errorf("the images the run has held out cannot be had; name in-distribution images with --data: %w", err)
-		}
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	return set.AtMost(int(min(o.limit, math.MaxInt32)), o.seed), name, nil
 }
 
 func printCalibrated(w io.Writer, c calibrated) error {

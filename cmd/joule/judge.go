@@ -8,15 +8,8 @@ import (
 	"io"
 
 	"github.com/joule-ebm/joule/detect"
-	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
-
-// newJudge is detect.NewJudge.
-func newJudge(e engine.Engine, trained *model.Model, detector string, rule detect.Rule) (*detect.Judge, error) {
-	judge, err := detect.NewJudge(e, trained, detector, rule)
-	return judge, detectorError(trained, err)
-}
 
 // detectorError says what to do about a detector that cannot be had.
 func detectorError(trained *model.Model, err error) error {

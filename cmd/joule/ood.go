@@ -3,7 +3,6 @@ package main
 // joule eval ood: how well a trained model tells outliers from in-distribution images.
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/cpu"
@@ -162,20 +160,4 @@ func splitNames(lists []string) (names []string) {
 		names = append(names, strings.Split(list, ",")...)
 	}
 	return names
-}
-
-// readSet reads a data set with progress, and warns of what was left out or changed.
-func readSet(ctx context.Context, stderr io.Writer, name string, size dataset.Size) (*dataset.Set, error) {
-	shown := &stages{out: stderr}
-	defer shown.clear()
-	set, err := dataset.Open(ctx, name, size, dataset.WithProgress(func(done, total int) {
-		shown.show("reading "+name, "images", int64(done), int64(total))
-	}))
-	if err != nil {
-		return nil, err
-	}
-	for _, line := range set.Warnings() {
-		shown.warn(line)
-	}
-	return set, nil
 }

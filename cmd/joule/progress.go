@@ -38,8 +38,9 @@ func newProgress(out io.Writer, what, unit string, total int64) *progress {
 	return p
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal says whether somebody sits at the other end of a reader or writer.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

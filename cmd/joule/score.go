@@ -130,9 +130,9 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 		label = int(chosen[0])
 	}
 	engine := &cpu.Engine{Threads: int(o.threads)}
-	judge, err := newJudge(engine, trained, o.detector, o.rule())
+	judge, err := detect.NewJudge(engine, trained, o.detector, o.rule())
 	if err != nil {
-		return err
+		return detectorError(trained, err)
 	}
 	if o.label != "" && judge.Detector.Reference {
 		return errLabel

@@ -11,7 +11,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/stream"
@@ -99,7 +98,7 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	switch {
 	case o.follow && folder == "":
 		return usageErrorf("--follow needs a FOLDER to watch; a list on standard input is followed anyway")
-	case folder == "" && isTerminalInput(cmd.InOrStdin()):
+	case folder == "" && isTerminal(cmd.InOrStdin()):
 		return usageErrorf("name a FOLDER, or give the names of pictures on standard input")
 	case o.json && o.out == "":
 		return usageErrorf("--json needs --out: standard output has the lines")
@@ -113,9 +112,9 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	if err != nil {
 		return err
 	}
-	judge, err := newJudge(&cpu.Engine{Threads: int(o.threads)}, trained, o.detector, detect.Rule{FalseAlarms: float64(o.falseAlarm)})
+	judge, err := detect.NewJudge(&cpu.Engine{Threads: int(o.threads)}, trained, o.detector, detect.Rule{FalseAlarms: float64(o.falseAlarm)})
 	if err != nil {
-		return err
+		return detectorError(trained, err)
 	}
 	s, err := stream.Open(judge, source, stream.Options{AlarmEvery: o.every, Output: o.out, Writer: cmd.OutOrStdout(), State: o.state})
 	if err != nil {
@@ -125,12 +124,6 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	warn(w.stderr, judge)
 	err = w.all(cmd.Context())
 	return errors.Join(err, s.Close())
-}
-
-// isTerminalInput says whether somebody would have to type the names.
-func isTerminalInput(in io.Reader) bool {
-	f, ok := in.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // watching tells of a stream.
