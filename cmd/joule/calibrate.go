@@ -78,7 +78,9 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 		return err
 	}
 	for _, line := range set.Warnings() {
-		shown.warn(line)
+		if o.data != "" { // the run has warned of its own
+			shown.warn(line)
+		}
 	}
 	measured := 0
 	c, err := detect.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained, set.Name, set.Pixels, func(n int) {
