@@ -13,6 +13,7 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -101,7 +102,7 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 }
 
 func printCalibrated(w io.Writer, c calibrated) error {
-	fmt.Fprintf(w, "calibrated with %d images (%s), in %s\n\n", c.Images, printable(c.Data), printable(c.Model))
+	fmt.Fprintf(w, "calibrated with %d images (%s), in %s\n\n", c.Images, terminal.Printable(c.Data), terminal.Printable(c.Model))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "detector\timages\trate asked for\tout of distribution above\t  false alarms, with 95% confidence")
 	for _, d := range c.Detectors {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/internal/authors"
+	"github.com/joule-ebm/joule/internal/terminal"
 )
 
 type importOptions struct {
@@ -84,7 +85,7 @@ func importModel(cmd *cobra.Command, path string, o importOptions) error {
 		return writeJSON(cmd.OutOrStdout(), report)
 	}
 	for _, note := range i.Notes {
-		fmt.Fprintln(cmd.OutOrStdout(), "note:", oneLine(note))
+		fmt.Fprintln(cmd.OutOrStdout(), "note:", terminal.OneLine(note))
 	}
 	classes := ""
 	if len(report.Classes) > 0 {

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -29,6 +30,6 @@ func warn(stderr io.Writer, judge *detect.Judge) {
 		err = fmt.Errorf("no p-values: %w", judge.Uncalibrated)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "joule: warning:", oneLine(err.Error()))
+		fmt.Fprintln(stderr, "joule: warning:", terminal.OneLine(err.Error()))
 	}
 }

@@ -16,10 +16,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/joule-ebm/joule/internal/terminal"
 )
 
 // reports is where to tell of a defect.
@@ -53,7 +54,7 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			fmt.Fprintf(stderr, "joule: internal error: %s; please report it, with the command you gave, at %s\n",
-				oneLine(fmt.Sprint(fault, " ", faultPlace())), reports)
+				terminal.OneLine(fmt.Sprint(fault, " ", faultPlace())), reports)
 			code = 1
 		}
 	}()
@@ -74,7 +75,7 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 	if code := exitCode(0); errors.As(err, &code) {
 		return int(code)
 	}
-	message := oneLine(err.Error())
+	message := terminal.OneLine(err.Error())
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		message = strings.ReplaceAll(message, context.Canceled.Error(), "interrupted")
 	}
@@ -160,19 +161,6 @@ func version() string {
 		}
 	}
 	return strings.Join(append(parts, info.GoVersion, runtime.GOOS+"/"+runtime.GOARCH), " ")
-}
-
-// oneLine makes a message fit for a line.
-func oneLine(message string) string { return strings.Join(strings.Fields(printable(message)), " ") }
-
-// printable takes out what would move the cursor or change colours: file names may hold anything.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // faultPlace is where the panic being recovered from began.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
@@ -216,7 +217,7 @@ func TestDefect(t *testing.T) {
 func firstOf(list []error) error { return list[0] }
 
 func TestOneLine(t *testing.T) {
-	if got := oneLine(errors.Join(errors.New("a\x1b[31m"), errors.New("b")).Error()); got != "a [31m b" {
+	if got := terminal.OneLine(errors.Join(errors.New("a\x1b[31m"), errors.New("b")).Error()); got != "a [31m b" {
 		t.Errorf("got %q", got)
 	}
 }

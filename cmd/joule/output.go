@@ -15,6 +15,7 @@ import (
 
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/picture"
+	"github.com/joule-ebm/joule/internal/terminal"
 )
 
 // checkOutput is an error if a file cannot be written, or if a folder is not one for new files.
@@ -86,7 +87,7 @@ func writeJSON(w io.Writer, v any) error {
 // printText writes what a package has to say, with names of files in it, which may hold anything.
 func printText(w io.Writer, text string) error {
 	for line := range strings.Lines(text) {
-		if _, err := fmt.Fprintln(w, printable(strings.TrimSuffix(line, "\n"))); err != nil {
+		if _, err := fmt.Fprintln(w, terminal.Printable(strings.TrimSuffix(line, "\n"))); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -104,7 +105,7 @@ func (s *stages) clear() {
 
 func (s *stages) warn(line string) {
 	s.clear()
-	fmt.Fprintln(s.out, "joule: warning:", oneLine(line))
+	fmt.Fprintln(s.out, "joule: warning:", terminal.OneLine(line))
 }
 
 // trainScreen shows a run: on a terminal by a bar, elsewhere by a line of log now and then.

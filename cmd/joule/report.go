@@ -13,6 +13,7 @@ import (
 
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/report"
 )
 
@@ -97,7 +98,7 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(reportResult{o.output, info.Size(), append([]string{}, r.Missing...)})
 	}
 	for _, line := range r.Missing {
-		fmt.Fprintln(cmd.ErrOrStderr(), "joule:", oneLine(line))
+		fmt.Fprintln(cmd.ErrOrStderr(), "joule:", terminal.OneLine(line))
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %.1f MB: open it in a browser\n", o.output, float64(info.Size())/1e6)
 	return err

@@ -5,13 +5,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"strconv"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -20,6 +17,7 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/explain"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -96,8 +94,9 @@ func (o *scoreOptions) check() error {
 		o.format = "json"
 	}
 	rule := o.rule()
+	_, known := detect.NewTable(o.format, io.Discard)
 	switch {
-	case tables[o.format] == nil:
+	case !known:
 		return usageErrorf("--format is %q: want table, csv or json", o.format)
 	case rule.FalseAlarms != 0 && rule.FalseDiscoveries != 0:
 		return usageErrorf("--false-alarm and --fdr are two ways to decide: give one of them")
@@ -142,7 +141,8 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 		s.stderr = struct{ io.Writer }{s.stderr} // no terminal: the table shows the progress
 	}
 	s.out = bufio.NewWriter(cmd.OutOrStdout())
-	s.table, s.bar = tables[o.format](s.out), newProgress(s.stderr, "scoring", "images", -1)
+	s.table, _ = detect.NewTable(o.format, s.out)
+	s.bar = newProgress(s.stderr, "scoring", "images", -1)
 	if o.explain != "" {
 		explainer, err := explain.New(engine, trained)
 		if err != nil {
@@ -159,7 +159,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 			err = s.add(cmd.Context(), batch, label)
 		}
 		if err != nil {
-			_, _ = s.table.end(), s.out.Flush() // what has been printed is whole
+			_, _ = s.table.End(), s.out.Flush() // what has been printed is whole
 			return err
 		}
 	}
@@ -172,14 +172,14 @@ type scoring struct {
 	rule    detect.Rule
 	size    dataset.Size
 	people  bool // read what is printed
-	table   table
+	table   detect.Table
 	out     *bufio.Writer
 
 	mu     sync.Mutex // of what follows
 	stderr io.Writer
 	bar    *progress
 
-	rows                 []scored // that wait for a decision about all
+	rows                 []detect.Scored // that wait for a decision about all
 	scored, failed, outs int
 	resized              int
 	firstResized         string
@@ -203,7 +203,7 @@ func (s *scoring) warn(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bar.Done()
-	fmt.Fprintln(s.stderr, "joule: warning:", oneLine(line))
+	fmt.Fprintln(s.stderr, "joule: warning:", terminal.OneLine(line))
 }
 
 func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) error {
@@ -217,7 +217,7 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 		if j.Err != nil {
 			s.failed++
 			s.bar.Done()
-			fmt.Fprintln(s.stderr, "joule:", oneLine(j.Err.Error()))
+			fmt.Fprintln(s.stderr, "joule:", terminal.OneLine(j.Err.Error()))
 			continue
 		}
 		if j.Resized {
@@ -226,7 +226,7 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 			}
 		}
 		s.scored++
-		row := scored{Image: j.Name, Resized: j.Resized, Judgement: j.Judgement}
+		row := detect.Scored{Image: j.Name, Resized: j.Resized, Judgement: j.Judgement}
 		if s.rule.FalseDiscoveries != 0 {
 			s.rows = append(s.rows, row)
 		} else if err := s.print(row); err != nil {
@@ -242,11 +242,11 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 	return s.out.Flush()
 }
 
-func (s *scoring) print(row scored) error {
+func (s *scoring) print(row detect.Scored) error {
 	if row.OutOfDistribution != nil && *row.OutOfDistribution {
 		s.outs++
 	}
-	return s.table.row(row)
+	return s.table.Row(row)
 }
 
 func (s *scoring) finish() error {
@@ -260,7 +260,7 @@ func (s *scoring) finish() error {
 			return err
 		}
 	}
-	if err := errors.Join(s.table.end(), s.out.Flush()); err != nil {
+	if err := errors.Join(s.table.End(), s.out.Flush()); err != nil {
 		return err
 	}
 	s.bar.Done()
@@ -275,7 +275,7 @@ func (s *scoring) finish() error {
 	}
 	if s.resized > 0 {
 		fmt.Fprintf(s.stderr, "joule: warning: %d of %d images were scaled or cropped to %dx%d, such as %s\n", s.resized, s.scored,
-			s.size.Height, s.size.Width, oneLine(s.firstResized))
+			s.size.Height, s.size.Width, terminal.OneLine(s.firstResized))
 	}
 	switch {
 	case s.failed > 0 && s.failed+s.scored > 1:
@@ -284,77 +284,4 @@ func (s *scoring) finish() error {
 		return errReported
 	}
 	return nil
-}
-
-// scored is an image with what the model says of it.
-type scored struct {
-	Image   string `json:"image"`
-	Resized bool   `json:"resized"`
-	detect.Judgement
-}
-
-// table is a way to print images one after the other.
-type table struct {
-	row func(scored) error
-	end func() error
-}
-
-var tables = map[string]func(io.Writer) table{"table": textTable, "csv": csvTable, "json": jsonTable}
-
-// textTable has no heading, so that it can be sorted: score, p-value and decision as far as there are any, and name.
-func textTable(w io.Writer) table {
-	return table{end: func() error { return nil }, row: func(s scored) error {
-		row := fmt.Sprintf("%12.6f  ", s.Score)
-		if s.P != nil {
-			row += fmt.Sprintf("%9.4g  ", *s.P)
-		}
-		if s.OutOfDistribution != nil {
-			row += fmt.Sprintf("%-19s  ", map[bool]string{true: "out-of-distribution", false: "in-distribution"}[*s.OutOfDistribution])
-		}
-		_, err := fmt.Fprintf(w, "%s%s\n", row, printable(s.Image))
-		return err
-	}}
-}
-
-// csvTable always has all columns, empty where a model that is not calibrated, or nobody who decides, leaves them so.
-func csvTable(w io.Writer) table {
-	out := csv.NewWriter(w)
-	_ = out.Write([]string{"image", "energy", "resized", "score", "p", "q", "out_of_distribution"}) // an error comes again with Flush
-	end := func() error {
-		out.Flush()
-		return out.Error()
-	}
-	single := func(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) }
-	return table{end: end, row: func(s scored) error {
-		row := []string{s.Image, single(s.Energy), strconv.FormatBool(s.Resized), single(s.Score), "", "", ""}
-		for i, v := range []*float64{s.P, s.Q} {
-			if v != nil {
-				row[4+i] = strconv.FormatFloat(*v, 'g', -1, 64)
-			}
-		}
-		if s.OutOfDistribution != nil {
-			row[6] = strconv.FormatBool(*s.OutOfDistribution)
-		}
-		return errors.Join(out.Write(row), end())
-	}}
-}
-
-// jsonTable is one array, an element a line.
-func jsonTable(w io.Writer) table {
-	before, after := "[", "[]\n"
-	return table{
-		row: func(s scored) error {
-			line, err := json.Marshal(s)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(w, "%s\n%s", before, line)
-			before, after = ",", "\n]\n"
-			return err
-		},
-		end: func() error {
-			_, err := io.WriteString(w, after)
-			return err
-		},
-	}
 }

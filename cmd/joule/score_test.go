@@ -12,11 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/expr"
 )
 
 // scoreJSON scores by a command that must work.
-func scoreJSON(t *testing.T, args ...string) (result []scored) {
+func scoreJSON(t *testing.T, args ...string) (result []detect.Scored) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(mustJoule(t, append([]string{"score", "--json"}, args...)...)), &result); err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func TestScoreConverts(t *testing.T) {
 	writePicture(t, filepath.Join(dir, "b.png"), 30, 1, true)
 	for _, trained := range []string{grey, colour} {
 		code, out, warning := joule("score", trained, dir, "--json")
-		var result []scored
+		var result []detect.Scored
 		if err := json.Unmarshal([]byte(out), &result); err != nil {
 			t.Fatal(err)
 		}

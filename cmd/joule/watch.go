@@ -15,6 +15,7 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/stream"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -158,7 +159,7 @@ func (w *watching) all(ctx context.Context) error {
 			alarm = w.stream.Report()
 			bar.Done()
 			fmt.Fprintf(w.stderr, "joule: drift: images are no longer like the calibration images, since about %d images; noticed at image %d, %s\n",
-				alarm.Since, alarm.AlarmAt, oneLine(alarm.AlarmImage))
+				alarm.Since, alarm.AlarmAt, terminal.OneLine(alarm.AlarmImage))
 		}
 		if w.options.stop {
 			break
@@ -209,7 +210,7 @@ func (w *watching) summary(r stream.Report) string {
 	}
 	text += fmt.Sprintf("\nranks of the latest %d images: %.3f from uniform (Kolmogorov-Smirnov), p = %.2g\n", r.Latest, r.Distance, r.P)
 	if r.Drift {
-		return text + fmt.Sprintf("drift, noticed at image %d, %s: calibrate again before decisions are relied on\n", r.AlarmAt, printable(r.AlarmImage))
+		return text + fmt.Sprintf("drift, noticed at image %d, %s: calibrate again before decisions are relied on\n", r.AlarmAt, terminal.Printable(r.AlarmImage))
 	}
 	return text + "no drift\n"
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/stream"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
@@ -62,9 +63,9 @@ func TestWatch(t *testing.T) {
 	bad, missing := filepath.Join(folder, "bad.png"), filepath.Join(folder, "missing.png")
 	writeFile(t, bad, []byte("no picture"))
 	list[3], list[300] = bad, missing
-	want := map[string]scored{}
+	want := map[string]detect.Scored{}
 	code, out, _ := joule("score", trained, folder, "--json", "--false-alarm", "5%")
-	var scores []scored
+	var scores []detect.Scored
 	if err := json.Unmarshal([]byte(out), &scores); err != nil || code != 1 {
 		t.Fatal(code, err)
 	}
@@ -103,7 +104,7 @@ func TestWatchDrift(t *testing.T) {
 	trained, folder, list := newWatched(t, 150)
 	// The pictures of the highest energy of all, again and again.
 	scores := scoreJSON(t, trained, folder)
-	slices.SortFunc(scores, func(a, b scored) int { return cmp.Compare(b.Energy, a.Energy) })
+	slices.SortFunc(scores, func(a, b detect.Scored) int { return cmp.Compare(b.Energy, a.Energy) })
 	for i := range 100 {
 		list = append(list, scores[i%3].Image)
 	}

@@ -9,10 +9,11 @@ import (
 	"math"
 	"slices"
 
-	"github.com/joule-ebm/joule/internal/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/joule-ebm/joule/internal/plot"
 )
 
 // Histogram writes, as PNG, the distributions of the scores of in-distribution images and of any number of kinds of outliers, with the

@@ -7,13 +7,14 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
+
+	"github.com/joule-ebm/joule/internal/terminal"
 )
 
 // Text writes a result as a table to look at, with intervals where there are any.
 func (r *Result) Text(w io.Writer) error {
-	c, detector := r.Comparisons, printable(r.Detector)
-	fmt.Fprintf(w, "in-distribution: %s, %d images, mean %s %.4f\n\n", printable(r.In.Name), c[0].NumIn, detector, c[0].MeanIn)
+	c, detector := r.Comparisons, terminal.Printable(r.Detector)
+	fmt.Fprintf(w, "in-distribution: %s, %d images, mean %s %.4f\n\n", terminal.Printable(r.In.Name), c[0].NumIn, detector, c[0].MeanIn)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	interval := ""
 	if c[0].Intervals != nil {
@@ -25,7 +26,7 @@ func (r *Result) Text(w io.Writer) error {
 		if i := c.Intervals; i != nil {
 			auroc, fpr95 = i.AUROC.String()+"\t", i.FPR95.String()+"\t"
 		}
-		fmt.Fprintf(t, "%.4f\t%s%.4f\t%.4f\t%s%d\t%.4f\t  %s\n", c.AUROC, auroc, c.AUPR, c.FPR95, fpr95, c.NumOut, c.MeanOut, printable(c.Out))
+		fmt.Fprintf(t, "%.4f\t%s%.4f\t%.4f\t%s%d\t%.4f\t  %s\n", c.AUROC, auroc, c.AUPR, c.FPR95, fpr95, c.NumOut, c.MeanOut, terminal.Printable(c.Out))
 	}
 	return t.Flush()
 }
@@ -55,15 +56,5 @@ func (r *Result) Markdown(w io.Writer) error {
 
 // MarkdownName makes a short name fit for a table in Markdown.
 func MarkdownName(name string) string {
-	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(printable(ShortName(name)))
-}
-
-// printable takes out what would move a cursor or break a line: names of files may hold anything.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, name)
+	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(terminal.Printable(ShortName(name)))
 }
