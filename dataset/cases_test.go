@@ -135,6 +135,7 @@ func TestCasesOpen(t *testing.T) {
 		{"mvtec-category/part:defects", 3, []string{"scratch"}, "test/scratch"},
 		{"split-folder-names/export", 5, nil, "5 of train/cup; left out: :test (3: another split), :val (2: another split)"},
 		{"split-folder-names/export:val", 2, nil, ""},
+		{"split-folder-names/export:valid", 2, nil, ""},
 		{"split-folder-names/upper", 5, nil, ""},
 		{"split-folder-names/upper:test", 3, nil, ""},
 		{"split-folder-names/longer", 5, nil, ""},
@@ -146,7 +147,7 @@ func TestCasesOpen(t *testing.T) {
 		{"empty-class-folder/insects", 8, []string{"ant", "wasp"}, "bee holds no pictures"},
 		{"idx-file-hides-pictures/mixed", 4, nil, "8 pictures, such as 0.png, are left out"},
 		{"idx-file-hides-pictures/with-zips", 2, nil, "1 file is left out: .zip"},
-		{"kaggle-mnist-layout/archive.zip", 30, numberedClasses(10), ""},
+		{"kaggle-mnist-layout/archive.zip", 30, numberedClasses(10), "train-images-idx3-ubyte/train-images-idx3-ubyte (a copy)"},
 		{"kaggle-mnist-layout/archive.zip/train-images-idx3-ubyte", 30, nil, ""},
 		{"kaggle-mnist-layout/archive.zip:test", 12, nil, ""},
 		{"kinds-passed-over/camera", 8, nil, "1 file is left out: .heic (HEIC picture"},
@@ -162,7 +163,10 @@ func TestCasesOpen(t *testing.T) {
 		{"tar-hard-links/pets.tar.gz", 8, []string{"cat", "fox"}, ""},
 		{"tar-xz/pics.tar.xz", 4, nil, ""},
 		{"tar-xz/pics.tar.bz2", 4, nil, ""},
-		{"label-with-comma/parts", 9, []string{"1", "blue", "red, big"}, ""},
+		{"label-with-comma/parts", 9, []string{"1", "blue", "red, big"}, `3 of "red, big"`},
+		{"parquet/hub", 12, nil, "Parquet: data/train-00000-of-00001.parquet"},
+		{"parquet/hub/data/train-00000-of-00001.parquet", 12, nil, ""},
+		{"stl10-and-webdataset/stl10_binary.tar.gz", 2, nil, "STL-10: stl10_binary/train_X.bin"},
 		{"lfs-pointers-and-web-pages/a.png", -1, nil, "git lfs pull"},
 	} {
 		want := Size{16, 16, 3}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
@@ -36,7 +37,11 @@ func (c Contents) String() string {
 		if p.Name == "" {
 			return fmt.Sprint(p.Files)
 		}
-		return fmt.Sprintf("%d of %s", p.Files, p.Name)
+		name := p.Name
+		if strings.Contains(name, ",") {
+			name = strconv.Quote(name) // to show where it ends
+		}
+		return fmt.Sprintf("%d of %s", p.Files, name)
 	})
 	if c.Format == "pictures" {
 		line = "pictures: " + line
@@ -80,7 +85,7 @@ func isPicture(f files.File) bool {
 func contents(l *files.Listing, found layout, split string, alone bool) Contents {
 	c := Contents{Format: found.format, Warnings: slices.Concat(l.Warnings, found.warnings)}
 	taken := found.splits[split]
-	c.Taken = takenParts(taken, found.pictures != nil)
+	c.Taken = takenParts(taken, found.format == "pictures")
 	c.LeftOut = slices.Clone(taken.left)
 	if found.pictures == nil {
 		for _, other := range []string{Train, Test, Validation, Defects} {
@@ -93,6 +98,10 @@ func contents(l *files.Listing, found layout, split string, alone bool) Contents
 		return c
 	}
 	used := found.all()
+	for _, name := range found.copies {
+		used[name] = true
+		c.LeftOut = append(c.LeftOut, Part{name, 1, "a copy"})
+	}
 	rest, order := map[string]*Part{}, []string(nil)
 	count := func(f files.File, name, why string) {
 		if rest[name] == nil {

@@ -49,6 +49,7 @@ type layout struct {
 	folder   string          // that holds it, "." at the top
 	splits   map[string]part // by Train, Test, Validation and Defects; "" if there is but one part
 	extra    []string        // files that belong to it beside those of the splits
+	copies   []string        // of its files, that lie elsewhere
 	warnings []string
 	// ofClasses are warnings that matter where all pictures are opened together.
 	ofClasses []string
@@ -158,7 +159,7 @@ func withoutCopies(found []layout, l *files.Listing) []layout {
 	slices.SortStableFunc(found, func(a, b layout) int { return depth(a) - depth(b) })
 	var kept []layout
 	for _, one := range found {
-		copied := slices.ContainsFunc(kept, func(other layout) bool {
+		of := slices.IndexFunc(kept, func(other layout) bool {
 			if depth(other) == depth(one) {
 				return false
 			}
@@ -173,9 +174,11 @@ func withoutCopies(found []layout, l *files.Listing) []layout {
 			}
 			return true
 		})
-		if !copied {
+		if of < 0 {
 			kept = append(kept, one)
+			continue
 		}
+		kept[of].copies = append(kept[of].copies, slices.Sorted(maps.Keys(one.all()))...)
 	}
 	return kept
 }

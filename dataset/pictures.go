@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/joule-ebm/joule/internal/machine"
 )
 
 const (
@@ -230,10 +232,16 @@ func (w warnings) lines() (lines []string) {
 	return lines
 }
 
-// affordable reports whether n images of that size may be held in memory.
+// affordable reports whether n images of that size may be held in memory, with some to spare for learning from them.
 func affordable(n int, size Size) error {
-	if bytes := int64(n) * int64(size.Len()); bytes > min(maxSet, math.MaxInt) {
+	const spare = 128 << 20
+	bytes := int64(n) * int64(size.Len())
+	if bytes > min(maxSet, math.MaxInt) {
 		return fmt.Errorf("%d images of %v take %d GiB: choose a smaller size or fewer images", n, size, bytes>>30)
+	}
+	if _, free := machine.Memory(); free > 0 && bytes > spare && uint64(bytes+spare) > free {
+		return fmt.Errorf("%d images of %v take %.1f GB, and there is %.1f GB of memory left: choose a smaller size or fewer images", n, size,
+			float64(bytes)/1e9, float64(free)/1e9)
 	}
 	return nil
 }

@@ -17,9 +17,12 @@ const (
 	Defects    = "defects" // of a data set made to test their detection: what no model of it is trained on
 )
 
-func isSplit(name string) bool {
-	return name == Train || name == Test || name == Validation || name == Defects
+// splitWords are the words after a colon that name a split.
+var splitWords = map[string]string{
+	"train": Train, "training": Train, "test": Test, "testing": Test, "val": Validation, "valid": Validation, "validation": Validation, "defects": Defects,
 }
+
+func isSplit(name string) bool { return splitWords[name] != "" }
 
 // Reference is a reference to a data set, taken apart.
 type Reference struct {
@@ -36,7 +39,7 @@ func ParseReference(ref string) Reference {
 	if _, err := os.Lstat(ref); err == nil {
 		return Reference{Name: ref}
 	}
-	return Reference{ref[:i], ref[i+1:]}
+	return Reference{ref[:i], splitWords[ref[i+1:]]}
 }
 
 func (r Reference) String() string {

@@ -167,7 +167,7 @@ func at[T any](values []T, indices []int) (chosen []T) {
 }
 
 // Split holds out n images chosen by seed: the same ones for the same seed and set. Both parts keep the order of the
-// set. It is an error to hold out everything.
+// set, whose own images are used up: the larger part takes their place in memory. It is an error to hold out everything.
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	if n < 0 || n >= s.Len() {
 		return nil, nil, fmt.Errorf("cannot hold out %d of the %d images of %s: hold out fewer", n, s.Len(), s.Name)
@@ -178,7 +178,22 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	}
 	slices.Sort(order[:n])
 	slices.Sort(order[n:])
-	return s.Subset(order[n:]), s.Subset(order[:n]), nil
+	held = s.Subset(order[:n])
+	part := *s
+	part.Skipped = nil
+	rest = &part
+	for to, from := range order[n:] {
+		copy(s.Image(to), s.Image(from))
+		if s.Labels != nil {
+			s.Labels[to] = s.Labels[from]
+		}
+	}
+	rest.Pixels = s.Pixels[:(s.Len()-n)*s.Size().Len()]
+	if s.Labels != nil {
+		rest.Labels = s.Labels[:len(s.Labels)-n]
+	}
+	s.Pixels, s.Labels = nil, nil
+	return rest, held, nil
 }
 
 // warnOfEmptyClasses tells of numbers below the highest label that no image has.

@@ -19,8 +19,7 @@ func numbered(n int) *Set {
 }
 
 func TestSplitPartitions(t *testing.T) {
-	s := numbered(100)
-	rest, held, err := s.Split(30, 7)
+	rest, held, err := numbered(100).Split(30, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,23 +28,25 @@ func TestSplitPartitions(t *testing.T) {
 	}
 	all := slices.Concat(rest.Pixels, held.Pixels)
 	slices.Sort(all)
-	if !slices.Equal(all, s.Pixels) {
+	if !slices.Equal(all, numbered(100).Pixels) {
 		t.Error("the parts do not make up the whole")
 	}
 	if !slices.IsSorted(rest.Pixels) || !slices.IsSorted(held.Pixels) {
 		t.Error("the parts do not keep the order of the set")
 	}
-	for i := range held.Len() {
-		if int32(held.Image(i)[0]) != held.Labels[i] {
-			t.Fatal("labels went astray")
+	for _, part := range []*Set{rest, held} {
+		for i := range part.Len() {
+			if int32(part.Image(i)[0]) != part.Labels[i] {
+				t.Fatal("labels went astray")
+			}
 		}
 	}
-	_, again, _ := s.Split(30, 7)
-	_, other, _ := s.Split(30, 8)
+	_, again, _ := numbered(100).Split(30, 7)
+	_, other, _ := numbered(100).Split(30, 8)
 	if !slices.Equal(held.Pixels, again.Pixels) || slices.Equal(held.Pixels, other.Pixels) {
 		t.Error("the choice should depend on the seed alone")
 	}
-	if _, _, err := s.Split(100, 0); err == nil {
+	if _, _, err := numbered(100).Split(100, 0); err == nil {
 		t.Error("holding out everything should be an error")
 	}
 }

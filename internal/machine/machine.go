@@ -45,14 +45,31 @@ func Features() []string {
 	return present
 }
 
-// Memory is how many bytes of memory there are for this process, and how many of them are free.
+// Memory is how many bytes of memory there are for this process, and how many of them are free: of the machine, of its container, and
+// of the address space that the process may have.
 func Memory() (total, available uint64) {
 	total, available = kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")
 	if limit := number("/sys/fs/cgroup/memory.max"); limit > 0 && limit < total {
 		total = limit
 		available = min(available, limit-min(limit, number("/sys/fs/cgroup/memory.current")))
 	}
+	if limit := addressSpace(); limit > 0 {
+		total, available = min(total, limit), min(available, limit-min(limit, kibibytes("/proc/self/status", "VmSize")))
+	}
 	return total, available
+}
+
+// addressSpace is the limit that ulimit -v sets, in bytes; 0 if there is none.
+func addressSpace() uint64 {
+	text, _ := os.ReadFile("/proc/self/limits")
+	for line := range strings.Lines(string(text)) {
+		if limits, ok := strings.CutPrefix(line, "Max address space"); ok {
+			soft, _, _ := strings.Cut(strings.TrimSpace(limits), " ")
+			n, _ := strconv.ParseUint(soft, 10, 64) // "unlimited" is none
+			return n
+		}
+	}
+	return 0
 }
 
 // PeakResident is the most memory that this process has had resident so far, in bytes.
