@@ -94,6 +94,7 @@ func Curves(w io.Writer, title, xlabel, ylabel string, series ...Series) error {
 	return Write(w, p, legend)
 }
 
+// Colours are those of curves and areas, in order.
 var Colours = [...]color.NRGBA{
 	{0x00, 0x72, 0xb2, 0xff}, // blue
 	{0xd5, 0x5e, 0x00, 0xff}, // vermilion
@@ -112,6 +113,7 @@ func LineStyle(i int) draw.LineStyle {
 	return style
 }
 
+// Fade makes a colour one of areas: what is behind shows through.
 func Fade(c color.NRGBA) color.NRGBA {
 	c.A = 0x50
 	return c
@@ -127,6 +129,7 @@ func Label(name string) string {
 	return string(runes)
 }
 
+// New makes an empty plot in the style of all.
 func New(title, xlabel, ylabel string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text = title
@@ -176,6 +179,7 @@ func sans(points font.Length) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: points}
 }
 
+// NewLegend makes an empty legend, for [Write].
 func NewLegend() plot.Legend {
 	legend := plot.NewLegend()
 	legend.Top, legend.Left = true, true
