@@ -71,3 +71,17 @@ func TestOpenWithout(t *testing.T) {
 		t.Errorf("%d images are left", set.Len())
 	}
 }
+
+func FuzzCombinations(f *testing.F) {
+	f.Add("shape=cube&colour=red|size=small")
+	f.Add("=&|")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseCombinations(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseCombinations(c.String()); err != nil || again.String() != c.String() {
+			t.Errorf("%q is written as %q, which is read as %q, %v", text, c, again, err)
+		}
+	})
+}
