@@ -36,6 +36,11 @@ func TestSamplersDrawFromTheBoltzmannDistribution(t *testing.T) {
 		{mcmc.HMC{StepSize: 0.3, Leapfrogs: 1, Temperature: 0.25}, 50},
 		{mcmc.MALA{StepSize: 0.02, Temperature: 0.25}, 80},
 		{mcmc.MALA{StepSize: 0.06, Temperature: 0.25}, 80},
+		// Four times as hot for good, and hot at first alone.
+		{mcmc.Annealed{mcmc.MALA{StepSize: 0.01, Temperature: 0.0625}, 4, 1 - 1e-9}, 80},
+		{mcmc.Annealed{mcmc.MALA{StepSize: 0.04, Temperature: 0.25}, 16, 0.9}, 100},
+		{mcmc.Annealed{mcmc.HMC{StepSize: 0.075, Leapfrogs: 3, Temperature: 0.0625}, 4, 1 - 1e-9}, 50},
+		{mcmc.Annealed{mcmc.HMC{StepSize: 0.15, Leapfrogs: 3, Temperature: 0.25}, 9, 0.9}, 80},
 	} {
 		c, err := mcmc.NewChain(&cpu.Engine{Threads: 2}, test.sampler, gaussian, image)
 		if err != nil {

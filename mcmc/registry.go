@@ -14,6 +14,8 @@ type Options struct {
 	Anneal      bool    // anneal
 	Leapfrogs   int     // leapfrogs
 	Temperature float64 // temperature: T
+	Hot         float64 // hot: how many times as hot a chain starts, for Annealed; 0 and 1: no hotter
+	Cooling     float64 // cooling: factor of the temperature from step to step
 }
 
 // A Kind is a sampler that [New] can make.
@@ -50,7 +52,11 @@ func New(kind string, o Options) (Sampler, error) {
 	var names []string
 	for _, k := range kinds {
 		if k.Name == kind {
-			return k.make(o)
+			s, err := k.make(o)
+			if err != nil {
+				return nil, err
+			}
+			return newAnnealed(s, o)
 		}
 		names = append(names, k.Name)
 	}

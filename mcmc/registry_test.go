@@ -20,6 +20,11 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: %+v, %v", kind, s, err)
 		}
 	}
+	annealed := all
+	annealed.Hot, annealed.Cooling = 100, 0.9
+	if s, err := mcmc.New("mala", annealed); err != nil || s != (mcmc.Annealed{mcmc.MALA{StepSize: 0.5, Temperature: 2}, 100, 0.9}) {
+		t.Errorf("annealed: %+v, %v", s, err)
+	}
 	for _, k := range mcmc.Samplers() {
 		s, err := mcmc.New(k.Name, all)
 		if err != nil || k.About == "" {
@@ -45,6 +50,8 @@ func TestNew(t *testing.T) {
 		"leapfrogs is 101: want 1 to 100":                  {"hmc", func(o *mcmc.Options) { o.Leapfrogs = 101 }},
 		"temperature is 0: want more than 0, such as 1":    {"mala", func(o *mcmc.Options) { o.Temperature = 0 }},
 		"temperature is -1: want":                          {"hmc", func(o *mcmc.Options) { o.Temperature = -1 }},
+		"hot is 0.5: want 1 or more":                       {"mala", func(o *mcmc.Options) { o.Hot = 0.5 }},
+		"cooling is 1: want more than 0 and less than 1":   {"hmc", func(o *mcmc.Options) { o.Hot, o.Cooling = 2, 1 }},
 		"anneal is true: hmc has no noise to anneal":       {"hmc", func(o *mcmc.Options) { o.Anneal = true }},
 		"anneal is true: the noise of mala is that of its": {"mala", func(o *mcmc.Options) { o.Anneal = true }},
 	} {

@@ -19,7 +19,7 @@
 // # Samplers
 //
 // [Langevin] is the sampler of Du et al. (2021); [HMC] and [MALA] have an acceptance test, and draw from exp(-E/T) in the limit.
-// [New] makes each of them by its name in the table of [Samplers].
+// [New] makes each of them by its name in the table of [Samplers]. [Annealed] lets any of them start hot.
 //
 // A sampler of one's own is a type with the five methods of [Sampler]; nothing else needs to know it. If it is to be chosen by name,
 // it also gets a line in the table in registry.go. What it carries from step to step, such as a momentum, is its state: see [Variable].

@@ -56,6 +56,8 @@ type Sampler struct {
 	AllSteps    bool    `yaml:"all_steps" doc:"differentiate the KL term through all steps instead of the last"`
 	Leapfrogs   int     `yaml:"leapfrogs" doc:"hmc: leapfrog steps of a proposal"`
 	Temperature float64 `yaml:"temperature" doc:"of samplers with an acceptance test: T of exp(-E/T)"`
+	Hot         float64 `yaml:"hot" doc:"chains start so many times as hot as their sampler is, and cool down; 1: no hotter"`
+	Cooling     float64 `yaml:"cooling" doc:"of chains that start hot: factor of the temperature from step to step"`
 	Precision   string  `yaml:"precision" doc:"of a chain's convolutions: float32, split, bf16, or auto, in whose place the run notes what it took"`
 }
 
@@ -73,7 +75,7 @@ func Paper() Config {
 		Data: dataset.Default, HeldOut: 1000, Seed: paper.Seed,
 		Network: Network{Name: "quick", Norm: string(energy.ReferenceNorm), Kernel: string(energy.StandardisedKernel)},
 		Sampler: Sampler{Kind: "langevin", Steps: paper.Steps, StepSize: langevin.StepSize, Noise: langevin.Sigma,
-			Leapfrogs: 3, Temperature: 1, Precision: string(engine.Auto)},
+			Leapfrogs: 3, Temperature: 1, Hot: 1, Cooling: 0.97, Precision: string(engine.Auto)},
 		Augmentation: "none",
 		Generation:   Generation{Augmented: 8, Plain: 15},
 	}
@@ -185,6 +187,7 @@ func (c *Config) NewSampler() (mcmc.Sampler, error) {
 	s := &c.Sampler
 	sampler, err := mcmc.New(s.Kind, mcmc.Options{
 		StepSize: s.StepSize, Noise: s.Noise, Anneal: s.Anneal, Leapfrogs: s.Leapfrogs, Temperature: s.Temperature,
+		Hot: s.Hot, Cooling: s.Cooling,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting sampler.%w", err)

@@ -12,7 +12,6 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/likelihood"
-	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -20,7 +19,7 @@ type composeOptions struct {
 	expression string
 	output     string
 	mixture    energy.Mixture
-	sets       []string
+	sampler    samplerFlags
 	weighByZ   bool
 	z          likelihood.Options
 	threads    int
@@ -66,7 +65,7 @@ one), then 80 steps. --set changes that. A single model, such as digits:3, is sa
 	f.StringVar(&o.expression, "expr", "", "how the models compose, as above")
 	f.Float64Var(&o.mixture.Temperature, "temperature", o.mixture.Temperature, "T of |: the lower, the more the likeliest alternative counts alone")
 	f.BoolVar(&o.mixture.ByScale, "by-scale", false, "join alternatives scale by scale, as the authors do, not their sums over the scales")
-	f.StringArrayVar(&o.sets, "set", nil, "change how the model is sampled: `key=value` of sampler, augmentation or generation; may be repeated")
+	o.sampler.addSets(f)
 	f.BoolVar(&o.weighByZ, "weigh-by-z", false, "weigh alternatives by their Z, so that they share a mixture evenly")
 	f.IntVar(&o.z.Rungs, "rungs", o.z.Rungs, "temperatures on the way to log Z, for --weigh-by-z")
 	f.IntVar(&o.z.Chains, "chains", o.z.Chains, "chains each way to log Z, for --weigh-by-z")
@@ -115,16 +114,8 @@ func compose(cmd *cobra.Command, args []string, o composeOptions) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--expr: %w", err)}
 	}
-	for _, set := range o.sets {
-		if key, _, _ := strings.Cut(set, "="); !strings.HasPrefix(key, "sampler.") && !strings.HasPrefix(key, "generation.") && key != "augmentation" {
-			return usageErrorf("--set %s: want a setting of how images are drawn: sampler.*, generation.* or augmentation", set)
-		}
-		if err := settings.Set(&m.Config, set); err != nil {
-			return usageError{err}
-		}
-	}
-	if err := m.Config.Validate(); err != nil {
-		return usageError{err}
+	if err := o.sampler.change(m, 0); err != nil {
+		return err
 	}
 	if err := checkOutput(o.output, false); err != nil {
 		return err

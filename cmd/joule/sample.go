@@ -25,6 +25,7 @@ type sampleOptions struct {
 	model.Sampling
 	output, gif, precision string
 	labels                 []string
+	sampler                samplerFlags
 	json                   bool
 }
 
@@ -42,13 +43,21 @@ the run's settings generation.augmented and generation.plain say: 8 and 15, as t
 method evaluate theirs, unless the preset knows better. A model trained without augmentation, as for
 MNIST, gets one chain of as many steps. The weights are the moving average of training.
 
+--sampler draws with another kind of sampler that moves alike: its gradient step λ and temperature T
+are those of the run's, σ²/2λ where that is Langevin dynamics. mala and hmc accept a step or stay where
+they are, so that long chains draw from exp(-E/T) itself; the share that was accepted is printed. The
+long steps that short-run training takes are hardly ever accepted: set a shorter one, and a temperature
+such as 1e-5. --anneal starts chains hot, which compositions of models (joule compose) can need.
+
 The same seed gives the same images, whatever the number of threads.`,
 		Example: `  joule sample RUN                               64 images in one picture, samples.png
   joule sample RUN -n 100 --seed 7 -o grid.png
   joule sample RUN -n 1000 -o images/            one PNG an image, in a new folder
   joule sample RUN -o grid.png --gif chains.gif  and how they came about, as an animation
   joule sample RUN --label 3 -o threes.png       of one class of a conditional model
-  joule sample RUN --label cat,dog --steps 2000`,
+  joule sample RUN --label cat,dog --steps 2000
+  joule sample RUN --sampler hmc --set sampler.temperature=1e-5 --set sampler.step_size=0.005 --anneal 100
+  joule sample RUN --set generation.plain=40     longer chains without augmentation`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return sample(cmd, args[0], o) },
 	}
@@ -61,6 +70,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
+	o.sampler.add(f)
 	f.BoolVar(&o.json, "json", false, "print what was done as JSON")
 	return cmd
 }
@@ -107,6 +117,9 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	}
 	m, err := model.Open(path)
 	if err != nil {
+		return err
+	}
+	if err := o.sampler.change(m, o.Steps); err != nil {
 		return err
 	}
 	if o.Labels, err = chooseLabels(m, o.labels); err != nil {
@@ -172,6 +185,10 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	}
 	report.Acceptance, report.Seconds = accepted/float64(report.Images), time.Since(begun).Seconds()
 	shown.clear()
+	if report.Acceptance < 0.1 {
+		shown.warn(fmt.Sprintf("%.1f%% of the steps were accepted, so that chains hardly move: take a shorter step (--set sampler.step_size=, now %.3g) or a higher temperature (--set sampler.temperature=, now %.3g)",
+			100*report.Acceptance, m.Config.Sampler.StepSize, m.Config.Sampler.Temperature))
+	}
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 	}

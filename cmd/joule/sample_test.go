@@ -57,6 +57,38 @@ func TestSampleIsReproducible(t *testing.T) {
 	}
 }
 
+// Another sampler, other settings and hot starts make other pictures; a step that is tested may be refused.
+func TestSampleByAnotherSampler(t *testing.T) {
+	trained, path := newModel(t, expr.Shape{12, 12, 1}), filepath.Join(t.TempDir(), "grid.png")
+	seen := map[string][]string{}
+	for _, args := range [][]string{
+		{}, {"--anneal", "1000"}, {"--set", "sampler.step_size=1"},
+		{"--sampler", "mala", "--set", "sampler.temperature=0.01", "--set", "sampler.step_size=0.02"},
+		{"--sampler", "mala", "--set", "sampler.temperature=0.01", "--set", "sampler.step_size=0.02", "--anneal", "4"},
+	} {
+		out := mustJoule(t, append([]string{"sample", trained, "-n", "4", "--steps", "6", "-o", path}, args...)...)
+		picture := string(readFile(t, path))
+		if other, ok := seen[picture]; ok {
+			t.Errorf("%q give the picture of %q", args, other)
+		}
+		seen[picture] = args
+		if slices.Contains(args, "--sampler") != strings.Contains(out, "were accepted") {
+			t.Errorf("%q: %s", args, out)
+		}
+	}
+	if _, _, stderr := joule("sample", trained, "-n", "4", "--steps", "6", "-o", path, "--sampler", "mala"); !strings.Contains(stderr, "take a shorter step") {
+		t.Errorf("steps of λ = 100, tested: %s", stderr)
+	}
+	for _, r := range []refused{
+		{[]string{"sample", trained, "-o", path, "--sampler", "nuts"}, 2, "want langevin, hmc or mala"},
+		{[]string{"sample", trained, "-o", path, "--anneal", "0.5"}, 2, "--anneal is 0.5: want 1 or more"},
+		{[]string{"sample", trained, "-o", path, "--set", "seed=3"}, 2, "a setting of how images are drawn"},
+		{[]string{"sample", trained, "-o", path, "--set", "sampler.steps=0"}, 2, "sampler.steps"},
+	} {
+		r.check(t)
+	}
+}
+
 func TestSampleFiles(t *testing.T) {
 	trained, dir := newModel(t, expr.Shape{12, 12, 3}), t.TempDir()
 	grid, folder, chains := filepath.Join(dir, "a.PNG"), filepath.Join(dir, "single")+"/", filepath.Join(dir, "c.gif")

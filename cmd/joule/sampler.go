@@ -1,0 +1,55 @@
+package main
+
+// This file changes on the command line how images are drawn from a model.
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/model"
+)
+
+// samplerFlags change a model's sampler.
+type samplerFlags struct {
+	kind   string
+	anneal float64
+	sets   []string
+}
+
+func (f *samplerFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.kind, "sampler", "", "langevin, mala or hmc: the latter two test each step (default the run's), with the same gradient step and temperature as it has")
+	flags.Float64Var(&f.anneal, "anneal", 0, "start chains so many `times` as hot, and cool them over the first half of their steps")
+	f.addSets(flags)
+}
+
+func (f *samplerFlags) addSets(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.sets, "set", nil, "change how images are drawn: `key=value` of sampler, augmentation or generation; may be repeated")
+}
+
+// change changes the model as the flags say. Steps are those of each chain; 0: all that the configuration asks for.
+func (f *samplerFlags) change(m *model.Model, steps int) error {
+	c := &m.Config
+	if f.kind != "" {
+		c.Sampler = c.Sampler.As(f.kind)
+	}
+	for _, set := range f.sets {
+		if key, _, _ := strings.Cut(set, "="); !strings.HasPrefix(key, "sampler.") && !strings.HasPrefix(key, "generation.") && key != "augmentation" {
+			return usageErrorf("--set %s: want a setting of how images are drawn: sampler.*, generation.* or augmentation", set)
+		}
+		if err := settings.Set(c, set); err != nil {
+			return usageErrorf("--set: %w", err)
+		}
+	}
+	if f.anneal != 0 {
+		if f.anneal < 1 || f.anneal > 1e12 {
+			return usageErrorf("--anneal is %v: want 1 or more, such as 1000", f.anneal)
+		}
+		c.Sampler = c.Sampler.AnnealedFrom(f.anneal, m.ChainSteps(model.Sampling{Steps: steps})/2)
+	}
+	if err := c.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
