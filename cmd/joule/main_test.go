@@ -137,6 +137,7 @@ func TestHelp(t *testing.T) {
 		{"--help"},
 		{"ablate", "--help"},
 		{"calibrate", "--help"},
+		{"compose", "--help"},
 		{"eval"},
 		{"eval", "ood", "--help"},
 		{"sample", "--help"},

@@ -19,7 +19,7 @@ type samplerFlags struct {
 }
 
 func (f *samplerFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.kind, "sampler", "", "langevin, mala or hmc: the latter two test each step (default the run's), with the same gradient step and temperature as it has")
+	flags.StringVar(&f.kind, "sampler", "", "`kind` of sampler: langevin, mala or hmc (default the run's)")
 	flags.Float64Var(&f.anneal, "anneal", 0, "start chains so many `times` as hot, and cool them over the first half of their steps")
 	f.addSets(flags)
 }
