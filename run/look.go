@@ -46,8 +46,11 @@ func (c Config) Text() (string, error) {
 	return text.String(), err
 }
 
+// Record is the numbers of an iteration.
+type Record = metrics.Record
+
 // Metrics yields the numbers of the iterations that the run in dir has made, by names such as loss_total. An error ends them.
-func Metrics(dir string) iter.Seq2[metrics.Record, error] {
+func Metrics(dir string) iter.Seq2[Record, error] {
 	return metrics.Read(filepath.Join(dir, metricsFile))
 }
 

@@ -1,10 +1,10 @@
 // Package run is one training run as a directory:
 //
 //	config.yaml         the configuration, complete
-//	metrics.jsonl       the numbers of every iteration (package metrics)
+//	metrics.jsonl       the numbers of every iteration
 //	events.out.tfevents.*  the same for TensorBoard, with the pictures
 //	samples/000123.png  samples after that iteration
-//	checkpoint          the state to go on from, with the one before it (package checkpoint)
+//	checkpoint          the state to go on from, with the one before it
 //	model.safetensors   the model
 //
 // [Start] begins a run, [Resume] goes on with one that was killed, interrupted or has new limits, and package model opens
