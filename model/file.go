@@ -218,11 +218,11 @@ func (m *Model) SaveCalibration(calibration json.RawMessage) error {
 	}
 	dir := filepath.Dir(m.Path)
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil && filepath.Base(m.Path) == File {
-		lock, err := LockRun(dir)
+		release, err := LockRun(dir)
 		if err != nil {
 			return err
 		}
-		defer lock.Release()
+		defer release()
 	}
 	file, err := safetensors.ReadFile(m.Path)
 	if err != nil {
@@ -243,8 +243,8 @@ func (m *Model) SaveCalibration(calibration json.RawMessage) error {
 	return nil
 }
 
-// LockRun makes this process the one that writes in a run directory.
-func LockRun(dir string) (*durable.Lock, error) {
+// LockRun makes this process the one that writes in a run directory, until release is called or the process ends.
+func LockRun(dir string) (release func(), err error) {
 	lock, err := durable.TakeLock(filepath.Join(dir, LockFile))
 	switch {
 	case errors.Is(err, durable.ErrLocked):
@@ -252,5 +252,5 @@ func LockRun(dir string) (*durable.Lock, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: cannot write in the run directory: %w", dir, durable.Cause(err))
 	}
-	return lock, nil
+	return lock.Release, nil
 }

@@ -27,8 +27,8 @@ func FreeDir(name string) string {
 
 // directory is a run directory that this process alone may write in.
 type directory struct {
-	path string
-	lock *durable.Lock
+	path  string
+	leave func() // lets other processes in
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
@@ -75,11 +75,11 @@ func vacant(path string) error {
 
 // enter locks an existing directory and removes what a killed process left half-written.
 func enter(path string) (*directory, error) {
-	lock, err := model.LockRun(path)
+	leave, err := model.LockRun(path)
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{path, lock}
+	d := &directory{path, leave}
 	for _, dir := range []string{path, d.file(samplesDir)} {
 		if err := durable.Sweep(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.leave()
@@ -88,9 +88,6 @@ func enter(path string) (*directory, error) {
 	}
 	return d, nil
 }
-
-// leave lets other processes in.
-func (d *directory) leave() { d.lock.Release() }
 
 // abandon leaves a directory in which no run came to be, and removes it if there is nothing else in it.
 func (d *directory) abandon() {
