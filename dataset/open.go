@@ -24,9 +24,10 @@ or a path to
                    flat; or of files such as those below
   an archive       .zip, .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst of any such folder, also a
                    WebDataset shard; ARCHIVE/FOLDER is a folder in it
-  an IDX file      images as MNIST publishes them, .gz or not; labels are found beside it
-  CIFAR files      CIFAR-10 or CIFAR-100, binary or Python version
+  a data file      IDX (MNIST's), CIFAR-10/100, STL-10, SVHN's .mat, downsampled ImageNet, NumPy's
+                   .npy and .npz, Parquet of Hugging Face, Kaggle's tables of digits (.csv)
   a picture
+docs/data.md says how each is understood; what is taken and left out is said before it is used.
 PATH:train, PATH:test and PATH:val select a split where the source has them, by files or folders
 of such names; train is the default. Of folders made to test the detection of defects (MVTec AD,
 BTAD, VisA) PATH:defects are the pictures with defects; no other split has any.
