@@ -123,6 +123,10 @@ func (h Header) Decode() (p Picture, err error) {
 	if p.Orientation == 0 {
 		p.Orientation = orientation(h.Format, h.data)
 	}
+	if unusedAlpha(p.Image) {
+		p.Warnings = append(p.Warnings, Warning{"pictures whose transparency is not used", "it is wholly transparent, and yet has a picture: that is taken, and the " +
+			"transparency for a channel nobody filled in"})
+	}
 	if w, ok := darkness(p.Image); ok {
 		p.Warnings = append(p.Warnings, w)
 	}
@@ -207,4 +211,25 @@ func darkness(img image.Image) (Warning, bool) {
 	}
 	return Warning{"16-bit values that use few of the bits", fmt.Sprintf("its 16-bit values go up to %d of 65535 only, so that it is nearly "+
 		"black (at most %d of 255): if a camera of fewer bits wrote them, multiply them first", most, most>>8)}, true
+}
+
+// unusedAlpha makes a picture opaque that is transparent everywhere and yet not of one colour: what wrote it had no use for the channel.
+func unusedAlpha(img image.Image) bool {
+	m, ok := img.(*image.NRGBA)
+	if !ok || len(m.Pix) < 4 {
+		return false
+	}
+	colours := false
+	for i := 0; i < len(m.Pix); i += 4 {
+		if m.Pix[i+3] != 0 {
+			return false
+		}
+		colours = colours || [3]uint8(m.Pix[i:]) != [3]uint8(m.Pix)
+	}
+	if colours {
+		for i := 3; i < len(m.Pix); i += 4 {
+			m.Pix[i] = 255
+		}
+	}
+	return colours
 }

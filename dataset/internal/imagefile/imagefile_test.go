@@ -92,6 +92,7 @@ func abs(v int) int { return max(v, -v) }
 func TestWarnings(t *testing.T) {
 	for name, message := range map[string]string{
 		"twelve.png": "up to 4080 of 65535", "no-end-mark.jpg": "no end mark", "sixteen.png": "", "plain.png": "", "half.jpg": "",
+		"unused-alpha.png": "channel nobody filled in", "two-pages.tif": "of its 2 pages only the first", "plain.tif": "",
 	} {
 		p, err := decodeFile(name)
 		if name == "half.jpg" {

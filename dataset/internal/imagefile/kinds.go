@@ -36,6 +36,10 @@ var kinds = []struct {
 	{0, "\x76\x2f\x31\x01", "OpenEXR picture", "convert it to PNG"},
 	{0, "#?RADIANCE", "Radiance HDR picture", "convert it to PNG"},
 	{0, "\x00\x00\x01\x00", "Windows icon", "convert it to PNG"},
+	{0, "icns", "Apple icon", "convert it to PNG"},
+	{0, "\x01\xda\x00", "SGI picture", "convert it to PNG"},
+	{0, "\x01\xda\x01", "SGI picture", "convert it to PNG"},
+	{0, "\x0a\x05\x01\x08", "PCX picture", "convert it to PNG"},
 	{0, "qoif", "QOI picture", "convert it to PNG"},
 	{0, "DDS ", "DDS texture", "convert it to PNG"},
 	{0, "FORM????ILBM", "Amiga ILBM picture", "convert it to PNG"},
@@ -111,7 +115,11 @@ func unread(head []byte) error {
 		if !strings.Contains(name, "not the file itself") {
 			name += ", which is not read as a picture"
 		}
-		return fmt.Errorf("this is a %s: %s", name, advice)
+		article := "a"
+		if strings.ContainsRune("AEIOaeio", rune(name[0])) {
+			article = "an"
+		}
+		return fmt.Errorf("this is %s %s: %s", article, name, advice)
 	}
 	return fmt.Errorf("not a picture that is read (%s), nor another kind of file that Joule knows", Names())
 }

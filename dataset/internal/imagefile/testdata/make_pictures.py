@@ -92,6 +92,11 @@ for name, image in {"lossy.webp": rgb, "lossy-alpha.webp": Image.fromarray(alpha
 big = Image.fromarray(np.kron(scene, np.ones((3, 3, 1), np.uint8))).crop((0, 0, 41, 29))
 save("lossy-odd.webp", big, quality=50)
 
+unused = np.dstack([scene, np.zeros((H, W), np.uint8)])
+Image.fromarray(unused).save(os.path.join(here, "unused-alpha.png"))
+files["unused-alpha.png"] = files["plain.png"]
+save("two-pages.tif", rgb, save_all=True, append_images=[rgb])
+
 # Animations: the first frame is a part of the canvas.
 second = Image.new("RGB", rgb.size, "blue")
 for lossless in (True, False):
