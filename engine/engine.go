@@ -14,6 +14,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/joule-ebm/joule/expr"
 )
@@ -23,6 +24,14 @@ type Engine interface {
 	// Compile prepares the computation of the outputs. It is an error if there are none, if one carries a mistake (expr.Err), or if
 	// the engine cannot compute it.
 	Compile(outputs ...*expr.Value) (Program, error)
+}
+
+// Describe says what an engine works on, for people: what its String method says, or "cpu".
+func Describe(e Engine) string {
+	if s, ok := e.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return "cpu"
 }
 
 // Program is a compiled computation. It is used by one goroutine at a time and itself works on as many cores as its engine has.

@@ -89,5 +89,5 @@ func (r *runner) generate(ctx context.Context) ([]uint8, error) {
 	}
 	sampling := model.Sampling{Images: r.config.Output.Pictures, Seed: r.config.Seed, Threads: r.options.Threads}
 	sampling.Progress = func(done, total int64) { r.options.work("drawing samples", "steps", int(done), int(total)) }
-	return m.Sample(ctx, r.chainEngine(), sampling)
+	return m.Sample(ctx, r.chains, sampling)
 }

@@ -27,7 +27,7 @@ import (
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/model"
@@ -44,9 +44,11 @@ const (
 	modelFile      = model.File
 )
 
-// Options are choices that do not change the numbers of a run. The zero value works.
+// Options are choices that do not change the numbers of a run, but for rounding on another device. The zero value works.
 type Options struct {
 	Threads  int            // 0: all cores
+	Device   string         // as package engine/device names it; empty: the CPU
+	Devices  int            // of an accelerator, that share each batch; 0: 1
 	Log      *slog.Logger   // of what happens; nil: nowhere
 	Progress func(Progress) // called after every iteration; may be nil
 	// Work is called as work goes on that is no training: done of total images read or steps of chains made. It may be nil.
@@ -86,7 +88,8 @@ type runner struct {
 	dir      *directory
 	config   Config
 	options  Options
-	engine   engine.Engine
+	engine   engine.Engine // of the loss and of energies, which are always float32
+	chains   engine.Engine // of chains
 	energy   *energy.Energy
 	trainer  *cd.Trainer
 	training *dataset.Set
@@ -163,11 +166,14 @@ func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &runner{config: c, options: o, engine: &cpu.Engine{Threads: o.Threads, Lanes: c.Optimiser.Lanes}}
+	r := &runner{config: c, options: o}
+	var err error
+	if err = r.openEngines(); err != nil {
+		return nil, err
+	}
 	if err := r.openData(ctx); err != nil {
 		return nil, err
 	}
-	var err error
 	if r.energy, err = c.NewEnergy(len(r.classes)); err != nil {
 		return nil, err
 	}
@@ -180,17 +186,24 @@ func (r *runner) begin() error {
 	if err != nil {
 		return err
 	}
-	s.ChainEngine = r.chainEngine()
+	s.ChainEngine = r.chains
 	r.trainer, err = cd.NewTrainer(r.engine, r.energy, s)
 	return err
 }
 
-// chainEngine is what chains run on; the loss and energies are always float32. Programs of one engine share memory.
-func (r *runner) chainEngine() engine.Engine {
-	if cpu.Resolve(engine.Precision(r.config.Sampler.Precision)) == engine.Float32 {
-		return r.engine
+// openEngines makes what the run computes on. Programs of one engine share memory: there is one, unless chains have a precision of their
+// own.
+func (r *runner) openEngines() (err error) {
+	o := device.Options{Threads: r.options.Threads, Lanes: r.config.Optimiser.Lanes, Devices: r.options.Devices, Precision: engine.Float32, Log: r.options.Log}
+	if r.engine, err = device.Open(r.options.Device, o); err != nil {
+		return err
 	}
-	return &cpu.Engine{Threads: r.options.Threads, Lanes: r.config.Optimiser.Lanes, Precision: engine.Precision(r.config.Sampler.Precision)}
+	r.chains = r.engine
+	if p := device.Resolve(r.options.Device, engine.Precision(r.config.Sampler.Precision)); p != engine.Float32 {
+		o.Precision = p
+		r.chains, err = device.Open(r.options.Device, o)
+	}
+	return err
 }
 
 // openData reads the data set and holds some of it out.

@@ -19,7 +19,8 @@ type ablateOptions struct {
 	losses, kernels, outliers          []string
 	seeds, images, samples, chainSteps int
 	threads                            int
-	json                               bool
+	hardware
+	json bool
 }
 
 func newAblateCommand() *cobra.Command {
@@ -65,6 +66,7 @@ build of joule: the table says so where it is not.`,
 	f.IntVar(&o.samples, "samples", 200, "samples to draw of each model")
 	f.IntVar(&o.chainSteps, "steps", 0, "steps of the chains that draw them (default all rounds of joule sample)")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print the results as JSON instead of the table")
 	return cmd
 }
@@ -117,6 +119,9 @@ func (o *ablateOptions) study() (*ablation.Study, error) {
 		bounds{"steps", o.chainSteps, 0, million}, bounds{"threads", o.threads, 0, mostThreads}); err != nil {
 		return nil, err
 	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	base, err := o.config()
 	if err != nil {
 		return nil, err
@@ -139,5 +144,6 @@ func (o *ablateOptions) study() (*ablation.Study, error) {
 		grid.Seeds = append(grid.Seeds, uint64(seed)+1)
 	}
 	return &ablation.Study{Dir: o.out, Base: base, Grid: grid, Preset: o.preset, Changes: o.sets, Build: version(), Threads: o.threads,
+		Device: o.device, Devices: o.devices,
 		Images: benchmark.Plan{In: o.in, Out: o.outliers, Images: o.images, Seed: 1}, Samples: o.samples, Steps: o.chainSteps}, nil
 }

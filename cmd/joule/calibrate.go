@@ -12,12 +12,13 @@ import (
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
 
 type calibrateOptions struct {
+	hardware
 	data    string
 	limit   uint
 	seed    uint64
@@ -53,6 +54,7 @@ p-values of those two rest on the other images, which keeps their guarantee.`,
 	f.UintVarP(&o.limit, "number", "n", 10_000, "most images to take, chosen by --seed; 0 takes all")
 	f.Uint64Var(&o.seed, "seed", 1, "of the choice of images")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print what came of it as JSON")
 	return cmd
 }
@@ -78,13 +80,17 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 	if err != nil {
 		return err
 	}
+	e, err := o.openEngine(int(o.threads), engine.Float32)
+	if err != nil {
+		return err
+	}
 	for _, line := range set.Warnings() {
 		if o.data != "" { // the run has warned of its own
 			shown.warn(line)
 		}
 	}
 	measured := 0
-	c, err := detect.Calibrate(cmd.Context(), &cpu.Engine{Threads: int(o.threads)}, trained, set.Name, set.Pixels, func(n int) {
+	c, err := detect.Calibrate(cmd.Context(), e, trained, set.Name, set.Pixels, func(n int) {
 		measured += n
 		shown.show("calibrating", "images", int64(measured), int64(set.Len()))
 	})

@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/energy"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/likelihood"
 	"github.com/joule-ebm/joule/model"
 )
 
 type composeOptions struct {
+	hardware
 	expression string
 	output     string
 	mixture    energy.Mixture
@@ -71,6 +72,7 @@ one), then 80 steps. --set changes that. A single model, such as digits:3, is sa
 	f.IntVar(&o.z.Chains, "chains", o.z.Chains, "chains each way to log Z, for --weigh-by-z")
 	f.Uint64Var(&o.z.Seed, "seed", o.z.Seed, "of the chains to log Z")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print what was made as JSON")
 	return cmd
 }
@@ -173,7 +175,11 @@ func (o *composeOptions) weigh(cmd *cobra.Command, m *model.Model, report *compo
 			return 0, usageErrorf("log Z of %s is different for each of its classes: give it a label to weigh it", name)
 		}
 		o.z.Progress = func(_, unit string, done, total int64) { shown.show("log Z of "+name, unit, done, total) }
-		up, down, err := likelihood.LogZ(cmd.Context(), &cpu.Engine{Threads: o.threads}, alternative, o.z)
+		e, err := o.openEngine(o.threads, engine.Float32)
+		if err != nil {
+			return 0, err
+		}
+		up, down, err := likelihood.LogZ(cmd.Context(), e, alternative, o.z)
 		if err != nil {
 			return 0, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/internal/conform"
 	"github.com/joule-ebm/joule/internal/kernels"
 )
@@ -20,6 +21,7 @@ func newConformCommand() *cobra.Command {
 		precision string
 		threads   uint
 		asJSON    bool
+		on        hardware
 	)
 	cmd := &cobra.Command{
 		Use:   "conform FILE...",
@@ -35,46 +37,55 @@ numbers of a quantity together. Gradients start from the recorded end of the cha
 		Example: `  joule conform testdata/golden/*.safetensors
   joule conform --kernels portable mnist.safetensors    the kernels in plain Go
   joule conform --precision split mnist.safetensors     for a matrix unit
+  joule conform --device xla:cuda mnist.safetensors     on a GPU
   joule conform --json mnist.safetensors                for a program to read`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			e, err := engineWith(set, threads)
+			p, err := parsePrecision(precision)
 			if err != nil {
 				return err
 			}
-			if e.Precision, err = parsePrecision(precision); err != nil {
+			p = device.Resolve(on.device, p)
+			e, err := on.openEngine(int(min(threads, mostThreads)), p)
+			if err != nil {
 				return err
 			}
-			e.Precision = cpu.Resolve(e.Precision)
-			return compareAll(cmd, files, e, asJSON)
+			if c, ok := e.(*cpu.Engine); ok {
+				if c.Kernels, err = kernelsNamed(set); err != nil {
+					return err
+				}
+			} else if set != "" {
+				return usageErrorf("--kernels are those of the CPU engine, and --device is %s", on.device)
+			}
+			return compareAll(cmd, files, e, p, asJSON)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&set, "kernels", "", kernelsUsage)
 	f.StringVar(&precision, "precision", string(engine.Float32), precisionUsage)
 	f.UintVar(&threads, "threads", 0, "threads to use (default one a core)")
+	on.addFlags(f)
 	f.BoolVar(&asJSON, "json", false, "print the results as JSON")
 	return cmd
 }
 
 const kernelsUsage = "inner `loops` to use: avx512, avx2 or portable (default the fastest this machine can run)"
 
-// engineWith is an engine with the kernels of that name, or the best.
-func engineWith(set string, threads uint) (*cpu.Engine, error) {
-	e := &cpu.Engine{Threads: int(min(threads, mostThreads)), Kernels: kernels.Best()}
+// kernelsNamed are the kernels of that name, or the best.
+func kernelsNamed(set string) (*kernels.Set, error) {
 	if set == "" {
-		return e, nil
+		return kernels.Best(), nil
 	}
-	var err error
-	if e.Kernels, err = kernels.ByName(set); err != nil {
+	k, err := kernels.ByName(set)
+	if err != nil {
 		return nil, usageErrorf("--kernels: %w", err)
 	}
-	return e, nil
+	return k, nil
 }
 
 const mostThreads = 1024
 
-const precisionUsage = "of convolutions: float32, split, bf16, or auto, the `one` that suits this machine"
+const precisionUsage = "of convolutions: float32, split, bf16, tf32 (on accelerators) or auto, the best `one`"
 
 func parsePrecision(s string) (engine.Precision, error) {
 	p := engine.Precision(s)
@@ -84,11 +95,11 @@ func parsePrecision(s string) (engine.Precision, error) {
 	return p, nil
 }
 
-func compareAll(cmd *cobra.Command, files []string, e *cpu.Engine, asJSON bool) error {
+func compareAll(cmd *cobra.Command, files []string, e engine.Engine, p engine.Precision, asJSON bool) error {
 	var reports []conform.Report
 	failed := 0
 	for _, file := range files {
-		r, err := conform.CheckFile(cmd.Context(), file, e)
+		r, err := conform.CheckFile(cmd.Context(), file, e, p)
 		if err != nil {
 			return err
 		}

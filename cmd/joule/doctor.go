@@ -8,11 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/doctor"
 )
 
 func newDoctorCommand() *cobra.Command {
-	var asJSON bool
+	var (
+		asJSON bool
+		on     hardware
+	)
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Show what this machine offers, and check that Joule works on it",
@@ -20,10 +24,15 @@ func newDoctorCommand() *cobra.Command {
 multiply-adds, and compare a recorded case of the authors' networks with what Joule computes here.
 It takes a few seconds. The exit code is 1 if the comparison fails.`,
 		Example: `  joule doctor
+  joule doctor --device xla:cuda       an accelerator too: its devices, their memory, what it computes
   joule doctor --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := doctor.Examine(cmd.Context(), version())
+			e, err := on.openEngine(0, engine.Float32)
+			if err != nil {
+				return err
+			}
+			report, err := doctor.Examine(cmd.Context(), version(), e)
 			if err != nil {
 				return err
 			}
@@ -38,6 +47,7 @@ It takes a few seconds. The exit code is 1 if the comparison fails.`,
 			return err
 		},
 	}
+	on.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd
 }

@@ -7,12 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/model"
 )
 
 type chainsOptions struct {
+	hardware
 	chains.Options
 	picture, curves string
 	json            bool
@@ -52,6 +53,7 @@ draws and a large R-hat of them. What they say is how far a sampler is from one 
 	f.StringVar(&o.curves, "curves", "", "also draw autocorrelations by steps, in this .png `file`")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of all random numbers")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print an object")
 	return cmd
 }
@@ -79,7 +81,11 @@ func examineChains(cmd *cobra.Command, path string, o chainsOptions) error {
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
 	o.Progress = shown.show
-	r, err := chains.Examine(cmd.Context(), &cpu.Engine{Threads: o.Threads}, m, training, heldOut, o.Options)
+	e, err := o.openEngine(o.Threads, engine.Float32)
+	if err != nil {
+		return err
+	}
+	r, err := chains.Examine(cmd.Context(), e, m, training, heldOut, o.Options)
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/detect/benchmark"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/likelihood"
 	"github.com/joule-ebm/joule/model"
 )
 
 type likelihoodOptions struct {
+	hardware
 	likelihood.Options
 	in, label, curve string
 	images           uint
@@ -62,6 +63,7 @@ best; give it, or a lower one to search in, as --temperature.`,
 	f.StringVar(&o.curve, "curve", "", "also draw the likelihood against the temperature, in this .png `file`")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of all random numbers")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print an object")
 	return cmd
 }
@@ -106,7 +108,11 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 		return nameIn(err)
 	}
 	o.Progress = shown.show
-	r, err := likelihood.Measure(cmd.Context(), &cpu.Engine{Threads: o.threads}, m, images, o.Options)
+	e, err := o.openEngine(o.threads, engine.Float32)
+	if err != nil {
+		return err
+	}
+	r, err := likelihood.Measure(cmd.Context(), e, m, images, o.Options)
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/features/inception"
 	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/model"
 )
 
 type qualityOptions struct {
+	hardware
 	quality.Plan
 	input string
 	json  bool
@@ -60,6 +61,7 @@ same is done with real images of the training split in place of samples ("real")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of the samples and of the choice of images")
 	f.BoolVar(&o.Real, "real", o.Real, "also measure real images in place of samples, if the data have a training split")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print an object with fid, kid, inception_score, manifold and more")
 	return cmd
 }
@@ -87,7 +89,11 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
 	o.Progress, o.Warn = shown.show, shown.warn
-	r, err := o.Run(cmd.Context(), &cpu.Engine{Threads: o.Threads}, m)
+	e, err := o.openEngine(o.Threads, engine.Float32)
+	if err != nil {
+		return err
+	}
+	r, err := o.Run(cmd.Context(), e, m)
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,13 @@ import (
 
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/benchmark"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
 
 type oodOptions struct {
+	hardware
 	benchmark.Plan
 	detector, histogram, roc string
 	threads                  int
@@ -63,6 +64,7 @@ could differ with other images of the same kinds; not how much with another run 
 	f.StringVar(&o.histogram, "histogram", "", "also draw the distributions of the scores, in this .png `file`")
 	f.StringVar(&o.roc, "roc", "", "also draw the ROC curves, in this .png `file`")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print an object with auroc, aupr, fpr95 and more; of several kinds, an array of them")
 	f.BoolVar(&o.markdown, "markdown", false, "print a table in Markdown")
 	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
@@ -137,7 +139,11 @@ func (o *oodOptions) measure(cmd *cobra.Command, trained *model.Model) (*benchma
 			return nil, detectorError(trained, err)
 		}
 	}
-	result, err := o.Run(cmd.Context(), &cpu.Engine{Threads: o.threads}, trained)
+	e, err := o.openEngine(o.threads, engine.Float32)
+	if err != nil {
+		return nil, err
+	}
+	result, err := o.Run(cmd.Context(), e, trained)
 	return result, nameIn(err)
 }
 

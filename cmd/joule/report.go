@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/report"
 )
 
 type reportOptions struct {
+	hardware
 	report.Options
 	output      string
 	quick, json bool
@@ -46,6 +47,7 @@ eval ood, whose --in and --out-of choose the images.`,
 	addPlan(f, &o.Benchmark)
 	f.IntVar(&o.Chains, "chains", o.Chains, "chains to draw from noise; 0: none")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.quick, "quick", false, "leave out what has to be computed: detection and chains")
 	f.BoolVar(&o.json, "json", false, "print what was written as JSON")
 	return cmd
@@ -82,7 +84,11 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 	if o.quick {
 		o.Detect, o.Chains = false, 0
 	}
-	r, err := report.Build(cmd.Context(), &cpu.Engine{Threads: o.Threads}, path, o.Options)
+	e, err := o.openEngine(o.Threads, engine.Float32)
+	if err != nil {
+		return err
+	}
+	r, err := report.Build(cmd.Context(), e, path, o.Options)
 	if err != nil {
 		return nameIn(err)
 	}

@@ -16,12 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/model"
 )
 
 type sampleOptions struct {
+	hardware
 	model.Sampling
 	output, gif, precision string
 	labels                 []string
@@ -69,6 +70,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
 	o.sampler.add(f)
 	f.BoolVar(&o.json, "json", false, "print what was done as JSON")
@@ -142,7 +144,11 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 		}
 		return picture.Sheet(pixels, h, w, c, columns, width)
 	}
-	report := sampleReport{Steps: m.ChainSteps(o.Sampling), Seed: o.Seed, Output: o.output, GIF: o.gif, Precision: cpu.Resolve(precision)}
+	report := sampleReport{Steps: m.ChainSteps(o.Sampling), Seed: o.Seed, Output: o.output, GIF: o.gif, Precision: device.Resolve(o.device, precision)}
+	e, err := o.openEngine(o.Threads, report.Precision)
+	if err != nil {
+		return err
+	}
 	var frames []image.Image
 	if o.gif != "" {
 		o.Every = max(1, report.Steps/framesOfGIF)
@@ -157,7 +163,7 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	}
 	var pixels []uint8 // of the grid
 	accepted := 0.0    // images by the acceptance of their chains
-	for batch, err := range m.Samples(cmd.Context(), &cpu.Engine{Threads: o.Threads, Precision: report.Precision}, o.Sampling) {
+	for batch, err := range m.Samples(cmd.Context(), e, o.Sampling) {
 		if err != nil {
 			return err
 		}

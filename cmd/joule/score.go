@@ -16,12 +16,13 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/explain"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
 
 type scoreOptions struct {
+	hardware
 	detector   string
 	falseAlarm rate
 	fdr        rate
@@ -85,6 +86,7 @@ of one class; p-values are of the mixture alone.`,
 	f.BoolVar(&o.json, "json", false, "the same as --format json: an array of objects")
 	f.StringVar(&o.label, "label", "", "class of a conditional model, by name or number from 0 (default any)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	return cmd
 }
 
@@ -128,8 +130,11 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 		}
 		label = int(chosen[0])
 	}
-	engine := &cpu.Engine{Threads: int(o.threads)}
-	judge, err := detect.NewJudge(engine, trained, o.detector, o.rule())
+	e, err := o.openEngine(int(o.threads), engine.Float32)
+	if err != nil {
+		return err
+	}
+	judge, err := detect.NewJudge(e, trained, o.detector, o.rule())
 	if err != nil {
 		return detectorError(trained, err)
 	}
@@ -144,7 +149,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	s.table, _ = detect.NewTable(o.format, s.out)
 	s.bar = newProgress(s.stderr, "scoring", "images", -1)
 	if o.explain != "" {
-		explainer, err := explain.New(engine, trained)
+		explainer, err := explain.New(e, trained)
 		if err != nil {
 			return err
 		}

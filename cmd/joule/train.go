@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/run"
@@ -25,7 +27,8 @@ type trainOptions struct {
 	printConfig bool
 	precision   string
 	threads     uint
-	json        bool
+	hardware
+	json bool
 }
 
 func newTrainCommand() *cobra.Command {
@@ -67,6 +70,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f.BoolVar(&o.printConfig, "print-config", false, "print the configuration and stop")
 	f.StringVar(&o.precision, "precision", "", "of the chains' convolutions: float32, split, bf16 or auto (default the preset's)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
 	return cmd
 }
@@ -80,7 +84,10 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	}
 	screen := newTrainScreen(cmd.ErrOrStderr())
 	defer screen.clear()
-	options := run.Options{Threads: int(o.threads), Log: screen.log, Progress: screen.show, Work: screen.other}
+	if err := o.check(); err != nil {
+		return err
+	}
+	options := run.Options{Threads: int(o.threads), Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
 		for _, flag := range []string{"preset", "data", "seed", "set", "precision", "print-config"} {
@@ -137,6 +144,7 @@ func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) 
 	if given("precision") {
 		c.Sampler.Precision = o.precision
 	}
+	c.Sampler.Precision = string(device.Resolve(o.device, engine.Precision(c.Sampler.Precision)))
 	if given("seed") {
 		c.Seed = o.seed
 	}

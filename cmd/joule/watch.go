@@ -14,7 +14,7 @@ import (
 
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/stream"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
 )
@@ -23,6 +23,7 @@ import (
 const exitDrift exitCode = 3
 
 type watchOptions struct {
+	hardware
 	detector   string
 	falseAlarm rate
 	every      float64
@@ -87,6 +88,7 @@ The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 	f.StringVarP(&o.out, "out", "o", "", "write the lines to this `file` (default standard output)")
 	f.StringVar(&o.state, "state", "", "keep in this `file` how far the watch is, to go on from there")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
+	o.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print what came of it as JSON; needs --out")
 	return cmd
 }
@@ -113,7 +115,11 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	if err != nil {
 		return err
 	}
-	judge, err := detect.NewJudge(&cpu.Engine{Threads: int(o.threads)}, trained, o.detector, detect.Rule{FalseAlarms: float64(o.falseAlarm)})
+	e, err := o.openEngine(int(o.threads), engine.Float32)
+	if err != nil {
+		return err
+	}
+	judge, err := detect.NewJudge(e, trained, o.detector, detect.Rule{FalseAlarms: float64(o.falseAlarm)})
 	if err != nil {
 		return detectorError(trained, err)
 	}

@@ -3,6 +3,8 @@
 package device
 
 import (
+	"time"
+
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/xla"
 )
@@ -16,6 +18,12 @@ func openXLA(plugin string, o Options) (engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Precision, e.Cache = o.Precision, xla.UserCache()
+	e.Precision, e.Devices, e.Cache = o.Precision, o.Devices, xla.UserCache()
+	e.Compiled = func(c xla.Compilation) {
+		if !c.Cached {
+			o.Log.Info("compiled a program", "seconds", c.Took.Round(time.Second/10).Seconds(), "device", plugin)
+		}
+	}
+	o.Log.Info("computing on "+e.String(), "named_by", found.From)
 	return e, nil
 }

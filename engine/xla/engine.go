@@ -73,25 +73,15 @@ func start(plugin string, options map[string]int64) (*Engine, error) {
 	return &Engine{client: client}, nil
 }
 
-// Description is what the engine works on, for people.
-type Description struct {
-	Plugin          string   // the path of its library
-	API             string   // the version of the C API that it was built with
-	Platform        string   // cpu, cuda, ...
-	PlatformVersion string   // as the plugin words it
-	Devices         []string // what each device is called
-	Memory          []int64  // bytes of each device, -1 where the plugin does not say
-}
-
-// Describe says what the engine works on.
-func (e *Engine) Describe() Description {
+// String says what the engine works on, for people.
+func (e *Engine) String() string {
 	c := e.client
-	d := Description{Plugin: c.Plugin.Path, API: fmt.Sprintf("%d.%d", c.Plugin.Major, c.Plugin.Minor), Platform: c.Platform, PlatformVersion: c.Version}
-	for _, device := range c.Devices {
-		_, limit := device.Memory()
-		d.Devices, d.Memory = append(d.Devices, device.Kind), append(d.Memory, limit)
+	memory := ""
+	if _, limit := c.Devices[0].Memory(); limit > 0 {
+		memory = fmt.Sprintf(" of %.1f GiB", float64(limit)/(1<<30))
 	}
-	return d
+	return fmt.Sprintf("%d of %d × %s%s (%s, PJRT %d.%d, %s)", e.replicas(), len(c.Devices), c.Devices[0].Kind, memory, c.Platform,
+		c.Plugin.Major, c.Plugin.Minor, c.Plugin.Path)
 }
 
 // replicas is the number of devices that are used.

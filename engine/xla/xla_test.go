@@ -116,42 +116,50 @@ func TestPrecision(t *testing.T) {
 // TestRecordedCases holds the engine to the recorded cases, as joule conform does. Compiling takes a minute a case, and more for the large
 // ones.
 func TestRecordedCases(t *testing.T) {
-	e := plugin(t, 1)
 	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "golden", "*.safetensors"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recorded cases: %v", err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			if os.Getenv("JOULE_LONG") != "1" && !strings.HasPrefix(filepath.Base(file), "mnist") {
-				t.Skip("takes minutes; JOULE_LONG=1 runs it")
-			}
-			c, err := conform.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var compiling time.Duration
-			programs := 0
-			var mutex sync.Mutex
-			e.Compiled = func(c Compilation) {
-				mutex.Lock()
-				defer mutex.Unlock()
-				if programs++; !c.Cached {
-					compiling += c.Took
+		for _, p := range []engine.Precision{engine.Float32, engine.Split, engine.TF32, engine.BF16} {
+			t.Run(filepath.Base(file)+"/"+string(p), func(t *testing.T) {
+				if small := strings.HasPrefix(filepath.Base(file), "mnist"); os.Getenv("JOULE_LONG") != "1" && !(small && p == engine.Float32) || !small && p != engine.Float32 {
+					t.Skip("takes minutes; JOULE_LONG=1 runs the small case in all precisions, and the others in float32")
 				}
-			}
-			results, err := c.Check(t.Context(), e, engine.Float32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%d programs compiled in %v", programs, compiling.Round(time.Millisecond))
-			for _, r := range results {
-				if r.OK {
-					t.Logf("%-24s %.2g", r.Quantity, r.Error)
-				} else {
-					t.Errorf("%-24s %.2g, want at most %.0g (worst: %s)", r.Quantity, r.Error, r.Tolerance, r.Worst)
-				}
-			}
-		})
+				checkCase(t, file, p)
+			})
+		}
+	}
+}
+
+func checkCase(t *testing.T, file string, p engine.Precision) {
+	c, err := conform.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := plugin(t, 1)
+	e.Precision = p
+	var mutex sync.Mutex
+	var compiling time.Duration
+	var programs, cached int
+	e.Compiled = func(c Compilation) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		if programs++; c.Cached {
+			cached++
+		}
+		compiling += c.Took
+	}
+	results, err := c.Check(t.Context(), e, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d programs, %d of them from the cache, ready in %v", programs, cached, compiling.Round(time.Millisecond))
+	for _, r := range results {
+		if r.OK {
+			t.Logf("%-24s %.2g", r.Quantity, r.Error)
+		} else {
+			t.Errorf("%-24s %.2g, want at most %.0g (worst: %s)", r.Quantity, r.Error, r.Tolerance, r.Worst)
+		}
 	}
 }

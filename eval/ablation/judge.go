@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/joule-ebm/joule/detect/benchmark"
-	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/quality"
@@ -34,7 +33,7 @@ func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 	if row.Quality, err = s.quality(ctx, m); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	meter, err := m.NewMeter(&cpu.Engine{Threads: s.Threads}, false)
+	meter, err := m.NewMeter(s.engine, false)
 	if err != nil {
 		return err
 	}
@@ -61,7 +60,7 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 	if s.Work != nil {
 		sampling.Progress = func(done, total int64) { s.Work("sampling", "steps", done, total) }
 	}
-	samples, err := m.Sample(ctx, &cpu.Engine{Threads: s.Threads}, sampling)
+	samples, err := m.Sample(ctx, s.engine, sampling)
 	if err != nil {
 		return Quality{}, err
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/benchmark"
-	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/digits"
@@ -52,11 +53,14 @@ type Study struct {
 
 	Build    string // of the program; kept with each result, since only cells of one build compare
 	Threads  int
+	Device   string         // as package engine/device names it; empty: the CPU
+	Devices  int            // of an accelerator; 0: 1
 	Log      *slog.Logger   // nil: nowhere
 	Progress func(Progress) // of training; may be nil
 	Work     eval.Progress  // of reading images and of judging; may be nil
 
 	cells      []Cell
+	engine     engine.Engine // that models are judged with
 	in         *dataset.Set
 	outliers   []*dataset.Set
 	classifier features.Network // nil unless the images are digits
@@ -165,7 +169,10 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 	if s.Samples > s.in.Len() {
 		return fmt.Errorf("ablation: %d samples, but there are %d in-distribution images to compare them with: want no more", s.Samples, s.in.Len())
 	}
-	if s.classifier, err = digits.For(&cpu.Engine{Threads: s.Threads}, s.in); err != nil {
+	if s.engine, err = device.Open(s.Device, device.Options{Threads: s.Threads, Devices: s.Devices, Log: s.Log}); err != nil {
+		return err
+	}
+	if s.classifier, err = digits.For(s.engine, s.in); err != nil {
 		return err
 	}
 	if len(p.Out) == 0 {
@@ -248,7 +255,7 @@ func hasBegun(dir string, base, want run.Config) (begun bool, err error) {
 // train trains a cell, or goes on with it, and judges it.
 func (s *Study) train(ctx context.Context, i int, dir string, config run.Config, begun bool, clock *studyClock) (Row, error) {
 	row := Row{Cell: s.cells[i], Build: s.Build}
-	options := run.Options{Threads: s.Threads, Log: s.Log, Work: s.Work, Progress: func(p run.Progress) {
+	options := run.Options{Threads: s.Threads, Device: s.Device, Devices: s.Devices, Log: s.Log, Work: s.Work, Progress: func(p run.Progress) {
 		if s.Progress != nil {
 			s.Progress(Progress{Cell: row.Cell, Index: i, Run: p, Left: clock.left(len(s.cells), i, p.Fraction)})
 		}

@@ -12,21 +12,21 @@ import (
 //
 //	error = ‖computed - recorded‖ / ‖recorded‖        Euclidean, over all numbers of a quantity together
 
-// quantities are what is compared, and how far off arithmetic may be: float32, with factors split into two bf16 numbers, and with
-// factors rounded to bf16. Zero: not asked of it.
+// quantities are what is compared, and how far off arithmetic may be: float32, with factors split into two bf16 numbers, with factors
+// rounded to tf32, and to bf16. Zero: not asked of it.
 var quantities = []struct {
-	name                 string
-	float32, split, bf16 float64
+	name                       string
+	float32, split, tf32, bf16 float64
 }{
-	{"energy", 1e-5, 1e-4, 3e-2},
-	{"score_grad_x", 1e-5, 3e-4, 2e-1},
-	{"chain_end", 1e-5, 1e-5, 1e-2},
-	{"chain_before_last_step", 1e-5, 1e-5, 1e-2},
-	{"x_kl", 1e-5, 1e-5, 1e-3},
-	{"grad_cd", 1e-4, 2e-4, 1e-1},
-	{"grad_opt", 3e-4, 1e-3, 0},
-	{"grad_ent", 3e-4, 5e-4, 0},
-	{"param_after_adam", 1e-4, 1e-4, 2e-3},
+	{"energy", 1e-5, 1e-4, 1e-3, 3e-2},
+	{"score_grad_x", 1e-5, 3e-4, 3e-2, 2e-1},
+	{"chain_end", 1e-5, 1e-5, 1e-3, 1e-2},
+	{"chain_before_last_step", 1e-5, 1e-5, 1e-3, 1e-2},
+	{"x_kl", 1e-5, 1e-5, 2e-4, 1e-3},
+	{"grad_cd", 1e-4, 2e-4, 1e-2, 1e-1},
+	{"grad_opt", 3e-4, 1e-3, 0, 0},
+	{"grad_ent", 3e-4, 5e-4, 0, 0},
+	{"param_after_adam", 1e-4, 1e-4, 5e-4, 2e-3},
 }
 
 // Result is the error of one quantity.
@@ -52,6 +52,8 @@ func (c *Case) Check(ctx context.Context, e engine.Engine, p engine.Precision) (
 		switch p {
 		case engine.Split:
 			r.Tolerance = q.split
+		case engine.TF32:
+			r.Tolerance = q.tf32
 		case engine.BF16:
 			r.Tolerance = q.bf16
 		}

@@ -38,12 +38,15 @@ type Report struct {
 	Case            string           `json:"case"`
 	Results         []conform.Result `json:"results"`
 	UnitResults     []conform.Result `json:"unit_results,omitempty"` // with factors split for the unit
+	Device          string           `json:"device,omitempty"`       // that was asked for, if it is not the CPU
+	DeviceResults   []conform.Result `json:"device_results,omitempty"`
 	CheckSeconds    float64          `json:"check_seconds"`
 	OK              bool             `json:"ok"`
 }
 
-// Examine takes a few seconds: it measures peak rates and compares a recorded case of the authors' networks with what is computed here.
-func Examine(ctx context.Context, version string) (Report, error) {
+// Examine takes a few seconds: it measures peak rates and compares a recorded case of the authors' networks with what is computed here,
+// and on an accelerator, if e is its engine: that takes as long as it compiles.
+func Examine(ctx context.Context, version string, e engine.Engine) (Report, error) {
 	r := Report{Version: version, Processor: machine.Processor(), Features: machine.Features(), Kernels: kernels.Best().Name,
 		Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), Case: golden.Name}
 	for _, set := range kernels.All() {
@@ -83,9 +86,17 @@ func Examine(ctx context.Context, version string) (Report, error) {
 			return r, err
 		}
 	}
+	if _, isCPU := e.(*cpu.Engine); !isCPU {
+		r.Device = engine.Describe(e)
+		if r.DeviceResults, err = c.Check(ctx, e, engine.Float32); err != nil {
+			return r, err
+		}
+	}
 	r.CheckSeconds, r.OK = time.Since(begun).Seconds(), conform.Failures(r.All()) == 0
 	return r, nil
 }
 
-// All are the results of float32 and of the matrix unit.
-func (r Report) All() []conform.Result { return slices.Concat(r.Results, r.UnitResults) }
+// All are the results of float32, of the matrix unit and of the accelerator.
+func (r Report) All() []conform.Result {
+	return slices.Concat(r.Results, r.UnitResults, r.DeviceResults)
+}

@@ -30,7 +30,7 @@ func (r Report) String() string {
 		check = fmt.Sprintf("FAIL: %d of %d quantities of the recorded case %s are wrong", conform.Failures(r.All()), len(r.All()), r.Case)
 	}
 	var text strings.Builder
-	for _, row := range [][2]string{
+	rows := [][2]string{
 		{"joule", r.Version},
 		{"processor", known(r.Processor)},
 		{"features", known(strings.Join(r.Features, " "))},
@@ -40,8 +40,11 @@ func (r Report) String() string {
 		{"FMA peak", fmt.Sprintf("%.0f GFLOP/s on one core, %.0f on %d", r.PeakOneCore, r.Peak, r.Threads)},
 		{"matrix unit", unit},
 		{"chains", fmt.Sprintf("convolve in %s unless told otherwise", r.Precision)},
-		{"self-check", check},
-	} {
+	}
+	if r.Device != "" {
+		rows = append(rows, [2]string{"device", r.Device})
+	}
+	for _, row := range append(rows, [2]string{"self-check", check}) {
 		fmt.Fprintf(&text, "%-12s%s\n", row[0], row[1])
 	}
 	for _, q := range r.All() {
