@@ -111,8 +111,8 @@ func readSTL10(r io.Reader) (pixels []uint8, err error) {
 			return pixels, nil
 		case err != nil:
 			return nil, damaged(err, fmt.Sprintf("%d bytes after the last whole image of %d bytes", n, stlPixels))
-		case len(pixels) > maxSet-stlPixels:
-			return nil, fmt.Errorf("more than %d GiB of images", maxSet>>30)
+		case int64(len(pixels)) > maxSet-stlPixels:
+			return nil, fmt.Errorf("more than %d GiB of images", int64(maxSet)>>30)
 		}
 		at := len(pixels)
 		pixels = append(pixels, image...)

@@ -99,8 +99,8 @@ func readTable(r io.Reader) (*Set, error) {
 			}
 			set.Pixels = append(set.Pixels, uint8(v))
 		}
-		if len(set.Pixels) > maxSet {
-			return fmt.Errorf("more than %d GiB of images", maxSet>>30)
+		if int64(len(set.Pixels)) > maxSet {
+			return fmt.Errorf("more than %d GiB of images", int64(maxSet)>>30)
 		}
 		return nil
 	}
