@@ -35,6 +35,7 @@ var commands = []func() *cobra.Command{
 	newScoreCommand,
 	newCalibrateCommand,
 	newWatchCommand,
+	newServeCommand,
 	newEvalCommand,
 	newAblateCommand,
 	newReportCommand,

@@ -1,0 +1,207 @@
+package serve
+
+// This file has the server's own API for pictures: which models there are, scores, explanations.
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/internal/picture"
+)
+
+// ModelBody tells about a model.
+type ModelBody struct {
+	Name       string   `json:"name"`
+	Height     int      `json:"height" doc:"of its images"`
+	Width      int      `json:"width"`
+	Channels   int      `json:"channels"`
+	Classes    []string `json:"classes,omitempty" doc:"of a conditional model"`
+	Data       string   `json:"data" doc:"what it was trained on"`
+	Iterations int64    `json:"iterations" doc:"of training"`
+	Parameters int      `json:"parameters"`
+	Detector   string   `json:"detector" doc:"what makes the score"`
+	Calibrated bool     `json:"calibrated" doc:"whether there are p-values and decisions"`
+	Images     int      `json:"calibration_images,omitempty"`
+	Steps      int      `json:"steps" doc:"of a chain that draws a sample"`
+	Rate       float64  `json:"false_alarm" doc:"rate that decisions are made at unless a request names another"`
+}
+
+// ScoredBody is what a model says of a picture.
+type ScoredBody struct {
+	Image             string   `json:"image" doc:"name, where the request has one"`
+	Resized           bool     `json:"resized" doc:"whether it was scaled or cropped to the model's size"`
+	Energy            float32  `json:"energy"`
+	Score             float32  `json:"score" doc:"the detector's, high for images out of distribution"`
+	P                 *float64 `json:"p,omitempty" doc:"the p-value: the fraction of in-distribution images that score as high or higher"`
+	OutOfDistribution *bool    `json:"out_of_distribution,omitempty" doc:"whether p is at most the rate of false alarms"`
+}
+
+// ExplainedBody is a score with what makes it so.
+type ExplainedBody struct {
+	ScoredBody
+	Height    int       `json:"height"`
+	Width     int       `json:"width"`
+	Heat      []float64 `json:"heat" doc:"how strongly a small change at each pixel would change the energy, row by row"`
+	Typical   float64   `json:"typical_heat" doc:"of calibration images, at the median; 0 if the model is not calibrated"`
+	Seen      []byte    `json:"seen" doc:"PNG of the image as the model sees it"`
+	Preferred []byte    `json:"preferred" doc:"PNG of what the energy would rather see"`
+}
+
+// scoreInput is a request about pictures. Its body is not huma's to read: see pictures.
+type scoreInput struct {
+	Model       string `path:"model" doc:"name of a model"`
+	Label       string `query:"label" doc:"class of a conditional model, by name or number from 0; none: the mixture of all, which p-values are of"`
+	ContentType string `header:"Content-Type"`
+	RawBody     []byte
+	FalseAlarm  float64 `query:"false_alarm" doc:"rate of false alarms to decide at, such as 0.01; none: the server's" minimum:"0" exclusiveMaximum:"1"`
+}
+
+// answersBody is a list of answers, one a picture, in order.
+type answersBody[T any] struct {
+	Body struct {
+		Model  string `json:"model"`
+		Images []T    `json:"images"`
+	}
+}
+
+type modelsBody struct {
+	Body struct {
+		Models []ModelBody `json:"models"`
+	}
+}
+
+func (s *Server) registerInspection() {
+	huma.Register(s.api, huma.Operation{OperationID: "models", Method: http.MethodGet, Path: "/v1/models", Summary: "List the models"},
+		func(context.Context, *struct{}) (*modelsBody, error) {
+			answer := &modelsBody{}
+			for _, slot := range s.slots {
+				l, err := s.take(slot.Name)
+				if err != nil {
+					return nil, err
+				}
+				answer.Body.Models = append(answer.Body.Models, s.describe(slot.Name, l))
+				l.letGo()
+			}
+			return answer, nil
+		})
+	about := func(id, path, summary string, body *huma.RequestBody) huma.Operation {
+		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, RequestBody: body,
+			MaxBodyBytes: s.options.Limits.Body, SkipValidateBody: true}
+	}
+	huma.Register(s.api, about("score", "/v1/models/{model}/score", "Score pictures: energies, p-values, decisions", s.picturesRequest()), s.score)
+	huma.Register(s.api, about("explain", "/v1/models/{model}/explain", "Explain scores: where the energy is high, and what it would rather see", s.picturesRequest()), s.explain)
+}
+
+func (s *Server) describe(name string, l *loaded) ModelBody {
+	size, m := l.size(), l.model
+	b := ModelBody{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels, Classes: m.Classes, Data: dataset.ShortName(m.Config.Data),
+		Iterations: m.Iterations, Parameters: m.Parameters(), Detector: l.judge.Detector.Name, Steps: m.Config.NewGeneration().Steps, Rate: s.options.FalseAlarms}
+	if d := l.judge.Detector.Distribution; d != nil {
+		b.Calibrated, b.Images = true, len(d.Scores())
+	}
+	return b
+}
+
+// inspect judges the pictures of a request, and hands images and judgements on.
+func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, []dataset.Image, []ScoredBody, int) error) error {
+	leave, err := s.admit()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	l, err := s.take(in.Model)
+	if err != nil {
+		return err
+	}
+	defer l.letGo()
+	label, err := l.label(in.Label)
+	if err != nil {
+		return err
+	}
+	pictures, err := in.pictures(s.options.Limits)
+	if err != nil {
+		return problemf(http.StatusBadRequest, "%w", err)
+	}
+	l.active.Add(1)
+	images, judgements, err := func() ([]dataset.Image, []detect.Judgement, error) {
+		defer l.active.Add(-1)
+		images, err := s.decode(ctx, pictures, l.size())
+		if err != nil {
+			return nil, nil, err
+		}
+		judgements, err := l.submit(ctx, pixelsOf(images), label)
+		return images, judgements, err
+	}()
+	if err != nil {
+		return s.failure(ctx, err)
+	}
+	rate := in.FalseAlarm
+	if rate == 0 {
+		rate = s.options.FalseAlarms
+	}
+	scored := make([]ScoredBody, len(images))
+	for i, j := range judgements {
+		scored[i] = ScoredBody{Image: images[i].Name, Resized: images[i].Resized, Energy: j.Energy, Score: j.Score, P: j.P}
+		if j.P != nil {
+			out := *j.P <= rate
+			scored[i].OutOfDistribution = &out
+			if out {
+				s.metrics.outs.WithLabelValues(in.Model).Inc()
+			}
+		}
+	}
+	return s.failure(ctx, use(l, images, scored, label))
+}
+
+func pixelsOf(images []dataset.Image) (pixels []uint8) {
+	for _, img := range images {
+		pixels = append(pixels, img.Pixels...)
+	}
+	return pixels
+}
+
+func (s *Server) score(ctx context.Context, in *scoreInput) (*answersBody[ScoredBody], error) {
+	answer := &answersBody[ScoredBody]{}
+	answer.Body.Model = in.Model
+	return answer, s.inspect(ctx, in, func(_ *loaded, _ []dataset.Image, scored []ScoredBody, _ int) error {
+		answer.Body.Images = scored
+		return nil
+	})
+}
+
+func (s *Server) explain(ctx context.Context, in *scoreInput) (*answersBody[ExplainedBody], error) {
+	answer := &answersBody[ExplainedBody]{}
+	answer.Body.Model = in.Model
+	return answer, s.inspect(ctx, in, func(l *loaded, images []dataset.Image, scored []ScoredBody, label int) error {
+		explanations, err := l.explain(ctx, pixelsOf(images), label)
+		if err != nil {
+			return err
+		}
+		for i, e := range explanations {
+			one := ExplainedBody{ScoredBody: scored[i], Height: e.Size.Height, Width: e.Size.Width, Heat: e.Heat[0], Typical: e.Typical}
+			if one.Seen, err = encodePNG(e.Pixels, e.Size); err != nil {
+				return err
+			}
+			if one.Preferred, err = encodePNG(e.Preferred, e.Size); err != nil {
+				return err
+			}
+			answer.Body.Images = append(answer.Body.Images, one)
+		}
+		return nil
+	})
+}
+
+func encodePNG(pixels []uint8, size dataset.Size) ([]byte, error) {
+	img, err := picture.Image(pixels, size.Height, size.Width, size.Channels)
+	if err != nil {
+		return nil, err
+	}
+	var file bytes.Buffer
+	err = picture.EncodePNG(&file, img)
+	return file.Bytes(), err
+}

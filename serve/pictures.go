@@ -1,0 +1,132 @@
+package serve
+
+// This file takes pictures out of a request: the body is one, or a form with some (multipart/form-data), or JSON with some in base64.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/joule-ebm/joule/dataset"
+)
+
+// PicturesBody is a request with pictures as JSON.
+type PicturesBody struct {
+	Images []PictureBody `json:"images" doc:"pictures" minItems:"1"`
+}
+
+// PictureBody is a picture in JSON.
+type PictureBody struct {
+	Name string `json:"name,omitempty" doc:"comes back with the answer"`
+	Data []byte `json:"data" doc:"the file, in base64: PNG, JPEG, GIF, BMP, WebP, TIFF or PNM"`
+}
+
+// picturesRequest describes the body of such a request.
+func (s *Server) picturesRequest() *huma.RequestBody {
+	binary := &huma.Schema{Type: huma.TypeString, Format: "binary", Description: "a picture file"}
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"image/*": {Schema: binary},
+		"multipart/form-data": {Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
+			"image": {Type: huma.TypeArray, Items: binary, Description: "one or more files, under any name"}}}},
+		"application/json": {Schema: s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[PicturesBody](), true, "")},
+	}}
+}
+
+// pictures are those in the body, as stored.
+func (in *scoreInput) pictures(limits Limits) ([]PictureBody, error) {
+	kind, parameters, err := mime.ParseMediaType(in.ContentType)
+	if in.ContentType == "" {
+		kind, err = "application/octet-stream", nil
+	}
+	var all []PictureBody
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the header Content-Type: %w", err)
+	case kind == "application/json":
+		var body PicturesBody
+		if err := json.Unmarshal(in.RawBody, &body); err != nil {
+			return nil, fmt.Errorf("the body is no JSON of the form {\"images\": [{\"data\": BASE64}]}: %w", err)
+		}
+		all = body.Images
+	case kind == "multipart/form-data":
+		if all, err = formPictures(in.RawBody, parameters["boundary"], limits.Images); err != nil {
+			return nil, fmt.Errorf("the form: %w", err)
+		}
+	default:
+		all = []PictureBody{{Data: in.RawBody}}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no pictures: send one as the body, some as the files of a form, or JSON of the form {\"images\": [{\"data\": BASE64}]}")
+	}
+	if len(all) > limits.Images {
+		return nil, fmt.Errorf("%d pictures, more than the %d allowed in a request", len(all), limits.Images)
+	}
+	return all, nil
+}
+
+func formPictures(body []byte, boundary string, most int) (all []PictureBody, err error) {
+	form := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		part, err := form.NextPart()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if part.FileName() == "" {
+			continue // a field that is no file
+		}
+		if len(all) >= most {
+			return nil, fmt.Errorf("more than the %d pictures allowed in a request", most)
+		}
+		data, err := io.ReadAll(part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, PictureBody{part.FileName(), data})
+	}
+}
+
+// decode makes images of a model's size of pictures.
+func (s *Server) decode(ctx context.Context, pictures []PictureBody, size dataset.Size) ([]dataset.Image, error) {
+	images := make([]dataset.Image, len(pictures))
+	for i, p := range pictures {
+		img, err := s.decodeOne(ctx, p.Data, size)
+		if err != nil && ctx.Err() == nil {
+			name := p.Name
+			if name == "" {
+				name = fmt.Sprintf("picture %d", i+1)
+			}
+			err = problemf(http.StatusUnprocessableEntity, "%.100q: %w", name, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		images[i], images[i].Name = img, p.Name
+	}
+	return images, nil
+}
+
+func (s *Server) decodeOne(ctx context.Context, data []byte, size dataset.Size) (dataset.Image, error) {
+	select {
+	case s.decoding <- struct{}{}:
+		defer func() { <-s.decoding }()
+	case <-ctx.Done():
+		return dataset.Image{}, ctx.Err()
+	}
+	if header, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && header.Width*header.Height > s.options.Limits.Pixels {
+		return dataset.Image{}, fmt.Errorf("%d×%d pixels are more than the %d allowed: scale it down", header.Width, header.Height, s.options.Limits.Pixels)
+	}
+	return dataset.ReadImage(bytes.NewReader(data), size)
+}
