@@ -25,5 +25,8 @@ func (r *runner) calibrate(ctx context.Context) error {
 	if err := detect.Attach(m, calibration); err != nil {
 		return err
 	}
+	if !r.options.writes() {
+		return nil
+	}
 	return m.Save(r.dir.file(modelFile))
 }

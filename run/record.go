@@ -64,7 +64,7 @@ var SecondsField = jsonName(secondsName)
 
 func jsonName(name string) string { return strings.ReplaceAll(name, "/", "_") }
 
-// records are the open logs of a run.
+// records are the open logs of a run; nil those of a process that writes none.
 type records struct {
 	dir     *directory
 	metrics *metrics.Log
@@ -80,6 +80,9 @@ func openRecords(dir *directory, iteration int64) (*records, error) {
 
 // reopen drops what was written about later iterations.
 func (l *records) reopen(iteration int64) error {
+	if l == nil {
+		return nil
+	}
 	if err := l.close(); err != nil {
 		return err
 	}
@@ -98,6 +101,9 @@ func (l *records) reopen(iteration int64) error {
 }
 
 func (l *records) close() error {
+	if l == nil {
+		return nil
+	}
 	var err error
 	if l.metrics != nil {
 		err = l.metrics.Close()
@@ -114,6 +120,9 @@ func (l *records) close() error {
 
 // add writes down an iteration. What was not measured, and so is not a number, is left out.
 func (l *records) add(m *cd.Metrics, more ...metrics.Field) error {
+	if l == nil {
+		return nil
+	}
 	curves := map[string]float64{}
 	var kept []metrics.Field
 	for _, f := range append(quantities(m), more...) {
@@ -130,6 +139,9 @@ func (l *records) add(m *cd.Metrics, more ...metrics.Field) error {
 
 // picture writes images, N,H,W,C, as a grid to a file of the run, and shows it in TensorBoard.
 func (l *records) picture(name string, iteration int64, images []uint8, size dataset.Size) error {
+	if l == nil {
+		return nil
+	}
 	n := len(images) / size.Len()
 	columns := int(math.Ceil(math.Sqrt(float64(n))))
 	scale := max(1, min(64/size.Height, 64/size.Width))

@@ -38,30 +38,18 @@ func (r *runner) recover(reason error) error {
 			"start another run with a lower optimiser.learning_rate or sampler.step_size, and see %s for the first signs",
 			reason, memory.Failures, memory.Furthest, t.RateScale*r.config.Optimiser.LearningRate, r.dir.file(metricsFile))
 	}
-	// What an orderly stop left is ahead of where the run goes back to.
-	if err := r.forgetStop(); err != nil {
-		return err
-	}
-	found, err := r.newestCheckpoint()
+	found, err := r.checkpointOfAll(func() (*checkpoint.Checkpoint, error) { return r.goBack(memory.BackTo) })
 	if err != nil {
 		return err
 	}
-	if path := r.dir.file(checkpointFile); found.iteration+1 == memory.BackTo && found.checkpoint.Path == path {
-		if _, err := checkpoint.Discard(path); err != nil {
-			return err
-		}
-		if found, err = r.newestCheckpoint(); err != nil {
-			return err
-		}
-	}
-	if found.checkpoint == nil {
+	if found == nil {
 		return fmt.Errorf("%w, and the checkpoint to go back to is gone: %w", reason, fs.ErrNotExist)
 	}
 	failed := t.Iteration + 1
-	if err := r.decode(found.checkpoint); err != nil {
+	if err := r.decode(found); err != nil {
 		return err
 	}
-	memory.BackTo = found.iteration + 1
+	memory.BackTo = t.Iteration + 1
 	t.Attempt, t.RateScale, r.recovery = attempt, scale, memory
 	r.options.Log.Warn("training went wrong, going back", "reason", reason, "iteration", failed, "back_to", t.Iteration,
 		"failures", memory.Failures, "learning_rate", fmt.Sprintf("%.3g", scale*r.config.Optimiser.LearningRate))
@@ -69,4 +57,25 @@ func (r *runner) recover(reason error) error {
 		return err
 	}
 	return r.log.reopen(t.Iteration)
+}
+
+// goBack finds the checkpoint to go back to: the newest, unless that is the one the run went back to last; it is then given up.
+func (r *runner) goBack(last int64) (*checkpoint.Checkpoint, error) {
+	// What an orderly stop left is ahead of where the run goes back to.
+	if err := r.forgetStop(); err != nil {
+		return nil, err
+	}
+	found, err := r.newestCheckpoint()
+	if err != nil {
+		return nil, err
+	}
+	if path := r.dir.file(checkpointFile); found.iteration+1 == last && found.checkpoint.Path == path {
+		if _, err := checkpoint.Discard(path); err != nil {
+			return nil, err
+		}
+		if found, err = r.newestCheckpoint(); err != nil {
+			return nil, err
+		}
+	}
+	return found.checkpoint, nil
 }

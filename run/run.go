@@ -29,6 +29,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/internal/durable"
+	"github.com/joule-ebm/joule/internal/kernels"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/model"
 )
@@ -49,6 +50,7 @@ type Options struct {
 	Threads  int            // 0: all cores
 	Device   string         // as package engine/device names it; empty: the CPU
 	Devices  int            // of an accelerator, that share each batch; 0: 1
+	Group    engine.Group   // the processes that train together; nil: this one alone
 	Log      *slog.Logger   // of what happens; nil: nowhere
 	Progress func(Progress) // called after every iteration; may be nil
 	// Work is called as work goes on that is no training: done of total images read or steps of chains made. It may be nil.
@@ -90,6 +92,7 @@ type runner struct {
 	options  Options
 	engine   engine.Engine // of the loss and of energies, which are always float32
 	chains   engine.Engine // of chains
+	kernels  *kernels.Set  // those that all processes of a group can run; nil: the best
 	energy   *energy.Energy
 	trainer  *cd.Trainer
 	training *dataset.Set
@@ -107,6 +110,10 @@ func Start(ctx context.Context, dir string, c Config, o Options) (Result, error)
 	if err != nil {
 		return Result{}, err
 	}
+	if !o.writes() {
+		r.dir = &directory{path: dir}
+		return r.run(ctx)
+	}
 	if r.dir, err = create(dir); err != nil {
 		return Result{}, err
 	}
@@ -121,15 +128,18 @@ func Start(ctx context.Context, dir string, c Config, o Options) (Result, error)
 // Resume goes on with the run in dir, with the configuration it was started with, but for limits if they are not nil. Where there is no
 // run the error is an [fs.ErrNotExist].
 func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result, error) {
-	if _, err := os.Stat(filepath.Join(dir, configFile)); err != nil {
-		return Result{}, noRun(dir)
+	d := &directory{path: dir}
+	if o.writes() {
+		if _, err := os.Stat(filepath.Join(dir, configFile)); err != nil {
+			return Result{}, noRun(dir)
+		}
+		var err error
+		if d, err = enter(dir); err != nil {
+			return Result{}, err
+		}
+		defer d.leave()
 	}
-	d, err := enter(dir)
-	if err != nil {
-		return Result{}, err
-	}
-	defer d.leave()
-	c, err := readConfig(d.file(configFile))
+	c, err := configOfAll(&o, func() (Config, error) { return readConfig(d.file(configFile)) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -140,7 +150,7 @@ func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	if limits != nil {
+	if limits != nil && o.writes() {
 		if err := writeConfig(d.file(configFile), &r.config); err != nil {
 			return Result{}, err
 		}
@@ -163,15 +173,26 @@ func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if !o.writes() { // what it has to say rank 0 says too
+		o.Log, o.Progress, o.Work = nil, nil, nil
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &runner{config: c, options: o}
 	var err error
-	if err = r.openEngines(); err != nil {
+	if o.together() {
+		if r.kernels, err = r.compareProcesses(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.openEngines(); err != nil {
 		return nil, err
 	}
 	if err := r.openData(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.compareData(); err != nil {
 		return nil, err
 	}
 	if r.energy, err = c.NewEnergy(len(r.classes)); err != nil {
@@ -194,7 +215,8 @@ func (r *runner) begin() error {
 // openEngines makes what the run computes on. Programs of one engine share memory: there is one, unless chains have a precision of their
 // own.
 func (r *runner) openEngines() (err error) {
-	o := device.Options{Threads: r.options.Threads, Lanes: r.config.Optimiser.Lanes, Devices: r.options.Devices, Precision: engine.Float32, Log: r.options.Log}
+	o := device.Options{Threads: r.options.Threads, Lanes: r.config.Optimiser.Lanes, Group: r.options.Group, Kernels: r.kernels,
+		Devices: r.options.Devices, Precision: engine.Float32, Log: r.options.Log}
 	if r.engine, err = device.Open(r.options.Device, o); err != nil {
 		return err
 	}
@@ -249,11 +271,13 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	if err := r.load(); err != nil {
 		return Result{}, err
 	}
-	var err error
-	if r.log, err = openRecords(r.dir, r.trainer.Iteration); err != nil {
-		return Result{}, err
+	if r.options.writes() {
+		var err error
+		if r.log, err = openRecords(r.dir, r.trainer.Iteration); err != nil {
+			return Result{}, err
+		}
+		defer r.log.close()
 	}
-	defer r.log.close()
 	if r.trainer.Iteration == 0 { // a state to go back to, and a first sign of a full disk
 		if err := r.saveCheckpoint(); err != nil {
 			return Result{}, r.resumable(err)
@@ -282,9 +306,9 @@ func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
 	}
 	stopped.Iteration = r.trainer.Iteration
 	if interrupted {
-		return stopped, nil
+		return stopped, r.waitForRank0()
 	}
-	result, err := r.finish(ctx)
+	result, err := r.finish(r.options.uninterrupted(ctx))
 	if err != nil && ctx.Err() != nil {
 		return stopped, nil
 	}

@@ -132,6 +132,9 @@ func decodeCounters(c *checkpoint.Checkpoint) (counters, error) {
 
 // saveCheckpoint saves the state at one of the fixed iterations.
 func (r *runner) saveCheckpoint() error {
+	if err := r.compareStates(); err != nil || !r.options.writes() {
+		return err
+	}
 	if err := r.log.metrics.Sync(); err != nil {
 		return err
 	}
@@ -150,6 +153,9 @@ func (r *runner) saveCheckpoint() error {
 
 // saveStop saves the state wherever training has come to.
 func (r *runner) saveStop() error {
+	if !r.options.writes() {
+		return nil
+	}
 	if r.trainer.Iteration%r.config.Output.Checkpoint != 0 {
 		if err := r.log.metrics.Sync(); err != nil {
 			return err
@@ -176,9 +182,18 @@ func (r *runner) forgetStop() error {
 
 // load goes to the newest state there is, or stays at the beginning if there is none.
 func (r *runner) load() error {
+	newest, err := r.checkpointOfAll(r.newestState)
+	if err != nil || newest == nil {
+		return err
+	}
+	return r.decode(newest)
+}
+
+// newestState reads the newest state there is; nil if there is none.
+func (r *runner) newestState() (*checkpoint.Checkpoint, error) {
 	newest, err := r.newestCheckpoint()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stopped, err := readStop(r.dir.file(stoppedFile))
 	switch {
@@ -187,13 +202,10 @@ func (r *runner) load() error {
 	case err == nil:
 		head, err := decodeCounters(stopped)
 		if err == nil && head.Iteration > newest.iteration {
-			return r.decode(stopped)
+			return stopped, nil
 		}
 	}
-	if newest.checkpoint == nil {
-		return nil
-	}
-	return r.decode(newest.checkpoint)
+	return newest.checkpoint, nil
 }
 
 type foundCheckpoint struct {
@@ -235,6 +247,9 @@ func readStop(path string) (*checkpoint.Checkpoint, error) {
 }
 
 func (r *runner) saveModel() error {
+	if !r.options.writes() {
+		return nil
+	}
 	m, err := r.trained()
 	if err != nil {
 		return err

@@ -30,9 +30,11 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 	if clock.done(t.Iteration) {
 		r.options.Log.Info("the run has made all its iterations; --iterations or --for make it go on", "iteration", t.Iteration)
 	}
-	for !clock.done(t.Iteration) {
-		if ctx.Err() != nil {
-			return true, nil
+	signals := ctx
+	ctx = r.options.uninterrupted(ctx)
+	for {
+		if stop, interrupted, err := r.stopped(signals, clock); stop || err != nil {
+			return interrupted, err
 		}
 		started := time.Now()
 		images, labels := r.training.Batch(c.Seed, uint64(t.Iteration), c.Optimiser.Batch)
@@ -72,7 +74,6 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 			r.options.Progress(p)
 		}
 	}
-	return false, nil
 }
 
 // due says whether something that happens every so many iterations happens after this one; 0 is never.
@@ -92,6 +93,9 @@ func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
 
 // drawBuffer makes a picture of images in the replay buffer: where chains ended.
 func (r *runner) drawBuffer() error {
+	if !r.options.writes() {
+		return nil
+	}
 	t := r.trainer
 	images, labels := r.blank(r.config.Output.Pictures)
 	s := rng.New(r.config.Seed, streamPicture, uint64(t.Iteration))

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/joule-ebm/joule/engine/mpi"
 	"github.com/joule-ebm/joule/internal/terminal"
 )
 
@@ -47,7 +48,7 @@ var commands = []func() *cobra.Command{
 func main() {
 	// Memory is a few large arenas of numbers, cheap to mark: much of it again as garbage is a poor trade for time.
 	debug.SetGCPercent(10)
-	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+	mpi.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // execute runs a command line and returns the exit code.
@@ -59,7 +60,7 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 			code = 1
 		}
 	}()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), append(mpi.Signals, os.Interrupt, syscall.SIGTERM)...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 
@@ -73,6 +74,7 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 	if err == nil {
 		return 0
 	}
+	hearRank0()
 	if code := exitCode(0); errors.As(err, &code) {
 		return int(code)
 	}
@@ -82,11 +84,11 @@ func execute(args []string, stdout, stderr io.Writer) (code int) {
 	}
 	if usage := (usageError{}); started && !errors.As(err, &usage) {
 		if err != errReported {
-			fmt.Fprintln(stderr, "joule:", message)
+			fmt.Fprintln(stderr, rankName(), message)
 		}
 		return 1
 	}
-	fmt.Fprintf(stderr, "joule: %s (see %s --help)\n", message, cmd.CommandPath())
+	fmt.Fprintf(stderr, "%s %s (see %s --help)\n", rankName(), message, cmd.CommandPath())
 	return 2
 }
 
@@ -138,6 +140,9 @@ func onRun(cmd *cobra.Command, start func()) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			start()
+			if err := checkAlone(cmd); err != nil {
+				return err
+			}
 			return run(cmd, args)
 		}
 	}

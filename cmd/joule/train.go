@@ -8,12 +8,14 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/device"
+	"github.com/joule-ebm/joule/engine/mpi"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/run"
@@ -27,6 +29,7 @@ type trainOptions struct {
 	printConfig bool
 	precision   string
 	threads     uint
+	patience    time.Duration
 	hardware
 	json bool
 }
@@ -45,6 +48,9 @@ Ctrl-C saves and stops; --resume goes on from there, and from the last checkpoin
 killed, with the configuration it was started with. A limit on time counts from the start or the
 resumption.
 
+Several processes, on one machine or many, train together if joule was built with MPI and mpirun or
+srun starts them (docs/cluster.md); they come to the same model as one process, bit for bit.
+
 Presets to start from, whose settings --print-config shows and --set changes:
 ` + run.Usage() + `
 Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
@@ -56,7 +62,8 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --set network.conditional=true              an energy for each digit
   joule train --set sampler.kind=mala --set sampler.step_size=5e-5 --set sampler.temperature=1e-4
   joule train --preset cifar10-small --data cifar-10-binary.tar.gz
-  joule train --preset cifar10-small --print-config       the settings and what they mean`,
+  joule train --preset cifar10-small --print-config       the settings and what they mean
+  mpirun -n 4 --bind-to none joule train --preset cifar10 --data cifar-10-binary.tar.gz`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return train(cmd, o) },
 	}
@@ -71,6 +78,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f.StringVar(&o.precision, "precision", "", "of the chains' convolutions: float32, split, bf16 or auto (default the preset's)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
+	f.DurationVar(&o.patience, "patience", 15*time.Minute, "of several processes (mpirun): give up when the others let one wait so long; 0: never")
 	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
 	return cmd
 }
@@ -82,12 +90,25 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		l := o.limits()
 		limits = &l
 	}
+	group, err := mpi.Open(mpi.Options{Patience: o.patience})
+	if err != nil {
+		return err
+	}
+	if group != nil && group.Rank() > 0 {
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
+	}
 	screen := newTrainScreen(cmd.ErrOrStderr())
 	defer screen.clear()
 	if err := o.check(); err != nil {
 		return err
 	}
-	options := run.Options{Threads: int(o.threads), Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
+	options := run.Options{Threads: int(o.threads), Group: group, Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
+	if group != nil && o.threads == 0 {
+		if options.Threads, err = shareOfCores(group); err != nil {
+			return err
+		}
+	}
 	var result run.Result
 	if o.resume {
 		for _, flag := range []string{"preset", "data", "seed", "set", "precision", "print-config"} {
@@ -98,7 +119,6 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		if o.out == "" {
 			return usageErrorf("--resume needs --out, the directory of the run to go on with")
 		}
-		var err error
 		if result, err = run.Resume(cmd.Context(), o.out, limits, options); err != nil {
 			return err
 		}

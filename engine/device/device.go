@@ -8,6 +8,7 @@ import (
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/internal/kernels"
 )
 
 // Usage says in a line what names there are.
@@ -17,6 +18,8 @@ const Usage = "cpu, xla, xla:NAME (xla:cuda, say) or xla:FILE, of a PJRT plugin"
 type Options struct {
 	Threads   int              // of the CPU engine; 0 means one per available core
 	Lanes     int              // of the CPU engine, as cpu.Engine has them
+	Group     engine.Group     // the processes that share each batch, on CPUs; nil: this one alone
+	Kernels   *kernels.Set     // of the CPU engine; nil: the best
 	Precision engine.Precision // of convolutions
 	Devices   int              // of a plugin's, that share each batch; 0 means 1
 	Log       *slog.Logger     // of what is found and compiled; nil: nowhere
@@ -33,12 +36,15 @@ func Open(device string, o Options) (engine.Engine, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if plugin, ok := plugin(device); ok {
+		if o.Group != nil && o.Group.Size() > 1 {
+			return nil, fmt.Errorf("device %.60s is for one process; %d share their work on the CPU alone", device, o.Group.Size())
+		}
 		return openXLA(plugin, o)
 	}
 	if o.Devices > 1 {
 		return nil, fmt.Errorf("%d devices asked for, of which the device cpu is one: it has threads", o.Devices)
 	}
-	return &cpu.Engine{Threads: o.Threads, Lanes: o.Lanes, Precision: o.Precision}, nil
+	return &cpu.Engine{Threads: o.Threads, Lanes: o.Lanes, Group: o.Group, Kernels: o.Kernels, Precision: o.Precision}, nil
 }
 
 // Check is an error if the name is no device's.

@@ -70,7 +70,7 @@ func (g *Group) wait() error {
 	for g.round == round && !g.left {
 		g.changed.Wait()
 	}
-	if g.left {
+	if g.round == round {
 		return ErrLeft
 	}
 	return nil
