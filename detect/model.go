@@ -35,7 +35,24 @@ func CalibrationImages(ctx context.Context, c *model.Config, ref string, n int, 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkUnseen(ctx, c, set); err != nil {
+		return nil, err
+	}
 	return set.AtMost(n, seed), nil
+}
+
+// checkUnseen looks for the images of a set among those of training: half of them are refused, a few warned of.
+func checkUnseen(ctx context.Context, c *model.Config, set *dataset.Set) error {
+	n, err := c.Seen(ctx, set)
+	switch {
+	case err != nil:
+		return err
+	case n > 0 && 2*n >= set.Len():
+		return fmt.Errorf("%s: %d of the %d images: %w; name others, or take those held out of training", set.Name, n, set.Len(), ErrTrainedOn)
+	case n > 0:
+		set.Contents.Warnings = append(set.Contents.Warnings, fmt.Sprintf("the model was trained on %d of the %d images, which look better to it than others do", n, set.Len()))
+	}
+	return nil
 }
 
 // Calibrate makes a calibration of all detectors with in-distribution images (N,H,W,C) that the model was not trained on; data describes

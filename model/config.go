@@ -31,7 +31,8 @@ type Config struct {
 
 	Generation Generation `yaml:"generation" doc:"how images come from noise: rounds of K steps, of which the first is plain"`
 
-	Composition *Composition `yaml:"-"` // of a composed model
+	Composition *Composition         `yaml:"-"` // of a composed model
+	Fingerprint *dataset.Fingerprint `yaml:"-"` // of the data a model was trained on; nil where it is not known, as in files of earlier versions
 }
 
 // Network says which energy, and how it is built.

@@ -4,6 +4,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -19,13 +20,34 @@ func (c *Config) Split(set *dataset.Set) (training, heldOut *dataset.Set, err er
 	return training, heldOut, err
 }
 
-// OpenData opens the images that the model was trained on, and those held out of training.
+// ErrDataChanged says that the data of a model are not what they were when it was trained: which images were held out is not known any more.
+var ErrDataChanged = errors.New("these are not the images that the model was trained on")
+
+// OpenData opens the images that the model was trained on, and those held out of training. It wraps [ErrDataChanged] if the data have other
+// images by now, as far as the model knows what it was trained on.
 func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, err error) {
 	set, err := dataset.Open(ctx, c.Data, c.ImageSize())
 	if err != nil {
 		return nil, nil, err
 	}
+	if now := set.Fingerprint(); c.Fingerprint != nil && now != *c.Fingerprint {
+		then := fmt.Sprintf("%d of them now, %d then", now.Images, c.Fingerprint.Images)
+		if now.Images == c.Fingerprint.Images {
+			then = "as many, with other pixels or labels"
+		}
+		return nil, nil, fmt.Errorf("%s: %w (%s), so that what was held out of training is not known: restore them, or name other images", c.Data,
+			ErrDataChanged, then)
+	}
 	return c.Split(set)
+}
+
+// Seen counts the images of a set that the model was trained on, as far as these can be had: 0 if they cannot.
+func (c *Config) Seen(ctx context.Context, set *dataset.Set) (int, error) {
+	training, _, err := c.OpenData(ctx)
+	if err != nil {
+		return 0, ctx.Err()
+	}
+	return set.Shared(training), nil
 }
 
 // TrainedOn says whether a reference is to the images of training: to the same source, and the same split of it, as far as names tell.

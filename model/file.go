@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/safetensors"
@@ -25,15 +26,16 @@ import (
 
 // The keys of a model file's metadata.
 const (
-	metaFormat     = "format"      // "pt": tensors are laid out as PyTorch's
-	metaConfig     = "config"      // YAML
-	metaComposed   = "composition" // JSON: expression and parts of a composed model; absent from others
-	metaClasses    = "classes"     // JSON list of the names of a conditional model's classes
-	metaIterations = "iterations"  // decimal
-	metaCalibrated = "calibration" // JSON of a detect.Calibration; absent from models that are not calibrated
-	metaData       = "data"        // what it was trained on, for people
-	metaProgram    = "program"     // what trained it, for people
-	metaMethod     = "method"      // for people
+	metaFormat     = "format"           // "pt": tensors are laid out as PyTorch's
+	metaConfig     = "config"           // YAML
+	metaComposed   = "composition"      // JSON: expression and parts of a composed model; absent from others
+	metaClasses    = "classes"          // JSON list of the names of a conditional model's classes
+	metaIterations = "iterations"       // decimal
+	metaCalibrated = "calibration"      // JSON of a detect.Calibration; absent from models that are not calibrated
+	metaData       = "data"             // what it was trained on, for people
+	metaDataIs     = "data_fingerprint" // JSON of a dataset.Fingerprint; absent where it is not known
+	metaProgram    = "program"          // what trained it, for people
+	metaMethod     = "method"           // for people
 )
 
 const (
@@ -107,6 +109,12 @@ func read(file *safetensors.File) (*Model, error) {
 	}
 	if m.Params, err = loadParams(file, m.Energy); err != nil {
 		return nil, err
+	}
+	if text := file.Metadata[metaDataIs]; text != "" {
+		m.Config.Fingerprint = &dataset.Fingerprint{}
+		if err := json.Unmarshal([]byte(text), m.Config.Fingerprint); err != nil {
+			return nil, fmt.Errorf("the fingerprint of the data in the metadata: %w", err)
+		}
 	}
 	if text := file.Metadata[metaCalibrated]; text != "" {
 		m.Calibration = json.RawMessage(text)
@@ -203,6 +211,13 @@ func (m *Model) Save(path string) error {
 			return err
 		}
 		metadata[metaComposed] = string(composition)
+	}
+	if m.Config.Fingerprint != nil {
+		text, err := json.Marshal(m.Config.Fingerprint)
+		if err != nil {
+			return err
+		}
+		metadata[metaDataIs] = string(text)
 	}
 	if m.Calibration != nil {
 		metadata[metaCalibrated] = string(m.Calibration)

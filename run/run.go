@@ -98,7 +98,7 @@ type runner struct {
 	training *dataset.Set
 	heldOut  *dataset.Set
 	classes  []string // of a conditional model
-	data     fingerprint
+	data     dataset.Fingerprint
 	recovery recovery
 	log      *records
 }
@@ -258,7 +258,7 @@ func (r *runner) openData(ctx context.Context) error {
 			return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: set it to false", c.Data)
 		}
 	}
-	r.data = fingerprintOf(set)
+	r.data = set.Fingerprint()
 	if r.training, r.heldOut, err = c.Split(set); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math"
@@ -25,27 +24,12 @@ import (
 
 // counters are the part of the state that is a few numbers.
 type counters struct {
-	Iteration   int64       `json:"iteration"`
-	Attempt     int64       `json:"attempt"`
-	RateScale   float64     `json:"rate_scale"`
-	AdamUpdates int64       `json:"adam_updates"`
-	Recovery    recovery    `json:"recovery"`
-	Data        fingerprint `json:"data"`
-}
-
-// fingerprint tells one data set from another.
-type fingerprint struct {
-	Images   int    `json:"images"`
-	Checksum uint32 `json:"checksum"` // CRC-32C of the pixels and labels
-}
-
-func fingerprintOf(set *dataset.Set) fingerprint {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Checksum(set.Pixels, table)
-	for _, l := range set.Labels {
-		sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(l)))
-	}
-	return fingerprint{set.Len(), sum}
+	Iteration   int64               `json:"iteration"`
+	Attempt     int64               `json:"attempt"`
+	RateScale   float64             `json:"rate_scale"`
+	AdamUpdates int64               `json:"adam_updates"`
+	Recovery    recovery            `json:"recovery"`
+	Data        dataset.Fingerprint `json:"data"`
 }
 
 // vectors are the trainer's numbers by section.
@@ -264,6 +248,8 @@ func (r *runner) trained() (*model.Model, error) {
 		return nil, err
 	}
 	t := r.trainer
-	return &model.Model{Config: r.config.Config, Training: training.String(), Classes: r.classes, Iterations: t.Iteration, Energy: r.energy,
+	config := r.config.Config
+	config.Fingerprint = &r.data
+	return &model.Model{Config: config, Training: training.String(), Classes: r.classes, Iterations: t.Iteration, Energy: r.energy,
 		Params: t.Named(t.Averaged)}, nil
 }

@@ -6,6 +6,7 @@ package benchmark
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -56,7 +57,10 @@ func (p Plan) OpenIn(ctx context.Context, c *model.Config) (*dataset.Set, error)
 		return in, err
 	}
 	_, held, heldErr := c.OpenData(ctx)
-	if heldErr != nil {
+	switch {
+	case errors.Is(heldErr, model.ErrDataChanged):
+		return nil, heldErr
+	case heldErr != nil:
 		return nil, err
 	}
 	held.Name = model.HeldOutName(c.Data)
@@ -66,7 +70,15 @@ func (p Plan) OpenIn(ctx context.Context, c *model.Config) (*dataset.Set, error)
 // OpenTest opens the in-distribution images named, or the test split of the data; a [*NoTestImages] where there is none.
 func (p Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, error) {
 	if p.In != "" {
-		return p.open(ctx, p.In, c.ImageSize())
+		in, err := p.open(ctx, p.In, c.ImageSize())
+		if err != nil {
+			return nil, err
+		}
+		n, err := c.Seen(ctx, in)
+		if n > 0 {
+			p.warn(fmt.Sprintf("%s: the model was trained on %d of the %d images, which look better to it than others do", p.In, n, in.Len()))
+		}
+		return in, err
 	}
 	in, err := p.read(ctx, dataset.ParseReference(c.Data).Unseen().String(), c.ImageSize())
 	if err != nil && ctx.Err() == nil {
@@ -82,7 +94,14 @@ func (p Plan) OpenOutliers(ctx context.Context, name string, i int, in *dataset.
 	}
 	kind, err := OutlierNamed(name)
 	if err != nil {
-		return p.open(ctx, name, in.Size())
+		set, err := p.open(ctx, name, in.Size())
+		if err != nil {
+			return nil, err
+		}
+		if n := set.Shared(in); n > 0 {
+			p.warn(fmt.Sprintf("%s: %d of the %d images are among the in-distribution ones too, and count as both", name, n, set.Len()))
+		}
+		return set, nil
 	}
 	size := in.Size()
 	s := rng.New(p.Seed, uint64(i))

@@ -1,0 +1,45 @@
+package dataset
+
+// Telling data by their content: a set by a checksum of all its images, an image by a hash of its values. Names and places do not count.
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"hash/maphash"
+)
+
+// Fingerprint tells one set from another, whatever it is called and wherever it is. It depends on the order of the images.
+type Fingerprint struct {
+	Images   int    `json:"images"`
+	Checksum uint32 `json:"checksum"` // CRC-32C of the pixels and labels
+}
+
+// Fingerprint is that of the set.
+func (s *Set) Fingerprint() Fingerprint {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Checksum(s.Pixels, table)
+	for _, l := range s.Labels {
+		sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(l)))
+	}
+	return Fingerprint{s.Len(), sum}
+}
+
+// Shared counts the images of the set that others have too, to the last value. Images of one colour, of which any two sets may have some,
+// do not count.
+func (s *Set) Shared(others *Set) (n int) {
+	if s.Size() != others.Size() {
+		return 0
+	}
+	seed := maphash.MakeSeed()
+	known := make(map[uint64]struct{}, others.Len())
+	for i := range others.Len() {
+		known[maphash.Bytes(seed, others.Image(i))] = struct{}{}
+	}
+	for i := range s.Len() {
+		image := s.Image(i)
+		if _, ok := known[maphash.Bytes(seed, image)]; ok && !uniform(image, s.Channels) {
+			n++
+		}
+	}
+	return n
+}
