@@ -14,11 +14,12 @@ import (
 // ablateArgs are those of a study of a moment.
 func ablateArgs(t *testing.T, out string, more ...string) []string {
 	t.Helper()
-	data := t.TempDir()
+	data, in := t.TempDir(), t.TempDir()
 	for i := range 24 {
 		writePicture(t, filepath.Join(data, fmt.Sprintf("%02d.png", i)), 12, i, true)
+		writePicture(t, filepath.Join(in, fmt.Sprintf("%02d.png", i)), 12, 24+i, true)
 	}
-	return append([]string{"ablate", "--data", data, "--in", data, "--out-of", "noise,constant", "-o", out, "--iterations", "3", "--samples", "6",
+	return append([]string{"ablate", "--data", data, "--in", in, "--out-of", "noise,constant", "-o", out, "--iterations", "3", "--samples", "6",
 		"--steps", "4", "--set", "network.image=12,12,1", "--set", "network.filters=4", "--set", "sampler.steps=2", "--set", "optimiser.batch=4",
 		"--set", "output.pictures=4"}, more...)
 }
