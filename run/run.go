@@ -283,7 +283,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 			return Result{}, r.resumable(err)
 		}
 	} else {
-		r.options.Log.Info("resumed", "iteration", r.trainer.Iteration)
+		r.options.Log.Info("resumed", "iteration", r.trainer.Iteration, "on", engine.Describe(r.engine))
 	}
 	result, err := r.trainAndFinish(ctx)
 	if err == nil {

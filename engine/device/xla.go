@@ -21,7 +21,7 @@ func openXLA(plugin string, o Options) (engine.Engine, error) {
 	e.Precision, e.Devices, e.Cache = o.Precision, o.Devices, xla.UserCache()
 	e.Compiled = func(c xla.Compilation) {
 		if !c.Cached {
-			o.Log.Info("compiled a program", "seconds", c.Took.Round(time.Second/10).Seconds(), "device", plugin)
+			o.Log.Info("compiled a program", "seconds", c.Took.Round(time.Second/10).Seconds())
 		}
 	}
 	o.Log.Info("computing on "+e.String(), "named_by", found.From)

@@ -74,6 +74,6 @@ func (e *Engine) compile(text string) (*pjrt.Executable, error) {
 }
 
 // flags are XLA's, by platform, for plugins that know them. On CPUs it is told to leave sums to itself: the library of kernels that it
-// takes otherwise (YNNPACK) adds the pixels of a large image one after the other, which cost the score of a 128×128 network a third of
-// its digits' margin.
+// takes otherwise (YNNPACK) adds up the pixels of large images less exactly: the score of the recorded case celeba_cond was off by 1.1e-5
+// with it, and is by 3.0e-6 without.
 var flags = map[string]map[string]any{"cpu": {"xla_cpu_experimental_ynn_fusion_type": ""}}
