@@ -17,18 +17,18 @@ import (
 
 // Contents says what of a source is read.
 type Contents struct {
-	Format  string // "pictures", "IDX", "CIFAR", "built in" and so on
-	Taken   []Part
-	LeftOut []Part
+	Format  string `json:"format"` // "pictures", "IDX", "CIFAR", "built in" and so on
+	Taken   []Part `json:"taken"`
+	LeftOut []Part `json:"left_out"`
 	// Warnings are what a person should know before using the images, a line each.
-	Warnings []string
+	Warnings []string `json:"warnings"`
 }
 
 // Part is some files of a source.
 type Part struct {
-	Name  string // the folder they are in, the file, or their kind
-	Files int
-	Why   string // they are left out
+	Name  string `json:"name"` // the folder they are in, the file, or their kind
+	Files int    `json:"files"`
+	Why   string `json:"why,omitempty"` // they are left out
 }
 
 // String is one line: what is taken, and what is left out.
@@ -37,13 +37,9 @@ func (c Contents) String() string {
 		if p.Name == "" {
 			return fmt.Sprint(p.Files)
 		}
-		name := p.Name
-		if strings.Contains(name, ",") {
-			name = strconv.Quote(name) // to show where it ends
-		}
-		return fmt.Sprintf("%d of %s", p.Files, name)
+		return fmt.Sprintf("%d of %s", p.Files, quoted(p.Name))
 	})
-	if c.Format == "pictures" {
+	if c.Format == picturesFormat {
 		line = "pictures: " + line
 	} else {
 		line = c.Format + ": " + listed(c.Taken, func(p Part) string { return p.Name })
@@ -57,6 +53,14 @@ func (c Contents) String() string {
 		})
 	}
 	return line
+}
+
+// quoted shows where a name that has a comma begins and ends.
+func quoted(name string) string {
+	if strings.Contains(name, ",") {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // listed names a few parts.
@@ -85,7 +89,7 @@ func isPicture(f files.File) bool {
 func contents(l *files.Listing, found layout, split string, alone bool) Contents {
 	c := Contents{Format: found.format, Warnings: slices.Concat(l.Warnings, found.warnings)}
 	taken := found.splits[split]
-	c.Taken = takenParts(taken, found.format == "pictures")
+	c.Taken = takenParts(taken, found.format == picturesFormat)
 	c.LeftOut = slices.Clone(taken.left)
 	if found.pictures == nil {
 		for _, other := range []string{Train, Test, Validation, Defects} {

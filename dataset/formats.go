@@ -28,6 +28,9 @@ type format struct {
 	fallback bool
 }
 
+// picturesFormat is what files that are pictures by themselves make, one file an image.
+const picturesFormat = "pictures"
+
 // formats come in the order of their claims: what an earlier one has found is not pictures of a later one.
 func formats() []format {
 	return []format{
@@ -39,7 +42,7 @@ func formats() []format {
 		{"downsampled ImageNet", findImageNet, nil, false},
 		{"table", findTables, nil, false},
 		{"Parquet", findParquet, nil, false},
-		{"pictures", findPictures, nil, true},
+		{picturesFormat, findPictures, nil, true},
 	}
 }
 

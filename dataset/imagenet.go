@@ -62,10 +62,12 @@ var findImageNet = inFolders(func(list []files.File, alone string) []layout {
 	return []layout{found}
 })
 
+// readImageNet puts the batches together in the order of names, each as soon as it is its turn: there is seldom more than one that waits.
 func readImageNet(ctx context.Context, t files.Tree, names []string) (*Set, error) {
 	set := &Set{Channels: 3}
-	batches := map[string]cifarBatch{}
+	waiting := map[string]cifarBatch{}
 	var labels []int64
+	next := 0
 	err := readAll(ctx, t, names, func(name string, r io.Reader) error {
 		data, err := readFile(r, maxImageNet)
 		if err != nil {
@@ -75,33 +77,30 @@ func readImageNet(ctx context.Context, t files.Tree, names []string) (*Set, erro
 		if err != nil {
 			return err
 		}
-		if set.Height != 0 && size != set.Size() {
+		if set.Height == 0 {
+			set.Height, set.Width = size.Height, size.Width
+			if err := affordable(len(names)*len(b.labels), size); err != nil {
+				return err
+			}
+			set.Pixels = make([]uint8, 0, len(names)*len(b.planes)) // batches are of about the same size
+		} else if size != set.Size() {
 			return fmt.Errorf("its images are %v, those of other batches %v", size, set.Size())
 		}
-		set.Height, set.Width = size.Height, size.Width
-		channelsLast(b.planes, size)
-		batches[name] = b
+		for waiting[name] = b; next < len(names) && waiting[names[next]].labels != nil; next++ {
+			b := waiting[names[next]]
+			delete(waiting, names[next])
+			channelsLast(b.planes, size)
+			set.Pixels = append(set.Pixels, b.planes...)
+			for _, l := range b.labels {
+				labels = append(labels, int64(l)-1)
+			}
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	n := 0
-	for _, b := range batches {
-		n += len(b.labels)
-	}
-	if err := affordable(n, set.Size()); err != nil {
-		return nil, err
-	}
-	set.Pixels = make([]uint8, 0, n*set.Size().Len())
-	for _, name := range names {
-		set.Pixels = append(set.Pixels, batches[name].planes...)
-		for _, l := range batches[name].labels {
-			labels = append(labels, int64(l)-1)
-		}
-		delete(batches, name)
-	}
-	return set, set.label(n, labels)
+	return set, set.label(set.Len(), labels)
 }
 
 // readImageNetBatch reads a batch in either form.

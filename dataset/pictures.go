@@ -5,6 +5,7 @@ package dataset
 import (
 	"context"
 	"fmt"
+	"image"
 	"io"
 	"iter"
 	"math"
@@ -35,7 +36,8 @@ type encoded struct {
 	name  string // within the source
 	label int32  // an index into the classes
 	r     io.Reader
-	err   error // it cannot be read
+	image image.Image // instead of r, where it is none that has to be decoded
+	err   error       // it cannot be read
 }
 
 // decoded is a picture with its place and label.
@@ -49,11 +51,12 @@ type decoded struct {
 // name and an error; an error without a name means the source as a whole failed, and is the last.
 func decodeAll(ctx context.Context, visit func(context.Context, func(encoded) error) error, want Size) iter.Seq2[decoded, error] {
 	type job struct {
-		data []byte
-		cost int
-		img  decoded
-		err  error
-		done chan struct{}
+		data  []byte
+		image image.Image
+		cost  int
+		img   decoded
+		err   error
+		done  chan struct{}
 	}
 	return func(yield func(decoded, error) bool) {
 		workers := runtime.GOMAXPROCS(0)
@@ -71,9 +74,10 @@ func decodeAll(ctx context.Context, visit func(context.Context, func(encoded) er
 			defer close(todo)
 			failure = visit(ctx, func(p encoded) error {
 				j := &job{img: decoded{Image{Name: p.name}, p.at, p.label}, err: p.err, done: make(chan struct{})}
-				if p.err == nil {
+				if p.err == nil && p.image == nil {
 					j.data, j.err = readFile(p.r, maxImageFile)
 				}
+				j.image = p.image
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -96,7 +100,11 @@ func decodeAll(ctx context.Context, visit func(context.Context, func(encoded) er
 				for j := range todo {
 					if j.err == nil {
 						name := j.img.Name
-						j.img.Image, j.err = decodeImage(ctx, j.data, want, megapixels)
+						if j.image != nil {
+							j.img.Image = fit(j.image, 1, want)
+						} else {
+							j.img.Image, j.err = decodeImage(ctx, j.data, want, megapixels)
+						}
 						j.img.Name = name
 					}
 					j.data = nil
@@ -226,7 +234,7 @@ func (w warnings) lines() (lines []string) {
 		if one.n == 1 {
 			lines = append(lines, fmt.Sprintf("%s: %s", one.name, one.Text))
 		} else {
-			lines = append(lines, fmt.Sprintf("%d pictures are %s, such as %s: %s", one.n, one.About, one.name, one.Text))
+			lines = append(lines, fmt.Sprintf("%d %s, such as %s: %s", one.n, one.About, one.name, one.Text))
 		}
 	}
 	return lines

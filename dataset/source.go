@@ -87,7 +87,7 @@ func (s *Source) find(ctx context.Context) error {
 		}
 		s.layout = onePicture(alone) // which says what is wrong with it
 	}
-	if alone != "" && s.layout.format == "pictures" {
+	if alone != "" && s.layout.format == picturesFormat {
 		s.single = true
 	}
 	if s.split, err = pickSplit(s.Name, s.layout.splits, s.Split); err != nil {
@@ -181,7 +181,7 @@ func (s *Source) openFile(name string) (alone string, err error) {
 // onePicture is the layout of a file that must be a picture, as it is nothing else.
 func onePicture(name string) layout {
 	p := part{files: []string{name}}
-	return layout{format: "pictures", folder: ".", splits: map[string]part{"": p},
+	return layout{format: picturesFormat, folder: ".", splits: map[string]part{"": p},
 		pictures: func(_ context.Context, t files.Tree, _ string) (*pictureSource, error) { return inTree(t, p), nil }}
 }
 
@@ -358,7 +358,7 @@ func (s *Source) nameOf(inner string) string {
 
 // allPictures are those of the split that was asked for, or of all.
 func (s *Source) allPictures(ctx context.Context) (*pictureSource, error) {
-	if s.Split != "" || s.layout.format != "pictures" {
+	if s.Split != "" || s.layout.format != picturesFormat {
 		return s.layout.pictures(ctx, s.tree, s.split)
 	}
 	var all part

@@ -30,6 +30,7 @@ const reports = "https://github.com/joule-ebm/joule/issues"
 // commands make the subcommands, in the order of the help.
 var commands = []func() *cobra.Command{
 	newTrainCommand,
+	newDataCommand,
 	newSampleCommand,
 	newComposeCommand,
 	newImportCommand,

@@ -209,7 +209,7 @@ func darkness(img image.Image) (Warning, bool) {
 	if most == 0 || most >= 1<<bits {
 		return Warning{}, false
 	}
-	return Warning{"16-bit values that use few of the bits", fmt.Sprintf("its 16-bit values go up to %d of 65535 only, so that it is nearly "+
+	return Warning{"pictures of 16 bits that use few of them", fmt.Sprintf("its 16-bit values go up to %d of 65535 only, so that it is nearly "+
 		"black (at most %d of 255): if a camera of fewer bits wrote them, multiply them first", most, most>>8)}, true
 }
 
