@@ -129,12 +129,7 @@ func TestPageInBrowser(t *testing.T) {
 		if token != "" {
 			args = append(args, "--blink-settings=preferredColorScheme=0")
 		}
-		shot := os.Getenv("JOULE_SCREENSHOT") // a file to write, for people who look at it
-		if shot != "" {
-			args = append(args, "--window-size=360,2400", "--virtual-time-budget=20000", fmt.Sprintf("--screenshot=%s%d.png", shot, len(token)))
-		} else {
-			args = append(args, "--remote-debugging-port=0") // so that it stays until it is ended
-		}
+		args = append(args, "--remote-debugging-port=0") // so that it stays until it is ended
 		cmd := exec.CommandContext(ctx, chromium, append(args, h.URL+"/visit")...)
 		var console bytes.Buffer
 		cmd.Stderr = &console
@@ -144,9 +139,7 @@ func TestPageInBrowser(t *testing.T) {
 		var f found
 		select {
 		case f = <-results:
-			if shot == "" {
-				cancel()
-			}
+			cancel()
 		case <-ctx.Done():
 		}
 		_ = cmd.Wait() // ended by us

@@ -83,7 +83,10 @@ func studyAblation(cmd *cobra.Command, o ablateOptions) error {
 	if err != nil {
 		return usageError{err}
 	}
-	screen := newTrainScreen(cmd.ErrOrStderr())
+	screen, err := newTrainScreen(cmd.ErrOrStderr(), "text")
+	if err != nil {
+		return err
+	}
 	defer screen.clear()
 	study.Log, study.Work, study.Images.Warn = screen.log, screen.other, screen.work.warn
 	study.Progress = func(p ablation.Progress) {

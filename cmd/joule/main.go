@@ -44,6 +44,7 @@ var commands = []func() *cobra.Command{
 	newConformCommand,
 	newBenchCommand,
 	newDoctorCommand,
+	newManCommand,
 }
 
 func main() {
@@ -126,7 +127,6 @@ all others. A learnt energy generates new images and tells which images are out 
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("joule {{.Version}}\n")
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(cmp.Or(renamedFlags[name], name))
 	})

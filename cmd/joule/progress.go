@@ -117,10 +117,10 @@ type trainScreen struct {
 	work stages // other than training
 }
 
-func newTrainScreen(out io.Writer) *trainScreen {
-	s := &trainScreen{out: out, work: stages{out: out}}
-	s.log = slog.New(slog.NewTextHandler(s, nil))
-	return s
+func newTrainScreen(out io.Writer, logFormat string) (s *trainScreen, err error) {
+	s = &trainScreen{out: out, work: stages{out: out}}
+	s.log, err = newLog(s, logFormat)
+	return s, err
 }
 
 // Write is the log's way out, past the bar.

@@ -30,6 +30,7 @@ type trainOptions struct {
 	precision   string
 	threads     uint
 	patience    time.Duration
+	logFormat   string
 	hardware
 	json bool
 }
@@ -79,6 +80,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
 	f.DurationVar(&o.patience, "patience", 15*time.Minute, "of several processes (mpirun): give up when the others let one wait so long; 0: never")
+	f.StringVar(&o.logFormat, "log-format", "text", "text or json, where progress is no bar on a terminal")
 	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
 	return cmd
 }
@@ -98,7 +100,10 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		cmd.SetOut(io.Discard)
 		cmd.SetErr(io.Discard)
 	}
-	screen := newTrainScreen(cmd.ErrOrStderr())
+	screen, err := newTrainScreen(cmd.ErrOrStderr(), o.logFormat)
+	if err != nil {
+		return err
+	}
 	defer screen.clear()
 	if err := o.check(); err != nil {
 		return err
