@@ -82,6 +82,7 @@ func findPictures(l *files.Listing, alone string) []layout {
 		return inTree(t, found.splits[split]), nil
 	}
 	labelled(l, &found)
+	withColumns(l, &found)
 	return []layout{found}
 }
 

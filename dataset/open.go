@@ -31,6 +31,9 @@ docs/data.md says how each is understood; what is taken and left out is said bef
 PATH:train, PATH:test and PATH:val select a split where the source has them, by files or folders
 of such names; train is the default. Of folders made to test the detection of defects (MVTec AD,
 BTAD, VisA) PATH:defects are the pictures with defects; no other split has any.
+A table of names and of what is known of each picture (file,shape,x), as a .csv in the folder or
+archive or beside it (photos.csv of photos.zip), or CelebA's list_attr_celeba.txt, gives pictures
+attributes and numbers.
 Pictures are turned upright, scaled to the size asked for, shorter side first, and cropped at the
 centre; transparent parts become white. Write ./mnist for a folder named mnist.`
 

@@ -26,6 +26,10 @@ const (
 type pictureSource struct {
 	n       int
 	classes []string // nil if they have none
+	// What is known of the pictures beside, in the order of the set.
+	attributes []Attribute
+	numbers    []Number
+	warnings   []string
 	// visit reads each picture once, in an order of its own; an error of fn, or of the source as a whole, ends the visit.
 	visit func(ctx context.Context, fn func(encoded) error) error
 }
@@ -160,10 +164,10 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 			return nil, fmt.Errorf("the pictures differ in size (%s is %dx%d, %s %dx%d): say which size to bring them to",
 				firstName, size.Height, size.Width, img.Name, img.Height, img.Width)
 		}
-		at := set.Pixels[img.at*size.Len() : (img.at+1)*size.Len()]
-		if copied := copy(at, img.Pixels); copied < len(at) { // gray where others may be coloured
+		pixels := set.Pixels[img.at*size.Len() : (img.at+1)*size.Len()]
+		if copied := copy(pixels, img.Pixels); copied < len(pixels) { // gray where others may be coloured
 			for p, v := range img.Pixels {
-				at[3*p], at[3*p+1], at[3*p+2] = v, v, v
+				pixels[3*p], pixels[3*p+1], pixels[3*p+2] = v, v, v
 			}
 		}
 		gray = gray && img.Channels == 1
@@ -172,17 +176,19 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 		set.see(img.Stored, size)
 		told.add(img.Image)
 	}
-	set.Contents.Warnings = told.lines()
+	set.Contents.Warnings = slices.Concat(src.warnings, told.lines())
 	if bad := len(set.Skipped); bad > 0 && bad*worstBad > src.n {
 		return set, fmt.Errorf("%d of %d pictures cannot be read; the first, %s: %w", bad, src.n, set.Skipped[0].Name, set.Skipped[0].Err)
 	}
 
 	// Close the gaps the unreadable pictures left, and drop the channels nobody used.
 	keep := 0
+	var kept []int
 	for i, is := range present {
 		if !is {
 			continue
 		}
+		kept = append(kept, i)
 		copy(set.Pixels[keep*size.Len():], set.Pixels[i*size.Len():(i+1)*size.Len()])
 		if src.classes != nil {
 			set.Labels = append(set.Labels, labels[i])
@@ -190,6 +196,12 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 		keep++
 	}
 	set.Pixels = set.Pixels[:keep*size.Len()]
+	for _, a := range src.attributes {
+		set.Attributes = append(set.Attributes, Attribute{a.Name, a.Values, at(a.Labels, kept)})
+	}
+	for _, n := range src.numbers {
+		set.Numbers = append(set.Numbers, Number{n.Name, n.Min, n.Max, at(n.Values, kept)})
+	}
 	if want.Channels == 0 && gray {
 		for i := range len(set.Pixels) / 3 {
 			set.Pixels[i] = set.Pixels[3*i]

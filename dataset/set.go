@@ -182,6 +182,13 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	part := *s
 	part.Skipped = nil
 	rest = &part
+	rest.Attributes, rest.Numbers = slices.Clone(s.Attributes), slices.Clone(s.Numbers)
+	for k, a := range s.Attributes { // before the labels, which may be those of an attribute, move
+		rest.Attributes[k].Labels = at(a.Labels, order[n:])
+	}
+	for k, number := range s.Numbers {
+		rest.Numbers[k].Values = at(number.Values, order[n:])
+	}
 	for to, from := range order[n:] {
 		copy(s.Image(to), s.Image(from))
 		if s.Labels != nil {
@@ -192,7 +199,7 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	if s.Labels != nil {
 		rest.Labels = s.Labels[:len(s.Labels)-n]
 	}
-	s.Pixels, s.Labels = nil, nil
+	s.Pixels, s.Labels, s.Attributes, s.Numbers = nil, nil, nil, nil
 	return rest, held, nil
 }
 

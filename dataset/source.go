@@ -93,6 +93,9 @@ func (s *Source) find(ctx context.Context) error {
 	if s.split, err = pickSplit(s.Name, s.layout.splits, s.Split); err != nil {
 		return err
 	}
+	if inside == "" && !s.single && s.layout.format == "pictures" {
+		columnsBeside(file, &s.layout)
+	}
 	s.passed = l.Passed
 	s.Contents = contents(l, s.layout, s.split, alone != "")
 	return nil
@@ -222,6 +225,7 @@ type Option func(*options)
 type options struct {
 	progress func(done, total int)
 	warning  func(text string)
+	label    string
 	without  Combinations
 }
 
@@ -241,6 +245,9 @@ func WithProgress(fn func(done, total int)) Option { return func(o *options) { o
 // the last. [Source.Open] keeps them in the set.
 func WithWarnings(fn func(text string)) Option { return func(o *options) { o.warning = fn } }
 
+// WithLabel labels the images by an attribute, as [Set.LabelBy] does.
+func WithLabel(attribute string) Option { return func(o *options) { o.label = attribute } }
+
 // WithoutCombinations leaves out the images of some combinations of attributes, as [Set.Without] does.
 func WithoutCombinations(c Combinations) Option { return func(o *options) { o.without = c } }
 
@@ -249,7 +256,14 @@ func WithoutCombinations(c Combinations) Option { return func(o *options) { o.wi
 // Pictures that cannot be read are left out and listed in Skipped; more than one in ten is an error. The order of the
 // images is that of their sorted names, or of the file that holds them, and so the same wherever the set is opened.
 func (s *Source) Open(ctx context.Context, want Size, opts ...Option) (*Set, error) {
-	set, err := s.open(ctx, want, newOptions(opts))
+	o := newOptions(opts)
+	set, err := s.open(ctx, want, o)
+	if err == nil && o.label != "" {
+		err = set.LabelBy(o.label)
+	}
+	if err == nil && o.without != nil {
+		set, err = set.Without(o.without)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -279,10 +293,7 @@ func (s *Source) open(ctx context.Context, want Size, o options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if set, err = set.resize(ctx, want, o.progress); err != nil || o.without == nil {
-		return set, err
-	}
-	return set.Without(o.without)
+	return set.resize(ctx, want, o.progress)
 }
 
 // load reads a set that is stored as a whole, or draws one.

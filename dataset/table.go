@@ -21,7 +21,7 @@ import (
 )
 
 // tableBegins is how such a table does: by a heading of pixels, or by small numbers only.
-var tableBegins = regexp.MustCompile(`^(?:\xef\xbb\xbf)?"?(?:label"?,"?(?:pixel_?[01]|1x1)|pixel_?[01]"?,"?pixel_?[12]|[0-9]{1,3},[0-9]{1,3},[0-9]{1,3},[0-9,]{250,}$)`)
+var tableBegins = regexp.MustCompile(`^(?:\x{feff})?"?(?:label"?,"?(?:pixel_?[01]|1x1)|pixel_?[01]"?,"?pixel_?[12]|[0-9]{1,3},[0-9]{1,3},[0-9]{1,3},[0-9,]{250,}$)`)
 
 func isTable(name string) bool {
 	return regexp.MustCompile(`(?i)\.(csv|tsv)(\.gz|\.bz2|\.xz|\.zst)?$`).MatchString(name)

@@ -19,9 +19,11 @@ import (
 
 // Config is the configuration of a model. Fields have the names of settings (network.filters).
 type Config struct {
-	Data    string `yaml:"data" doc:"data set: mnist, or a path; see joule train --help"`
-	HeldOut int    `yaml:"held_out" doc:"images kept from training to measure energies on"`
-	Seed    uint64 `yaml:"seed" doc:"of all random numbers: equal seeds give equal runs"`
+	Data      string `yaml:"data" doc:"data set: mnist, or a path; see joule train --help"`
+	Attribute string `yaml:"attribute" doc:"what the images are labelled by, of what the data know of each; none: the data's own classes"`
+	Exclude   string `yaml:"exclude" doc:"images to leave out, by combinations of attributes such as shape=cube&colour=red|size=small; none: none"`
+	HeldOut   int    `yaml:"held_out" doc:"images kept from training to measure energies on"`
+	Seed      uint64 `yaml:"seed" doc:"of all random numbers: equal seeds give equal runs"`
 
 	Network Network `yaml:"network" doc:"the energy"`
 
@@ -103,6 +105,9 @@ func (c *Config) Validate() error {
 		if err := settings.CheckRange(k.key, k.value, k.least, k.most); err != nil {
 			return err
 		}
+	}
+	if _, err := c.DataOptions(); err != nil {
+		return err
 	}
 	if _, ok := augmentations[c.Augmentation]; !ok {
 		return fmt.Errorf("setting augmentation is %.40q: want none, cifar10, large or imagenet", c.Augmentation)

@@ -20,13 +20,32 @@ func (c *Config) Split(set *dataset.Set) (training, heldOut *dataset.Set, err er
 	return training, heldOut, err
 }
 
+// DataOptions say how the images are labelled and which are left out, to open them, or others of the same source, as training did.
+func (c *Config) DataOptions() (options []dataset.Option, err error) {
+	if c.Attribute != "" {
+		options = append(options, dataset.WithLabel(c.Attribute))
+	}
+	if c.Exclude != "" {
+		combinations, err := dataset.ParseCombinations(c.Exclude)
+		if err != nil {
+			return nil, fmt.Errorf("setting exclude: %w", err)
+		}
+		options = append(options, dataset.WithoutCombinations(combinations))
+	}
+	return options, nil
+}
+
 // ErrDataChanged says that the data of a model are not what they were when it was trained: which images were held out is not known any more.
 var ErrDataChanged = errors.New("these are not the images that the model was trained on")
 
 // OpenData opens the images that the model was trained on, and those held out of training. It wraps [ErrDataChanged] if the data have other
 // images by now, as far as the model knows what it was trained on.
 func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, err error) {
-	set, err := dataset.Open(ctx, c.Data, c.ImageSize())
+	options, err := c.DataOptions()
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := dataset.Open(ctx, c.Data, c.ImageSize(), options...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -235,9 +235,13 @@ func (r *runner) openData(ctx context.Context) error {
 		return errors.New("setting data is empty: say where the images are, such as --data mnist or --data photos.zip")
 	}
 	r.options.Log.Info("reading the data", "set", c.Data)
-	set, err := dataset.Open(ctx, c.Data, c.ImageSize(), dataset.WithProgress(func(done, total int) {
+	options, err := c.DataOptions()
+	if err != nil {
+		return err
+	}
+	set, err := dataset.Open(ctx, c.Data, c.ImageSize(), append(options, dataset.WithProgress(func(done, total int) {
 		r.options.work("reading", "images", done, total)
-	}))
+	}))...)
 	if err != nil {
 		return fmt.Errorf("data set %w", err)
 	}

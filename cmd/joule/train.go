@@ -25,6 +25,7 @@ type trainOptions struct {
 	configFlags
 	out         string
 	seed        uint64
+	attribute   string
 	resume      bool
 	printConfig bool
 	precision   string
@@ -61,6 +62,8 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --resume --out digits --iterations 5000     go on with it
   joule train --set loss.opt=0 --set loss.ent=0           plain contrastive divergence
   joule train --set network.conditional=true              an energy for each digit
+  joule train --data celeba/ --preset celeba128 --attribute Smiling
+  joule train --data objects --attribute shape --set exclude='shape=cube&colour=red'
   joule train --set sampler.kind=mala --set sampler.step_size=5e-5 --set sampler.temperature=1e-4
   joule train --preset cifar10-small --data cifar-10-binary.tar.gz
   joule train --preset cifar10-small --print-config       the settings and what they mean
@@ -70,6 +73,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	}
 	f := cmd.Flags()
 	o.add(f)
+	f.StringVar(&o.attribute, "attribute", "", "learn an energy for each value of this `attribute` of the data, such as Smiling")
 	f.StringVarP(&o.out, "out", "o", "", "run `directory` (default runs/PRESET, or the next free name)")
 	f.Int64Var(&o.iterations, "iterations", 0, "stop after so many iterations in all (default the preset's, unless --for is given)")
 	f.DurationVar(&o.duration, "for", 0, "stop after so much training, such as 10m")
@@ -116,7 +120,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	}
 	var result run.Result
 	if o.resume {
-		for _, flag := range []string{"preset", "data", "seed", "set", "precision", "print-config"} {
+		for _, flag := range []string{"preset", "data", "attribute", "seed", "set", "precision", "print-config"} {
 			if given(flag) {
 				return usageErrorf("--%s cannot be given with --resume: a run goes on with the configuration it was started with", flag)
 			}
@@ -172,6 +176,9 @@ func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) 
 	c.Sampler.Precision = string(device.Resolve(o.device, engine.Precision(c.Sampler.Precision)))
 	if given("seed") {
 		c.Seed = o.seed
+	}
+	if o.attribute != "" {
+		c.Attribute, c.Network.Conditional = o.attribute, true
 	}
 	if limits != nil {
 		c.Limits = *limits

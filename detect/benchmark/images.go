@@ -80,7 +80,11 @@ func (p Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, erro
 		}
 		return in, err
 	}
-	in, err := p.read(ctx, dataset.ParseReference(c.Data).Unseen().String(), c.ImageSize())
+	options, err := c.DataOptions()
+	if err != nil {
+		return nil, err
+	}
+	in, err := p.read(ctx, dataset.ParseReference(c.Data).Unseen().String(), c.ImageSize(), options...)
 	if err != nil && ctx.Err() == nil {
 		err = &NoTestImages{c.Data, err}
 	}
@@ -122,8 +126,9 @@ func (p Plan) open(ctx context.Context, name string, size dataset.Size) (*datase
 	return set, err
 }
 
-func (p Plan) read(ctx context.Context, name string, size dataset.Size) (*dataset.Set, error) {
-	set, err := dataset.Open(ctx, name, size, dataset.WithProgress(func(done, total int) { p.progress("reading "+name, done, total) }))
+func (p Plan) read(ctx context.Context, name string, size dataset.Size, options ...dataset.Option) (*dataset.Set, error) {
+	options = append(options, dataset.WithProgress(func(done, total int) { p.progress("reading "+name, done, total) }))
+	set, err := dataset.Open(ctx, name, size, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,84 @@
+package run_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/model"
+	"github.com/joule-ebm/joule/run"
+)
+
+// spots is a folder of n pictures of a bright or dim spot, to the left or the right, and a table of that.
+func spots(t testing.TB, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	rows := [][]string{{"file", "tone", "x"}}
+	for i := range n {
+		tone, x := []string{"bright", "dim"}[i%2], 3+i%6
+		picture := image.NewGray(image.Rect(0, 0, 12, 12))
+		for k := range 9 {
+			picture.Set(x+k%3-1, 5+k/3, color.Gray{uint8(250 - 120*(i%2))})
+		}
+		name := fmt.Sprintf("%03d.png", i)
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(f, picture); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		rows = append(rows, []string{name, tone, fmt.Sprint(float64(x) / 12)})
+	}
+	f, err := os.Create(filepath.Join(dir, "spots.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := csv.NewWriter(f).WriteAll(rows); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A model of an attribute has a class for each of its values; what is excluded, no part of the run sees.
+func TestAttributes(t *testing.T) {
+	data, at := spots(t, 60), filepath.Join(t.TempDir(), "run")
+	start(t, at, config(t, data, "attribute=tone", "network.conditional=true", "exclude=x=0.25&tone=bright", "limits.iterations=12"))
+	m, err := model.Open(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(m.Classes, []string{"bright", "dim"}) || m.Config.Attribute != "tone" {
+		t.Errorf("classes %q of %q", m.Classes, m.Config.Attribute)
+	}
+	training, heldOut, err := m.Config.OpenData(t.Context())
+	if err != nil || training.Len()+heldOut.Len() != 50 {
+		t.Errorf("%d images, and %d held out (%v), of 50", training.Len(), heldOut.Len(), err)
+	}
+	for change, words := range map[string]string{
+		"attribute=size":  `no attribute "size": the images have tone, x`,
+		"exclude=tone":    "setting exclude",
+		"exclude=tone=no": "tone is one of bright, dim",
+	} {
+		c := config(t, data, "network.conditional=true")
+		key, value, _ := strings.Cut(change, "=")
+		switch key {
+		case "attribute":
+			c.Attribute = value
+		default:
+			c.Exclude = value
+		}
+		if _, err := run.Start(t.Context(), filepath.Join(t.TempDir(), "run"), c, run.Options{Threads: 1}); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v, want %q", change, err, words)
+		}
+	}
+}
