@@ -29,6 +29,10 @@ type Settings struct {
 	Restart      float64 // probability that a chain starts from noise
 	Augmentation mcmc.Augmentation
 
+	// Conditions are the labels of a conditional energy, one after the other, where a label is no class but numbers: label i, as data have
+	// it, is the i-th. nil: classes, one-hot.
+	Conditions []float32
+
 	Terms []Term // of the loss
 
 	LearningRate float64
@@ -94,6 +98,9 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 	params, err := model.Params()
 	if err != nil {
 		return nil, err
+	}
+	if s.Conditions != nil && (model.Classes == 0 || len(s.Conditions) == 0 || len(s.Conditions)%model.Classes != 0) {
+		return nil, fmt.Errorf("cd: %d numbers are no whole number of conditions for an energy whose label has length %d", len(s.Conditions), model.Classes)
 	}
 	if s.Steps < 1 || s.BufferSize < 1 {
 		return nil, fmt.Errorf("cd: steps %d and buffer size %d must be at least 1", s.Steps, s.BufferSize)
@@ -182,7 +189,7 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 		return Metrics{}, err
 	}
 	noise := rng.New(s.Seed, streamChain, uint64(t.Attempt))
-	x := Examples{Positive: data, Start: start, LabelPos: OneHot(labels, t.model.Classes), LabelNeg: OneHot(chainLabels, t.model.Classes),
+	x := Examples{Positive: data, Start: start, LabelPos: t.conditions(labels), LabelNeg: t.conditions(chainLabels),
 		Seed: noise.Uint64(), FirstChain: uint64(t.Iteration) * uint64(n)}
 
 	// The loss and its gradient, at the ends x⁻ of the chains: K steps of the sampler, which are part of the loss if they are unrolled.
@@ -346,9 +353,24 @@ func (t *Trainer) labelCount(n int) int {
 // randomLabels are those of chains that start from noise.
 func (t *Trainer) randomLabels(n int) []int32 {
 	labels := make([]int32, t.labelCount(n))
-	s := t.stream(streamLabels)
+	s, kinds := t.stream(streamLabels), t.model.Classes
+	if t.settings.Conditions != nil {
+		kinds = len(t.settings.Conditions) / t.model.Classes
+	}
 	for i := range labels {
-		labels[i] = int32(s.IntN(t.model.Classes))
+		labels[i] = int32(s.IntN(kinds))
 	}
 	return labels
+}
+
+// conditions are labels as the energy takes them.
+func (t *Trainer) conditions(labels []int32) []float32 {
+	if t.settings.Conditions == nil {
+		return OneHot(labels, t.model.Classes)
+	}
+	y := make([]float32, 0, len(labels)*t.model.Classes)
+	for _, label := range labels {
+		y = append(y, t.settings.Conditions[int(label)*t.model.Classes:][:t.model.Classes]...)
+	}
+	return y
 }

@@ -438,6 +438,34 @@ func TestOneHot(t *testing.T) {
 }
 
 // copyState has one trainer go on as another.
+// Labels that are numbers are what the settings say they are: with one-hot ones training is that of classes, with others it is not.
+func TestConditions(t *testing.T) {
+	weights := func(conditions []float32) [][]float32 {
+		s := settings()
+		s.Conditions = conditions
+		tr := newTrainer(t, s, 2)
+		mustStep(t, tr, 8, true)
+		mustStep(t, tr, 8, true)
+		return [][]float32{tr.Parameters, tr.Averaged}
+	}
+	classes := weights(nil)
+	if !equal(classes, weights([]float32{1, 0, 0, 1})) {
+		t.Error("one-hot conditions train otherwise than classes")
+	}
+	if equal(classes, weights([]float32{1, 0.5, 0.5, 1})) {
+		t.Error("other conditions make no difference")
+	}
+	model, err := energy.New("quick", energy.Options{Filters: 4, Image: expr.Shape{side, side, 1}, Classes: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := settings()
+	s.Conditions = []float32{1, 2, 3}
+	if _, err := cd.NewTrainer(&cpu.Engine{}, model, s); err == nil {
+		t.Error("half a condition accepted")
+	}
+}
+
 func copyState(t *testing.T, to, from *cd.Trainer) {
 	t.Helper()
 	to.Iteration, to.Attempt, to.RateScale, to.Adam = from.Iteration, from.Attempt, from.RateScale, from.Adam

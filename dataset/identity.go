@@ -6,20 +6,27 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"hash/maphash"
+	"math"
+	"slices"
 )
 
 // Fingerprint tells one set from another, whatever it is called and wherever it is. It depends on the order of the images.
 type Fingerprint struct {
 	Images   int    `json:"images"`
-	Checksum uint32 `json:"checksum"` // CRC-32C of the pixels and labels
+	Checksum uint32 `json:"checksum"` // CRC-32C of the pixels and labels, and of numbers
 }
 
-// Fingerprint is that of the set.
-func (s *Set) Fingerprint() Fingerprint {
+// Fingerprint is that of the set, and of the numbers of these names with it.
+func (s *Set) Fingerprint(numbers ...string) Fingerprint {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Checksum(s.Pixels, table)
 	for _, l := range s.Labels {
 		sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(l)))
+	}
+	for _, n := range s.Numbers {
+		for i := 0; slices.Contains(numbers, n.Name) && i < len(n.Values); i++ {
+			sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint64(nil, math.Float64bits(n.Values[i])))
+		}
 	}
 	return Fingerprint{s.Len(), sum}
 }

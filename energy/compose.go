@@ -4,7 +4,7 @@ package energy
 //
 //	and    E = Σ wᵢ Eᵢ                        p ∝ Π pᵢ^wᵢ         likely under all of them; w < 0: unlikely
 //	or     E = -T log Σ wᵢ exp(-Eᵢ/T)         p = Σ wᵢ pᵢ         likely under one of them, at the temperature T and up to their Zᵢ
-//	given  E(x) = E(x, y)                     p(x) = p(x | y)     of one class y of a conditional energy
+//	given  E(x) = E(x, y)                     p(x) = p(x | y)     of one label y of a conditional energy
 //
 // What they make are energies like any other. Parts have parameters of their own in a [Scoped], and share what has the same name without:
 //
@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/joule-ebm/joule/expr"
 )
@@ -46,15 +47,27 @@ func Weighted(w float64, e *Energy) *Energy {
 	return &weighted
 }
 
-// Given is the energy of one class of a conditional energy, E(x) = E(x, y), which is unconditional.
-func Given(class int, e *Energy) (*Energy, error) {
-	if class < 0 || class >= e.Classes {
-		return nil, fmt.Errorf("energy: no class %d in %s, which has %d classes", class, e.called(0), e.Classes)
+// Given is a conditional energy with its label fixed, E(x) = E(x, y), which is unconditional: y has a number for each element of the label, for
+// a class 1 in its place.
+func Given(y []float64, e *Energy) (*Energy, error) {
+	if len(y) != e.Classes || len(y) == 0 {
+		return nil, fmt.Errorf("energy: a label of length %d for %s, whose label has length %d", len(y), e.called(0), e.Classes)
 	}
 	given := *e
 	given.Classes = 0
 	given.Build = func(p *Params, x, _ *expr.Value) []*expr.Value {
-		return e.Build(p, x, expr.Embed(expr.Const(1), class, e.Classes)) // one-hot
+		var label *expr.Value
+		for i, v := range y {
+			if v == 0 && (i > 0 || slices.ContainsFunc(y, func(v float64) bool { return v != 0 })) {
+				continue
+			}
+			if element := expr.Embed(expr.Const(v), i, len(y)); label == nil {
+				label = element
+			} else {
+				label = expr.Add(label, element)
+			}
+		}
+		return e.Build(p, x, label)
 	}
 	return &given, nil
 }

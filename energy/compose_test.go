@@ -272,11 +272,17 @@ func TestCompositionsAgainstTheirDefinition(t *testing.T) {
 
 func given(t testing.TB, class int, e *energy.Energy) *energy.Energy {
 	t.Helper()
-	g, err := energy.Given(class, e)
+	g, err := energy.Given(oneHot(class, e.Classes), e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
+}
+
+func oneHot(class, classes int) []float64 {
+	y := make([]float64, classes)
+	y[class] = 1
+	return y
 }
 
 func must(e *energy.Energy, err error) *energy.Energy {
@@ -411,8 +417,8 @@ func TestComposeRefuses(t *testing.T) {
 		{result(energy.Or(energy.Mixture{Temperature: -1}, a, d)), "temperature -1"},
 		{result(energy.Or(energy.Mixture{LogWeights: []float64{1}}, a, d)), "1 log-weights for a mixture of 2"},
 		{result(energy.Or(energy.Mixture{LogWeights: []float64{1, math.NaN()}}, a, d)), "log-weight NaN"},
-		{result(energy.Given(3, e)), "no class 3 in e, which has 3"},
-		{result(energy.Given(0, a)), "no class 0 in a, which has 0"},
+		{result(energy.Given(oneHot(1, 2), e)), "a label of length 2 for e, whose label has length 3"},
+		{result(energy.Given(nil, a)), "a label of length 0 for a"},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) || strings.Contains(c.err.Error(), "\n") {
 			t.Errorf("error %v: want one line with %q", c.err, c.want)

@@ -36,8 +36,11 @@ type Part struct {
 	Config     Config
 	Training   string
 	Classes    []string
+	Numbers    []Number
 	Iterations int64
 }
+
+func (p *Part) condition() condition { return condition{p.Classes, p.Numbers} }
 
 // DefaultMixture is how compositions join alternatives: at the temperature of Du et al. (2021).
 var DefaultMixture = energy.Mixture{Temperature: 0.01}
@@ -61,7 +64,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 			return nil, wrongAt(expression, leaf.at, "there is no model %s: give it as %s=RUN", leaf.name, leaf.name)
 		}
 		if leaf.labelled {
-			if _, err := part.Label(leaf.label); err != nil {
+			if _, err := part.Condition(leaf.label); err != nil {
 				return nil, wrongAt(expression, leaf.labelAt, "%s: %w", leaf.name, err)
 			}
 		}
@@ -69,7 +72,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Name == leaf.name }) {
 			continue
 		}
-		c.Parts = append(c.Parts, Part{leaf.name, part.Config, part.Training, part.Classes, part.Iterations})
+		c.Parts = append(c.Parts, Part{leaf.name, part.Config, part.Training, part.Classes, part.Numbers, part.Iterations})
 		m.Iterations = max(m.Iterations, part.Iterations)
 		for name, values := range part.Params {
 			m.Params[leaf.name+"."+name] = values
@@ -80,12 +83,14 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 			return nil, fmt.Errorf("the model %s is not in the expression %s: leave it out", name, n)
 		}
 	}
-	if m.Classes, err = c.Classes(); err != nil {
+	open, err := c.open()
+	if err != nil {
 		return nil, err
 	}
+	m.Classes, m.Numbers = open.classes, open.numbers
 	m.Config = c.Parts[0].Config
 	m.Config.Composition = c
-	m.Config.Network = Network{Name: Composed, Conditional: len(m.Classes) > 0}
+	m.Config.Network = Network{Name: Composed, Conditional: open.width() > 0}
 	if len(n.parts()) > 1 {
 		s := &m.Config.Sampler
 		s.StepSize, s.Steps = 1/stiffness, 20
@@ -94,7 +99,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	if err := m.Config.Validate(); err != nil {
 		return nil, err
 	}
-	if m.Energy, err = m.Config.NewEnergy(len(m.Classes)); err != nil {
+	if m.Energy, err = m.Config.NewEnergy(open.width()); err != nil {
 		return nil, err
 	}
 	return m, m.check()
@@ -109,31 +114,30 @@ func (c *Composition) part(name string) (*Part, error) {
 	return nil, fmt.Errorf("the expression %s has a part %s, of which nothing is known", c.Expression, name)
 }
 
-// Classes are those of the label that the expression leaves open: those of all conditional parts without a label. There are none if it
-// leaves none open.
-func (c *Composition) Classes() ([]string, error) {
+// open is the condition that the expression leaves open: that of all conditional parts without a label.
+func (c *Composition) open() (condition, error) {
 	n, err := parse(c.Expression)
 	if err != nil {
-		return nil, err
+		return condition{}, err
 	}
 	var open *Part
 	for _, leaf := range n.parts() {
 		part, err := c.part(leaf.name)
 		switch {
 		case err != nil:
-			return nil, err
-		case leaf.labelled || len(part.Classes) == 0:
+			return condition{}, err
+		case leaf.labelled || part.condition().width() == 0:
 		case open == nil:
 			open = part
-		case !slices.Equal(open.Classes, part.Classes):
-			return nil, fmt.Errorf("%s and %s have different classes, so they cannot share a label: give one a label, such as %s:%s",
-				open.Name, part.Name, part.Name, part.Classes[0])
+		case !open.condition().equal(part.condition()):
+			return condition{}, fmt.Errorf("%s and %s have different classes or numbers, so they cannot share a label: give one a label, as in %s:LABEL",
+				open.Name, part.Name, part.Name)
 		}
 	}
 	if open == nil {
-		return nil, nil
+		return condition{}, nil
 	}
-	return open.Classes, nil
+	return open.condition(), nil
 }
 
 // energy builds the composition.
@@ -142,7 +146,7 @@ func (c *Composition) energy() (*energy.Energy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Classes(); err != nil {
+	if _, err := c.open(); err != nil {
 		return nil, err
 	}
 	return n.energy(energy.Mixture{Temperature: c.Temperature, ByScale: c.ByScale}, func(leaf *node) (*energy.Energy, error) {
@@ -150,7 +154,7 @@ func (c *Composition) energy() (*energy.Energy, error) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := part.Config.NewEnergy(len(part.Classes))
+		e, err := part.Config.NewEnergy(part.condition().width())
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", part.Name, err)
 		}
@@ -158,11 +162,11 @@ func (c *Composition) energy() (*energy.Energy, error) {
 		if !leaf.labelled {
 			return e, nil
 		}
-		class, err := (&Model{Classes: part.Classes}).Label(leaf.label)
+		y, err := part.condition().parse(leaf.label)
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", part.Name, err)
 		}
-		return energy.Given(int(class), e)
+		return energy.Given(y, e)
 	})
 }
 
@@ -255,7 +259,7 @@ func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, e
 func (m *Model) parts() map[string]*Model {
 	models := map[string]*Model{}
 	for _, p := range m.Config.Composition.Parts {
-		part := &Model{Config: p.Config, Training: p.Training, Classes: p.Classes, Iterations: p.Iterations, Params: map[string][]float32{}}
+		part := &Model{Config: p.Config, Training: p.Training, Classes: p.Classes, Numbers: p.Numbers, Iterations: p.Iterations, Params: map[string][]float32{}}
 		for name, values := range m.Params {
 			if own, ok := strings.CutPrefix(name, p.Name+"."); ok {
 				part.Params[own] = values
@@ -278,6 +282,7 @@ type partText struct {
 	Name        string           `json:"name"`
 	Config      string           `json:"config"` // YAML, as in the metadata
 	Classes     []string         `json:"classes,omitempty"`
+	Numbers     []Number         `json:"numbers,omitempty"`
 	Iterations  int64            `json:"iterations"`
 	Composition *compositionText `json:"composition,omitempty"` // of a part that is composed itself
 }
@@ -296,7 +301,7 @@ func (c *Composition) text() (*compositionText, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Iterations, inner})
+		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Numbers, p.Iterations, inner})
 	}
 	return t, nil
 }
@@ -315,7 +320,7 @@ func (t *compositionText) composition(depth int) (*Composition, error) {
 		if err != nil {
 			return nil, err
 		}
-		part := Part{Name: p.Name, Classes: p.Classes, Iterations: p.Iterations}
+		part := Part{Name: p.Name, Classes: p.Classes, Numbers: p.Numbers, Iterations: p.Iterations}
 		if part.Config, part.Training, err = readConfig(p.Config, inner); err != nil {
 			return nil, fmt.Errorf("part %s: %w", p.Name, err)
 		}

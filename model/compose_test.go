@@ -226,7 +226,7 @@ func TestComposeModelsRefuses(t *testing.T) {
 		"a & c:up":         `character 7 of the expression (a & c:▸up): c: no class "up": want the name of one ("off", "on") or a number from 0 to 1`,
 		"a:1":              "the model is unconditional",
 		"a & large":        "a is of images of 12×12×1 and large of 16×16×3",
-		"c & other":        "c and other have different classes",
+		"c & other":        "c and other have different classes or numbers",
 		"a &":              "character 4",
 		"c & other | a":    "different classes",
 		"a & c:on & large": "images",
@@ -261,5 +261,67 @@ func TestNotes(t *testing.T) {
 	}
 	if notes := compose(t, "a & x", map[string]*model.Model{"a": a, "x": a}).Config.Composition.Notes(); len(notes) > 0 {
 		t.Errorf("notes %q of equal parts", notes)
+	}
+}
+
+// A model of numbers takes any of their values, is measured without one by the mixture of some, and composes.
+func TestNumbers(t *testing.T) {
+	numbers := []model.Number{{"x", 0, 1}, {"y", -2, 2}}
+	c := model.Paper()
+	c.Network.Filters, c.Network.Image, c.Network.Numbers = 4, []int{12, 12, 1}, []string{"x", "y"}
+	c.Sampler.Steps, c.Generation = 3, model.Generation{Plain: 2}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.NewEnergy(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := saved(t, &model.Model{Config: c, Numbers: numbers, Energy: e, Params: energy.InitialValues(p.Specs(), 5)})
+	y, err := m.Condition("y=1, x=0.25")
+	if err != nil || !slices.Equal(y, []float64{-0.5, 0.5}) {
+		t.Errorf("condition %v, %v", y, err)
+	}
+	for text, words := range map[string]string{
+		"x=0.5": "y is missing", "x=2,y=0": "the model has seen 0 to 1", "x=0,x=0": "each number once", "z=1": "such as x=0.5,y=0", "": "each number", "x=NaN,y=0": "x=NaN",
+	} {
+		if _, err := m.Condition(text); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q: %v, want %q", text, err, words)
+		}
+	}
+	// Without a condition the energy is that of the mixture of the points that samples are drawn for by default.
+	any := energiesOf(t, m, model.AnyLabel)
+	sums := make([]float64, len(any))
+	for label := range m.Labels() {
+		for i, e := range energiesOf(t, m, label) {
+			sums[i] += math.Exp(-e)
+		}
+	}
+	for i := range any {
+		if math.Abs(any[i]+math.Log(sums[i])) > 1e-5 {
+			t.Errorf("image %d has energy %v, want %v", i, any[i], -math.Log(sums[i]))
+		}
+	}
+	// A condition in an expression is that of sampling, bit for bit.
+	s := model.Sampling{Images: 2, Seed: 3, Conditions: [][]float64{y}}
+	want, err := m.Sample(t.Context(), &cpu.Engine{}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed := compose(t, "p:x=0.25,y=1", map[string]*model.Model{"p": m})
+	got, err := fixed.Sample(t.Context(), &cpu.Engine{}, model.Sampling{Images: 2, Seed: 3})
+	if err != nil || !slices.Equal(got, want) || len(fixed.Numbers) != 0 {
+		t.Errorf("other samples (%v)", err)
+	}
+	open := compose(t, "p & a", map[string]*model.Model{"p": m, "a": untrained(t, 1, nil, nil)})
+	if !slices.Equal(open.Numbers, numbers) {
+		t.Errorf("numbers left open: %v", open.Numbers)
+	}
+	if _, err := m.Sample(t.Context(), &cpu.Engine{}, model.Sampling{Images: 2, Conditions: [][]float64{{1}}}); err == nil {
+		t.Error("half a condition accepted")
 	}
 }

@@ -39,14 +39,15 @@ type Config struct {
 
 // Network says which energy, and how it is built.
 type Network struct {
-	Name        string `yaml:"name" doc:"quick, mnist, cifar10 or celeba128, or one registered by a program"`
-	Filters     int    `yaml:"filters" doc:"width of the network; 0: its own"`
-	Image       []int  `yaml:"image" doc:"height, width and channels of the images; none: the network's own"`
-	MultiScale  bool   `yaml:"multi_scale" doc:"also look at the image at half and quarter resolution"`
-	Attention   bool   `yaml:"attention" doc:"self-attention at the largest scale"`
-	Conditional bool   `yaml:"conditional" doc:"learn an energy for each class of the data"`
-	Norm        string `yaml:"norm" doc:"reference (instance norm, group norm above 128 channels), layer or none"`
-	Kernel      string `yaml:"kernel" doc:"standardised, spectral or plain"`
+	Name        string   `yaml:"name" doc:"quick, mnist, cifar10 or celeba128, or one registered by a program"`
+	Filters     int      `yaml:"filters" doc:"width of the network; 0: its own"`
+	Image       []int    `yaml:"image" doc:"height, width and channels of the images; none: the network's own"`
+	MultiScale  bool     `yaml:"multi_scale" doc:"also look at the image at half and quarter resolution"`
+	Attention   bool     `yaml:"attention" doc:"self-attention at the largest scale"`
+	Conditional bool     `yaml:"conditional" doc:"learn an energy for each class of the data"`
+	Numbers     []string `yaml:"numbers" doc:"of the data, such as x,y: learn an energy for each value of these numbers instead"`
+	Norm        string   `yaml:"norm" doc:"reference (instance norm, group norm above 128 channels), layer or none"`
+	Kernel      string   `yaml:"kernel" doc:"standardised, spectral or plain"`
 }
 
 // Sampler says how chains move, in training and after it.
@@ -133,16 +134,18 @@ func (c *Config) completeNetwork() error {
 	if len(n.Image) != 0 && (len(n.Image) != 3 || n.Image[2] != 1 && n.Image[2] != 3) {
 		return fmt.Errorf("setting network.image is %v: want height, width and 1 or 3 channels, such as 28,28,1", n.Image)
 	}
-	classes := 0
-	if n.Conditional {
+	classes := len(n.Numbers)
+	if classes > 0 {
+		n.Conditional = true
+	} else if n.Conditional {
 		classes = 1 // any number: the data will say
 	}
 	if c.Composition != nil {
-		open, err := c.Composition.Classes()
+		open, err := c.Composition.open()
 		if err != nil {
 			return err
 		}
-		classes = len(open)
+		classes = open.width()
 	}
 	e, err := c.NewEnergy(classes)
 	if err != nil {

@@ -49,7 +49,7 @@ func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if now := set.Fingerprint(); c.Fingerprint != nil && now != *c.Fingerprint {
+	if now := set.Fingerprint(c.Network.Numbers...); c.Fingerprint != nil && now != *c.Fingerprint {
 		then := fmt.Sprintf("%d of them now, %d then", now.Images, c.Fingerprint.Images)
 		if now.Images == c.Fingerprint.Images {
 			then = "as many, with other pixels or labels"

@@ -30,6 +30,7 @@ const (
 	metaConfig     = "config"           // YAML
 	metaComposed   = "composition"      // JSON: expression and parts of a composed model; absent from others
 	metaClasses    = "classes"          // JSON list of the names of a conditional model's classes
+	metaNumbers    = "numbers"          // JSON of []Number, where a model is conditional on those instead
 	metaIterations = "iterations"       // decimal
 	metaCalibrated = "calibration"      // JSON of a detect.Calibration; absent from models that are not calibrated
 	metaData       = "data"             // what it was trained on, for people
@@ -98,13 +99,18 @@ func read(file *safetensors.File) (*Model, error) {
 			return nil, fmt.Errorf("the classes in the metadata: %w", err)
 		}
 	}
-	if m.Config.Network.Conditional != (len(m.Classes) > 0) {
-		return nil, errors.New("damaged: the metadata name the classes of a conditional model, and only of one")
+	if text := file.Metadata[metaNumbers]; text != "" {
+		if err := json.Unmarshal([]byte(text), &m.Numbers); err != nil {
+			return nil, fmt.Errorf("the numbers in the metadata: %w", err)
+		}
+	}
+	if m.Config.Network.Conditional != (m.condition().width() > 0) || len(m.Classes) > 0 && len(m.Numbers) > 0 {
+		return nil, errors.New("damaged: the metadata name the classes or numbers of a conditional model, and only of one")
 	}
 	if m.Iterations, err = strconv.ParseInt(file.Metadata[metaIterations], 10, 64); err != nil {
 		return nil, errors.New("damaged: the metadata have no number of iterations")
 	}
-	if m.Energy, err = m.Config.NewEnergy(len(m.Classes)); err != nil {
+	if m.Energy, err = m.Config.NewEnergy(m.condition().width()); err != nil {
 		return nil, err
 	}
 	if m.Params, err = loadParams(file, m.Energy); err != nil {
@@ -200,6 +206,13 @@ func (m *Model) Save(path string) error {
 			return err
 		}
 		metadata[metaClasses] = string(names)
+	}
+	if len(m.Numbers) > 0 {
+		numbers, err := json.Marshal(m.Numbers)
+		if err != nil {
+			return err
+		}
+		metadata[metaNumbers] = string(numbers)
 	}
 	if m.Config.Composition != nil {
 		t, err := m.Config.Composition.text()

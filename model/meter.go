@@ -4,7 +4,8 @@ package model
 //
 //	E(x) = Σ E_s(x) over the scales s,     g_s = ∂E_s/∂x,     ‖∂E/∂x‖ = ‖Σ g_s‖₂,     x = (u + ½)/256.
 //
-// Under a conditional energy an image without a label is measured by the mixture of the classes, all equally likely, up to a constant:
+// Under a conditional energy an image without a label is measured by the mixture of the classes, all equally likely, up to a constant (of
+// numbers, by that of points that stand for all their values):
 //
 //	E(x) = -log Σ exp(-E(x, y)) over the classes y,     E_s(x) likewise,     g_s = Σ w_y ∂E_s(x, y)/∂x,     w_y = exp(E(x) - E(x, y)).
 
@@ -35,6 +36,8 @@ type Meter struct {
 	energy    *energy.Energy
 	scales    int
 	gradients bool
+	labels    int
+	y         func(label int) []float64
 }
 
 // NewMeter compiles an energy and gives its parameters their values. A meter with gradients takes about three times as long.
@@ -58,7 +61,8 @@ func NewMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, g
 	if err := program.Bind(params); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	return &Meter{program, e, len(scales), gradients}, nil
+	classes := condition{classes: make([]string, e.Classes)}
+	return &Meter{program, e, len(scales), gradients, e.Classes, classes.y}, nil
 }
 
 // Scales is the number of scales of the energy.
@@ -124,8 +128,8 @@ func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func
 	if len(pixels)%size != 0 {
 		return fmt.Errorf("model: %d bytes are not whole images of shape %v", len(pixels), m.energy.Image)
 	}
-	if label != AnyLabel && (label < 0 || label >= m.energy.Classes) {
-		return fmt.Errorf("model: no label %d in a model of %d classes", label, m.energy.Classes)
+	if label != AnyLabel && (label < 0 || label >= m.labels) {
+		return fmt.Errorf("model: no label %d in a model of %d classes", label, m.labels)
 	}
 	for len(pixels) > 0 {
 		part := pixels[:min(len(pixels), m.Batch()*size)]
@@ -141,15 +145,15 @@ func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func
 
 func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, error) {
 	x := dataset.Intensities(pixels)
-	n, classes := len(pixels)/m.energy.Image.Size(), m.energy.Classes
-	if classes == 0 {
+	n, width := len(pixels)/m.energy.Image.Size(), m.energy.Classes
+	if width == 0 {
 		return m.run(ctx, n, map[string][]float32{"x": x})
 	}
-	labels := make([]float32, n*classes)
-	given := func(y int) (reading, error) {
-		clear(labels)
-		for i := range n {
-			labels[i*classes+y] = 1
+	labels := make([]float32, n*width)
+	given := func(label int) (reading, error) {
+		y := m.y(label)
+		for i := range labels {
+			labels[i] = float32(y[i%width])
 		}
 		return m.run(ctx, n, map[string][]float32{"x": x, "label": labels})
 	}
@@ -157,7 +161,7 @@ func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, 
 		return given(label)
 	}
 	mixture, err := given(0)
-	for y := 1; y < classes && err == nil; y++ {
+	for y := 1; y < m.labels && err == nil; y++ {
 		var r reading
 		if r, err = given(y); err == nil {
 			mixture.join(r)

@@ -31,7 +31,8 @@ type Model struct {
 	Path       string   // of the file it was read from; empty if it was not
 	Config     Config   // how it is built, sampled, and what it was trained on
 	Training   string   // the rest of the configuration of the run that trained it, as YAML (package run reads it); may be empty
-	Classes    []string // names of the classes of a conditional model
+	Classes    []string // names of the classes of a model that is conditional on them
+	Numbers    []Number // of a model that is conditional on numbers instead
 	Iterations int64    // of training
 
 	Energy *energy.Energy
@@ -105,7 +106,12 @@ func (m *Model) Gradients(ctx context.Context, e engine.Engine, pixels []uint8, 
 
 // NewMeter compiles what measures images; with gradients it takes about three times as long to measure.
 func (m *Model) NewMeter(e engine.Engine, gradients bool) (*Meter, error) {
-	return NewMeter(e, m.Energy, m.Params, gradients)
+	meter, err := NewMeter(e, m.Energy, m.Params, gradients)
+	if err != nil {
+		return nil, err
+	}
+	meter.labels, meter.y = m.Labels(), m.condition().y
+	return meter, nil
 }
 
 // NewChain compiles the Markov chain that the model was trained with, on its parameters.
@@ -120,6 +126,3 @@ func (m *Model) NewChain(e engine.Engine) (*mcmc.Chain, error) {
 	}
 	return chain, chain.Bind(m.Params)
 }
-
-// OneHot are labels, one an image, as the energy's input "label": N×classes; nil for an unconditional model.
-func (m *Model) OneHot(labels []int32) []float32 { return cd.OneHot(labels, m.Energy.Classes) }

@@ -17,11 +17,13 @@ import (
 
 // Sampling says how many images to draw from a model, and how. All but Images may be zero.
 type Sampling struct {
-	Images  int
-	Steps   int     // of each chain; 0: all rounds that the model's configuration names
-	Labels  []int32 // the classes of a conditional model to draw, in turn; none: all of them
-	Seed    uint64  // of all random numbers. Image i is the same whatever Together and Threads are
-	Threads int     // for augmentation; 0: all cores
+	Images int
+	Steps  int     // of each chain; 0: all rounds that the model's configuration names
+	Labels []int32 // the classes of a conditional model to draw, in turn; none: all of them
+	// Conditions are labels as [Model.Condition] gives them, to be drawn in turn in place of Labels.
+	Conditions [][]float64
+	Seed       uint64 // of all random numbers. Image i is the same whatever Together and Threads are
+	Threads    int    // for augmentation; 0: all cores
 	// Together is the number of chains that run, and are in memory, at a time; 0: 64, and 16 a thread where there are many.
 	Together int
 	// Look, if not nil, is called with the images x (N,H,W,C, in [0, 1]) that have made so many steps: at first 0, and at last all of
@@ -65,7 +67,17 @@ func (m *Model) labelOf(s Sampling, i int) int32 {
 	if len(s.Labels) > 0 {
 		return s.Labels[i%len(s.Labels)]
 	}
-	return int32(i % max(m.Energy.Classes, 1))
+	return int32(i % max(m.Labels(), 1))
+}
+
+// inTurn are the conditions of n images.
+func (s *Sampling) inTurn(first, n int) (y []float32) {
+	for i := first; i < first+n; i++ {
+		for _, v := range s.Conditions[i%len(s.Conditions)] {
+			y = append(y, float32(v))
+		}
+	}
+	return y
 }
 
 // Sample draws images, N,H,W,C.
@@ -105,8 +117,13 @@ func (m *Model) Samples(ctx context.Context, e engine.Engine, s Sampling) iter.S
 // sample gives batches to use as long as that wants more.
 func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use func(Batch) bool) error {
 	for _, label := range s.Labels {
-		if label < 0 || int(label) >= m.Energy.Classes {
-			return fmt.Errorf("model: no label %d in a model of %d classes", label, m.Energy.Classes)
+		if label < 0 || int(label) >= m.Labels() {
+			return fmt.Errorf("model: no label %d in a model of %d classes", label, m.Labels())
+		}
+	}
+	for _, y := range s.Conditions {
+		if len(y) != m.Energy.Classes {
+			return fmt.Errorf("model: a condition of %d numbers, but the model's label has length %d", len(y), m.Energy.Classes)
 		}
 	}
 	chain, err := m.NewChain(e)
@@ -125,7 +142,10 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		}
 		x := make([]float32, n*size)
 		mcmc.FillNoise(x, size, g.Seed, uint64(first))
-		g.FirstChain, g.Inputs = uint64(first), map[string][]float32{"label": m.OneHot(batch.Labels)}
+		g.FirstChain, g.Inputs = uint64(first), map[string][]float32{"label": m.Conditions(batch.Labels)}
+		if len(s.Conditions) > 0 {
+			batch.Labels, g.Inputs["label"] = nil, s.inTurn(first, n)
+		}
 		look := func(step int) error {
 			if s.Progress != nil {
 				made := int64(first)*int64(g.Steps) + int64(n)*int64(step)

@@ -48,7 +48,7 @@ var settingsToTry = [][]string{
 }
 
 // Other tests try these.
-var settingsTriedElsewhere = []string{"attribute", "limits.iterations", "limits.for", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain"}
+var settingsTriedElsewhere = []string{"attribute", "network.numbers", "limits.iterations", "limits.for", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain"}
 
 func TestEverySetting(t *testing.T) {
 	dir := t.TempDir()

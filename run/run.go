@@ -20,6 +20,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
@@ -87,20 +89,22 @@ type Result struct {
 
 // runner is a run while it trains.
 type runner struct {
-	dir      *directory
-	config   Config
-	options  Options
-	engine   engine.Engine // of the loss and of energies, which are always float32
-	chains   engine.Engine // of chains
-	kernels  *kernels.Set  // those that all processes of a group can run; nil: the best
-	energy   *energy.Energy
-	trainer  *cd.Trainer
-	training *dataset.Set
-	heldOut  *dataset.Set
-	classes  []string // of a conditional model
-	data     dataset.Fingerprint
-	recovery recovery
-	log      *records
+	dir        *directory
+	config     Config
+	options    Options
+	engine     engine.Engine // of the loss and of energies, which are always float32
+	chains     engine.Engine // of chains
+	kernels    *kernels.Set  // those that all processes of a group can run; nil: the best
+	energy     *energy.Energy
+	trainer    *cd.Trainer
+	training   *dataset.Set
+	heldOut    *dataset.Set
+	classes    []string       // of a model that is conditional on them
+	numbers    []model.Number // of one that is conditional on numbers
+	conditions []float32      // these numbers of each training image
+	data       dataset.Fingerprint
+	recovery   recovery
+	log        *records
 }
 
 // Start begins a run in dir, which must be new or empty, and trains until a limit is reached or ctx is done. An interrupted run
@@ -195,7 +199,7 @@ func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
 	if err := r.compareData(); err != nil {
 		return nil, err
 	}
-	if r.energy, err = c.NewEnergy(len(r.classes)); err != nil {
+	if r.energy, err = c.NewEnergy(len(r.classes) + len(r.numbers)); err != nil {
 		return nil, err
 	}
 	return r, r.begin()
@@ -207,7 +211,7 @@ func (r *runner) begin() error {
 	if err != nil {
 		return err
 	}
-	s.ChainEngine = r.chains
+	s.ChainEngine, s.Conditions = r.chains, r.conditions
 	r.trainer, err = cd.NewTrainer(r.engine, r.energy, s)
 	return err
 }
@@ -257,16 +261,44 @@ func (r *runner) openData(ctx context.Context) error {
 	if set.Len() < 2 {
 		return fmt.Errorf("data set %s: %d images are too few to learn from", c.Data, set.Len())
 	}
-	if c.Network.Conditional {
+	if c.Network.Conditional && len(c.Network.Numbers) == 0 {
 		if r.classes = set.Classes; len(r.classes) == 0 {
 			return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: set it to false", c.Data)
 		}
 	}
-	r.data = set.Fingerprint()
+	r.data = set.Fingerprint(c.Network.Numbers...)
 	if r.training, r.heldOut, err = c.Split(set); err != nil {
 		return err
 	}
+	if err := r.takeNumbers(); err != nil {
+		return fmt.Errorf("data set %s: %w", c.Data, err)
+	}
 	r.options.Log.Info("data", "taken", set.Contents.String(), "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
+	return nil
+}
+
+// takeNumbers makes the numbers that the model is conditional on the conditions of the training images, and their indices the labels.
+func (r *runner) takeNumbers() error {
+	names, n := r.config.Network.Numbers, r.training.Len()
+	for k, name := range names {
+		i := slices.IndexFunc(r.training.Numbers, func(n dataset.Number) bool { return n.Name == name })
+		if i < 0 {
+			known := []string{"none"}
+			for _, n := range r.training.Numbers {
+				known = append(known, n.Name)
+			}
+			return fmt.Errorf("setting network.numbers names %.60q: the numbers of the images are %s", name, strings.Join(known[min(1, len(known)-1):], ", "))
+		}
+		values := r.training.Numbers[i]
+		number := model.Number{Name: name, Min: values.Min, Max: values.Max}
+		r.numbers = append(r.numbers, number)
+		if r.conditions == nil {
+			r.conditions, r.training.Labels = make([]float32, n*len(names)), make([]int32, n)
+		}
+		for at, v := range values.Values {
+			r.conditions[at*len(names)+k], r.training.Labels[at] = float32(number.Scaled(v)), int32(at)
+		}
+	}
 	return nil
 }
 

@@ -250,6 +250,6 @@ func (r *runner) trained() (*model.Model, error) {
 	t := r.trainer
 	config := r.config.Config
 	config.Fingerprint = &r.data
-	return &model.Model{Config: config, Training: training.String(), Classes: r.classes, Iterations: t.Iteration, Energy: r.energy,
+	return &model.Model{Config: config, Training: training.String(), Classes: r.classes, Numbers: r.numbers, Iterations: t.Iteration, Energy: r.energy,
 		Params: t.Named(t.Averaged)}, nil
 }

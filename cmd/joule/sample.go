@@ -25,7 +25,7 @@ type sampleOptions struct {
 	hardware
 	model.Sampling
 	output, gif, precision string
-	labels                 []string
+	labels, conditions     []string
 	sampler                samplerFlags
 	json                   bool
 }
@@ -57,6 +57,7 @@ The same seed gives the same images, whatever the number of threads.`,
   joule sample RUN -o grid.png --gif chains.gif  and how they came about, as an animation
   joule sample RUN --label 3 -o threes.png       of one class of a conditional model
   joule sample RUN --label cat,dog --steps 2000
+  joule sample RUN --condition x=0.2,y=0.7       of a model that is conditional on numbers
   joule sample RUN --sampler hmc --set sampler.temperature=1e-5 --set sampler.step_size=0.005 --anneal 100
   joule sample RUN --set generation.plain=40     longer chains without augmentation`,
 		Args: cobra.ExactArgs(1),
@@ -69,6 +70,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.StringVar(&o.gif, "gif", "", "also show the chains of the first images as an animation, in this `file`")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
+	f.StringArrayVar(&o.conditions, "condition", nil, "numbers of a model that is conditional on them: `x=0.2,y=0.7`; may be repeated, in turn (default some of all)")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
 	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
@@ -126,6 +128,16 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	}
 	if o.Labels, err = chooseLabels(m, o.labels); err != nil {
 		return err
+	}
+	for _, text := range o.conditions {
+		if len(m.Numbers) == 0 {
+			return usageErrorf("--condition %s: the model is not conditional on numbers", text)
+		}
+		y, err := m.Condition(text)
+		if err != nil {
+			return usageErrorf("--condition: %w", err)
+		}
+		o.Conditions = append(o.Conditions, y)
 	}
 	// An output that cannot be written is better noticed before the work than after it.
 	if err := errors.Join(checkOutput(o.output, folder), checkOutput(o.gif, false)); err != nil {

@@ -125,7 +125,7 @@ func (x *Explainer) descend(ctx context.Context, pixels []uint8, label int) ([]u
 	if err != nil {
 		return nil, err
 	}
-	o := mcmc.RunOptions{Steps: x.steps, Inputs: map[string][]float32{"label": x.model.OneHot(labels)}}
+	o := mcmc.RunOptions{Steps: x.steps, Inputs: map[string][]float32{"label": x.model.Conditions(labels)}}
 	if _, err := x.chain.Run(ctx, images, o); err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (x *Explainer) labels(ctx context.Context, pixels []uint8, label int) ([]in
 		return labels, nil
 	}
 	lowest := make([]float64, len(labels))
-	for y := range x.model.Energy.Classes {
+	for y := range x.model.Labels() {
 		measured, err := x.meter.Measure(ctx, pixels, y)
 		if err != nil {
 			return nil, err

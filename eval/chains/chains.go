@@ -186,7 +186,7 @@ func (x *examination) record() error {
 	if err != nil {
 		return err
 	}
-	o := mcmc.RunOptions{Inputs: map[string][]float32{"label": x.model.OneHot(labels)}, Seed: x.options.Seed,
+	o := mcmc.RunOptions{Inputs: map[string][]float32{"label": x.model.Conditions(labels)}, Seed: x.options.Seed,
 		FirstStep: uint64(x.Steps)} // noise that the samples have not had
 	add := x.options.Progress.Start("recording", "steps", int64(x.Samples)*int64(x.Draws)*int64(x.Every))
 	x.Recording, err = r.record(x.ctx, dataset.Intensities(pixels), x.Draws, x.Every, o, add)

@@ -144,7 +144,7 @@ func annealerOf(e engine.Engine, m *model.Model, o Options) (*Annealer, error) {
 		return nil, err
 	}
 	if m.Energy.Classes > 0 {
-		a.Inputs = map[string][]float32{"label": m.OneHot([]int32{int32(o.Label)})}
+		a.Inputs = map[string][]float32{"label": m.Conditions([]int32{int32(o.Label)})}
 	}
 	return a, a.Bind(m.Params)
 }
