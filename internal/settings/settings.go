@@ -73,6 +73,9 @@ func Set(cfg any, assignment string) error {
 	if f.value.Kind() == reflect.Slice {
 		return f.assignList(splitList(text))
 	}
+	if f.value.Kind() == reflect.String && strings.TrimSpace(text) == `""` {
+		text = "" // as Write has it
+	}
 	return f.assign(text)
 }
 

@@ -51,7 +51,7 @@ func (f field) assign(text string) error {
 
 // assignList sets a field that is a list.
 func (f field) assignList(elements []string) error {
-	list := reflect.MakeSlice(f.value.Type(), 0, len(elements))
+	list := reflect.Zero(f.value.Type()) // nil, if there are none
 	for _, text := range elements {
 		v, err := parse(list.Type().Elem(), text)
 		if err != nil {
