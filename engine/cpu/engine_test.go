@@ -82,7 +82,7 @@ func TestRandomPrograms(t *testing.T) {
 			e.TileImages = int(seed % 4) // 0: the engine's choice
 			list[name] = e
 		}
-		if enginetest.RandomProgram(t, seed, list) {
+		if enginetest.RandomProgram(t.Context(), t, seed, list) {
 			tried++
 		}
 	}

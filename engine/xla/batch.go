@@ -32,8 +32,3 @@ func (l *lowering) overDevices(t tensor) tensor {
 	}
 	return l.AllReduce(t, l.replicas)
 }
-
-// sumsBatch says whether v depends on how many images there are.
-func sumsBatch(v *expr.Value) bool {
-	return v.Op() == expr.OpBatchSum || v.Op() == expr.OpConvKernel || v.Op() == expr.OpBatchSize
-}

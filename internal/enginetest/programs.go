@@ -3,6 +3,7 @@ package enginetest
 // This file makes expressions at random, as networks are made and as nobody would, with their derivatives of first and second order.
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -169,8 +170,8 @@ func nearStep(t testing.TB, batch int, n map[string][]float64, outputs []*expr.V
 }
 
 // RandomProgram makes a program from a seed and holds engines to the reference: they may be off by no more than rounding explains. It is
-// false if the program says nothing, because a value is too near a jump.
-func RandomProgram(t testing.TB, seed uint64, engines map[string]engine.Engine) bool {
+// false if that says nothing: a value is too near a jump, or the context has ended.
+func RandomProgram(ctx context.Context, t testing.TB, seed uint64, engines map[string]engine.Engine) bool {
 	t.Helper()
 	const batch = 5
 	outputs := grown(seed)
@@ -184,7 +185,14 @@ func RandomProgram(t testing.TB, seed uint64, engines map[string]engine.Engine) 
 	want := Reference(t, batch, n.Wide(), outputs...)
 	rounding := Rounding(t, batch, n.Wide(), want, outputs...)
 	for name, e := range engines {
-		for i, got := range Compute(t, e, batch, n, outputs...) {
+		all := Buffers(batch, outputs...)
+		if err := Compile(t, e, n, outputs...).Run(ctx, engine.Call{Batch: batch, Inputs: n, Outputs: all}); err != nil {
+			if ctx.Err() != nil {
+				return false
+			}
+			t.Fatalf("program %d, %s: %v", seed, name, err)
+		}
+		for i, got := range all {
 			// Values and gradients are of order 1: what is far smaller is what other numbers have left of each other.
 			if d := Distance(got, want[i]); d > 1e-6*math.Max(1, Largest(want[i]))+5*rounding[i] {
 				t.Errorf("program %d, output %d, %v, %s: off by %.2g of %.2g, which rounding does not explain (%.2g)",
