@@ -16,6 +16,7 @@ import (
 func newBenchCommand() *cobra.Command {
 	var (
 		w      bench.Workload
+		on     hardware
 		layers bool
 		asJSON bool
 	)
@@ -40,9 +41,14 @@ matrix unit if there is one. --precision is that of the chain; all else is float
 		Example: `  joule bench
   joule bench --preset cifar10 --filters 64 --batch 16 --steps 40 --threads 2
   joule bench --preset celeba --filters 32 --batch 4 --json
+  joule bench --preset cifar10 --filters 64 --batch 128 --device xla:cuda --precision tf32
   joule bench --preset cifar10 --filters 64 --batch 16 --layers`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := on.check(); err != nil {
+				return err
+			}
+			w.Device, w.Devices = on.device, on.devices
 			b, err := bench.New(w)
 			if err != nil {
 				return usageErrorf("%w", err)
@@ -70,6 +76,7 @@ matrix unit if there is one. --precision is that of the chain; all else is float
 	f.IntVar(&w.Batch, "batch", 64, "images at a time")
 	f.IntVar(&w.Steps, "steps", 40, "steps of a chain")
 	f.IntVar(&w.Threads, "threads", 0, "threads to use (default one a core)")
+	on.addFlags(f)
 	f.IntVar(&w.Repeats, "repeats", 5, "measurements of each part, of which the median counts")
 	f.StringVar(&w.Kernels, "kernels", "", kernelsUsage)
 	f.StringVar((*string)(&w.Precision), "precision", string(engine.Float32), precisionUsage+"; the chain's alone")

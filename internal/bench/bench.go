@@ -18,6 +18,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -28,6 +29,7 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/kernels"
@@ -43,7 +45,9 @@ type Workload struct {
 	Batch     int              `json:"batch"`
 	Steps     int              `json:"steps"`     // of a chain
 	Threads   int              `json:"threads"`   // 0: all cores
-	Kernels   string           `json:"kernels"`   // empty: the best
+	Kernels   string           `json:"kernels"`   // of the CPU engine; empty: the best
+	Device    string           `json:"device"`    // as package engine/device names it; empty: the CPU
+	Devices   int              `json:"devices"`   // of an accelerator, that share each batch; 0: 1
 	Precision engine.Precision `json:"precision"` // of the chain; empty: float32
 	Repeats   int              `json:"repeats"`   // of each measurement, after two to warm up; the median counts
 }
@@ -62,10 +66,12 @@ type Report struct {
 	Iteration    float64 `json:"iteration"`
 	PeakRSS      float64 `json:"peak_rss_mb,omitempty"` // MiB; absent where the system does not tell
 	// GFLOPS is the rate of the chain in GFLOP/s, its convolutions and matrix products counted as direct ones; PeakGFLOPS that of
-	// fused multiply-adds alone, measured on the same threads before and after.
+	// fused multiply-adds alone, measured on the same threads before and after; absent on accelerators, whose peak is not measured.
 	GFLOPS       float64 `json:"gflops"`
-	PeakGFLOPS   float64 `json:"peak_gflops"`
-	PeakFraction float64 `json:"peak_fraction"`
+	PeakGFLOPS   float64 `json:"peak_gflops,omitempty"`
+	PeakFraction float64 `json:"peak_fraction,omitempty"`
+	// On says what the accelerator is.
+	On string `json:"on,omitempty"`
 	// Unit is the machine's matrix unit, UnitPeak its rate of bf16 products alone in GFLOP/s, and UnitFraction the share of it that
 	// the chain's products come to, if they run there: three for each of float32 if they are split. Absent where there is none.
 	Unit         string  `json:"unit,omitempty"`
@@ -125,7 +131,9 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 		}
 	}
 	r.Iteration = r.Bind + float64(r.Steps)*r.LangevinStep + r.Loss + r.Update
-	r.PeakFraction = r.GFLOPS / r.PeakGFLOPS
+	if r.PeakGFLOPS > 0 {
+		r.PeakFraction = r.GFLOPS / r.PeakGFLOPS
+	}
 	if products := map[engine.Precision]float64{engine.Split: 3, engine.BF16: 1}[r.Precision]; r.UnitPeak > 0 {
 		r.UnitFraction = products * r.GFLOPS / r.UnitPeak
 	}
@@ -136,8 +144,8 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 // Bench is a workload ready to be measured.
 type Bench struct {
 	report Report
-	engine *cpu.Engine
-	chain  *cpu.Engine
+	engine engine.Engine
+	chain  engine.Engine
 	model  *energy.Energy
 	specs  []energy.Spec
 	// All parameters and room for the derivative with respect to each, and the same by name.
@@ -168,7 +176,7 @@ func New(w Workload) (*Bench, error) {
 	if err := w.Precision.Check(); err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
-	w.Precision = cpu.Resolve(w.Precision)
+	w.Precision = device.Resolve(w.Device, w.Precision)
 	options := energy.Options{Filters: w.Filters}
 	name := w.Preset
 	for _, n := range energy.Networks() {
@@ -185,14 +193,29 @@ func New(w Workload) (*Bench, error) {
 		return nil, err
 	}
 	specs := params.Specs()
-	b := &Bench{report: Report{Workload: w}, engine: &cpu.Engine{Threads: w.Threads, Kernels: set}, model: model, specs: specs}
+	b := &Bench{report: Report{Workload: w}, model: model, specs: specs}
+	open := func(p engine.Precision) (engine.Engine, error) {
+		e, err := device.Open(w.Device, device.Options{Threads: w.Threads, Devices: w.Devices, Precision: p})
+		if c, ok := e.(*cpu.Engine); ok {
+			c.Kernels = set
+		}
+		return e, err
+	}
+	if b.engine, err = open(engine.Float32); err != nil {
+		return nil, err
+	}
+	if _, ok := b.engine.(*cpu.Engine); !ok {
+		b.report.On = engine.Describe(b.engine)
+	}
 	b.values, b.slope = make([]float32, energy.Numbers(specs)), make([]float32, energy.Numbers(specs))
 	b.params, b.gradient = energy.Named(specs, b.values), energy.Named(specs, b.slope)
 	for name, values := range energy.InitialValues(specs, 1) {
 		copy(b.params[name], values)
 	}
 	if b.chain = b.engine; w.Precision != engine.Float32 {
-		b.chain = &cpu.Engine{Threads: w.Threads, Kernels: set, Precision: w.Precision}
+		if b.chain, err = open(w.Precision); err != nil {
+			return nil, err
+		}
 	}
 	return b, nil
 }
@@ -211,7 +234,14 @@ type Layer struct {
 // Layers tells where the time of the chain's steps goes, most time first.
 func (b *Bench) Layers(ctx context.Context) (Layers, error) {
 	sums := map[string]*cpu.Work{}
-	e := &cpu.Engine{Threads: 1, Kernels: b.chain.Kernels, Precision: b.chain.Precision, Profile: func(w cpu.Work) {
+	set, err := kernels.ByName(b.report.Kernels)
+	if err != nil {
+		return nil, err
+	}
+	if b.report.On != "" {
+		return nil, errors.New("bench: layers: the CPU engine tells where its time goes, accelerators do not")
+	}
+	e := &cpu.Engine{Threads: 1, Kernels: set, Precision: b.report.Precision, Profile: func(w cpu.Work) {
 		if sums[w.Kind] == nil {
 			sums[w.Kind] = &cpu.Work{}
 		}
@@ -285,6 +315,9 @@ func medianOf(v []float64) float64 {
 // peak keeps the better of the two measurements: what the machine can do if left alone.
 func (b *Bench) peak(ctx context.Context) error {
 	r := &b.report
+	if r.On != "" {
+		return nil
+	}
 	r.PeakGFLOPS = max(r.PeakGFLOPS, kernels.PeakFMA(r.Threads, 300*time.Millisecond))
 	if unit := matrix.Native(); unit != nil {
 		r.Unit, r.UnitPeak = unit.Name, max(r.UnitPeak, unit.Peak(r.Threads, 300*time.Millisecond))

@@ -10,8 +10,11 @@ import (
 // String has a line for each part of an iteration.
 func (r Report) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, %d filters, batch %d, %d steps, %d threads, kernels %s, chains in %s\n", r.Preset, r.Filters, r.Batch, r.Steps, r.Threads, r.Kernels,
-		r.Precision)
+	on := fmt.Sprintf("%d threads, kernels %s", r.Threads, r.Kernels)
+	if r.On != "" {
+		on = r.On
+	}
+	fmt.Fprintf(&text, "%s, %d filters, batch %d, %d steps, %s, chains in %s\n", r.Preset, r.Filters, r.Batch, r.Steps, on, r.Precision)
 	for _, row := range []struct {
 		name    string
 		seconds float64
@@ -20,7 +23,11 @@ func (r Report) String() string {
 		{"loss", r.Loss}, {"iteration", r.Iteration}} {
 		fmt.Fprintf(&text, "  %-14s %9.4g s\n", row.name, row.seconds)
 	}
-	fmt.Fprintf(&text, "  the chain runs at %.4g GFLOP/s, %.0f%% of this machine's peak of %.4g\n", r.GFLOPS, 100*r.PeakFraction, r.PeakGFLOPS)
+	fmt.Fprintf(&text, "  the chain runs at %.4g GFLOP/s", r.GFLOPS)
+	if r.PeakGFLOPS > 0 {
+		fmt.Fprintf(&text, ", %.0f%% of this machine's peak of %.4g", 100*r.PeakFraction, r.PeakGFLOPS)
+	}
+	fmt.Fprintln(&text)
 	if r.Unit != "" {
 		fmt.Fprintf(&text, "  the matrix unit %s does %.4g GFLOP/s of bf16 products; the chain comes to %.0f%% of it\n", r.Unit, r.UnitPeak,
 			100*r.UnitFraction)
