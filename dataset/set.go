@@ -147,6 +147,10 @@ func (s *Set) Subset(indices []int) *Set {
 	return &sub
 }
 
+// Class is the label of the class of that name, -1 if the set has none. Labels of two sets mean the same only if their classes have the
+// same names.
+func (s *Set) Class(name string) int32 { return int32(slices.Index(s.Classes, name)) }
+
 // OfClass copies the images with a label; there are none in a set without labels.
 func (s *Set) OfClass(label int32) *Set {
 	var chosen []int

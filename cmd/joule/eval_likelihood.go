@@ -103,9 +103,17 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
 	choice := benchmark.Plan{In: o.in, Images: int(o.images), Seed: o.Seed, Progress: shown.show, Warn: shown.warn}
+	if len(m.Classes) > 0 {
+		choice.Images = 0 // so many of the class, below
+	}
 	images, err := choice.OpenTest(cmd.Context(), &m.Config)
 	if err != nil {
 		return nameIn(err)
+	}
+	if len(m.Classes) > 0 {
+		if of := images.OfClass(images.Class(m.Classes[o.Label])); of.Len() > 0 { // or else Measure says what there is
+			images = of.AtMost(int(o.images), o.Seed)
+		}
 	}
 	o.Progress = shown.show
 	e, err := o.openEngine(o.threads, engine.Float32)

@@ -115,8 +115,9 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, images *datas
 			return nil, fmt.Errorf("likelihood: no label %d in a model of %d classes", o.Label, classes)
 		}
 		r.Label = m.Classes[o.Label]
-		if images = images.OfClass(int32(o.Label)); images.Len() == 0 {
-			return nil, fmt.Errorf("%s: no images of class %s: take others", images.Name, r.Label)
+		classes := images.Classes
+		if images = images.OfClass(images.Class(r.Label)); images.Len() == 0 {
+			return nil, fmt.Errorf("%s: no images of class %s, but of %q: take others", images.Name, r.Label, classes[:min(len(classes), 20)])
 		}
 	}
 	if r.Images = images.Len(); r.Images < 2 {
