@@ -14,6 +14,7 @@ import (
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/drift"
 	"github.com/joule-ebm/joule/detect/explain"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/model"
 )
@@ -27,13 +28,13 @@ type slot struct {
 
 // loaded is a model in memory.
 type loaded struct {
-	model   *model.Model
-	judge   *detect.Judge // used by the batcher alone
-	drift   *drift.Detector
-	queue   chan *job
-	users   sync.WaitGroup // requests
-	active  atomic.Int64   // requests that judge images, at work or on their way
-	threads int
+	model  *model.Model
+	judge  *detect.Judge // used by the batcher alone
+	drift  *drift.Detector
+	queue  chan *job
+	users  sync.WaitGroup // requests
+	active atomic.Int64   // requests that judge images, at work or on their way
+	engine engine.Engine
 
 	explaining chan struct{} // one place: an explainer is for one goroutine at a time
 	explainer  *explain.Explainer
@@ -41,6 +42,14 @@ type loaded struct {
 
 // falseDriftAlarms is the number of images that pass between two alarms where there is no drift, on average.
 const falseDriftAlarms = 1e6
+
+// engine is the one to compute with.
+func (s *Server) engine() engine.Engine {
+	if s.options.Engine != nil {
+		return s.options.Engine
+	}
+	return &cpu.Engine{Threads: s.options.Threads}
+}
 
 // load reads and compiles a model and begins to judge.
 func (s *Server) load(source Source) (*loaded, error) {
@@ -52,11 +61,12 @@ func (s *Server) load(source Source) (*loaded, error) {
 	if detector == "" {
 		detector = detect.Default
 	}
-	judge, err := detect.NewJudge(&cpu.Engine{Threads: s.options.Threads}, m, detector, detect.Rule{})
+	e := s.engine()
+	judge, err := detect.NewJudge(e, m, detector, detect.Rule{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source.Path, err)
 	}
-	l := &loaded{model: m, judge: judge, queue: make(chan *job, s.options.Limits.Requests), threads: s.options.Threads, explaining: make(chan struct{}, 1)}
+	l := &loaded{model: m, judge: judge, queue: make(chan *job, s.options.Limits.Requests), engine: e, explaining: make(chan struct{}, 1)}
 	if judge.Detector.Distribution != nil {
 		if l.drift, err = drift.New(judge.Detector.Distribution, falseDriftAlarms); err != nil {
 			return nil, fmt.Errorf("%s: %w", source.Path, err)
@@ -160,7 +170,7 @@ func (l *loaded) explain(ctx context.Context, pixels []uint8, label int) ([]expl
 	}
 	if l.explainer == nil {
 		var err error
-		if l.explainer, err = explain.New(&cpu.Engine{Threads: l.threads}, l.model); err != nil {
+		if l.explainer, err = explain.New(l.engine, l.model); err != nil {
 			l.explainer = nil
 			return nil, err
 		}

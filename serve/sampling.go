@@ -12,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/sse"
 
-	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/model"
 )
@@ -126,6 +125,6 @@ func (s *Server) sample(ctx context.Context, in *sampleInput, every int, show fu
 	case <-ctx.Done():
 		return s.failure(ctx, ctx.Err())
 	}
-	_, err = l.model.Sample(ctx, &cpu.Engine{Threads: s.options.Threads}, sampling)
+	_, err = l.model.Sample(ctx, s.engine(), sampling)
 	return s.failure(ctx, err)
 }

@@ -23,6 +23,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/joule-ebm/joule/engine"
 )
 
 // Source is a model to serve: a run directory or a model file.
@@ -50,6 +52,7 @@ type Options struct {
 	Detector    string        // that scores; "": detect.Default
 	FalseAlarms float64       // the rate that decisions are made at unless a request names another; 0: 1%
 	Threads     int           // of each model; 0: one a core
+	Engine      engine.Engine // that computes; nil: a CPU engine with those threads for each model
 	Wait        time.Duration // how long an image waits for others that are on their way, to be judged with them; 0: 2 ms
 	Token       string        // that requests must bear; "": none
 	TLS         *tls.Config   // nil: plain HTTP

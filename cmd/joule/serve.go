@@ -18,10 +18,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/serve"
 )
 
 type serveOptions struct {
+	hardware
 	listen     string
 	detector   string
 	falseAlarm rate
@@ -73,6 +75,7 @@ Authorization: Bearer TOKEN. It comes from --token-file, or the variable JOULE_T
 	f.StringVar(&o.cert, "tls-cert", "", "`file` with the certificate and its chain (PEM), to serve HTTPS")
 	f.StringVar(&o.key, "tls-key", "", "`file` with the private key (PEM)")
 	f.UintVar(&o.threads, "threads", 0, "threads of each model (default one a core)")
+	o.addFlags(f)
 	f.DurationVar(&o.wait, "batch-wait", 2*time.Millisecond, "how long an image waits for others that are on their way, to be judged with them")
 	f.Float64Var(&o.megabytes, "max-body", o.megabytes, "largest request, in `MiB`")
 	f.Float64Var(&o.megapixels, "max-pixels", o.megapixels, "largest picture, in `millions` of pixels")
@@ -161,6 +164,9 @@ func serveModels(cmd *cobra.Command, args []string, o serveOptions) error {
 	options := serve.Options{Models: sources(args), Detector: o.detector, FalseAlarms: float64(o.falseAlarm), Threads: int(o.threads), Wait: o.wait,
 		Limits: o.limits, Version: version(), Log: log}
 	if options.Token, err = o.token(); err != nil {
+		return err
+	}
+	if options.Engine, err = o.openEngine(int(o.threads), engine.Float32); err != nil {
 		return err
 	}
 	if o.cert != "" {
