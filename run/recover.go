@@ -61,6 +61,9 @@ func (r *runner) recover(reason error) error {
 
 // goBack finds the checkpoint to go back to: the newest, unless that is the one the run went back to last; it is then given up.
 func (r *runner) goBack(last int64) (*checkpoint.Checkpoint, error) {
+	if err := r.saved(); err != nil {
+		return nil, err
+	}
 	// What an orderly stop left is ahead of where the run goes back to.
 	if err := r.forgetStop(); err != nil {
 		return nil, err

@@ -105,6 +105,7 @@ type runner struct {
 	data       dataset.Fingerprint
 	recovery   recovery
 	log        *records
+	saving     chan error // receives when the checkpoint that is being written is on the disk; nil: none is
 }
 
 // Start begins a run in dir, which must be new or empty, and trains until a limit is reached or ctx is done. An interrupted run
@@ -313,9 +314,14 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 			return Result{}, err
 		}
 		defer r.log.close()
+		defer func() { _ = r.saved() }() // where something else went wrong
 	}
 	if r.trainer.Iteration == 0 { // a state to go back to, and a first sign of a full disk
-		if err := r.saveCheckpoint(); err != nil {
+		err := r.saveCheckpoint()
+		if err == nil {
+			err = r.saved()
+		}
+		if err != nil {
 			return Result{}, r.resumable(err)
 		}
 	} else {

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/joule-ebm/joule/cd"
@@ -59,6 +60,7 @@ func (r *runner) encode() ([]checkpoint.Section, error) {
 		sections = append(sections, checkpoint.Section{Name: v.name, Data: data})
 	}
 	var buffer bytes.Buffer
+	buffer.Grow(t.Buffer.Bytes())
 	if _, err := t.Buffer.WriteTo(&buffer); err != nil {
 		return nil, err
 	}
@@ -114,31 +116,71 @@ func decodeCounters(c *checkpoint.Checkpoint) (counters, error) {
 // A run keeps two kinds of checkpoints. The one in "checkpoint" is saved at fixed iterations, so that where a diverged run goes back
 // to does not depend on when it was stopped. The one in "checkpoint.stopped" is where an orderly stop in between left off.
 
-// saveCheckpoint saves the state at one of the fixed iterations.
+// saveCheckpoint saves the state at one of the fixed iterations: a copy of it, which is written while training goes on. Whether it could be
+// written is known when the next one is due, or the run ends, or by saveFailed before that.
 func (r *runner) saveCheckpoint() error {
 	if err := r.compareStates(); err != nil || !r.options.writes() {
 		return err
 	}
-	if err := r.log.metrics.Sync(); err != nil {
+	if err := r.saved(); err != nil {
 		return err
 	}
 	sections, err := r.encode()
 	if err != nil {
 		return err
 	}
-	if err := checkpoint.Save(r.dir.file(checkpointFile), sections); err != nil {
+	m, err := r.trained()
+	if err != nil {
 		return err
 	}
-	if err := r.forgetStop(); err != nil {
-		return err
+	m.Params = r.trainer.Named(slices.Clone(r.trainer.Averaged))
+	metrics, done := r.log.metrics, make(chan error, 1)
+	r.saving = done
+	go func() {
+		done <- func() error {
+			if err := metrics.Sync(); err != nil {
+				return err
+			}
+			if err := checkpoint.Save(r.dir.file(checkpointFile), sections); err != nil {
+				return err
+			}
+			if err := r.forgetStop(); err != nil {
+				return err
+			}
+			return m.Save(r.dir.file(modelFile))
+		}()
+	}()
+	return nil
+}
+
+// saved returns when the checkpoint that is being written, if one is, is on the disk.
+func (r *runner) saved() error {
+	if r.saving == nil {
+		return nil
 	}
-	return r.saveModel()
+	err := <-r.saving
+	r.saving = nil
+	return err
+}
+
+// saveFailed is why the last checkpoint cannot be written, if that is known already.
+func (r *runner) saveFailed() error {
+	select {
+	case err := <-r.saving:
+		r.saving = nil
+		return err
+	default: // it is being written, or there is none
+		return nil
+	}
 }
 
 // saveStop saves the state wherever training has come to.
 func (r *runner) saveStop() error {
 	if !r.options.writes() {
 		return nil
+	}
+	if err := r.saved(); err != nil {
+		return err
 	}
 	if r.trainer.Iteration%r.config.Output.Checkpoint != 0 {
 		if err := r.log.metrics.Sync(); err != nil {

@@ -70,6 +70,9 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 				return false, err
 			}
 		}
+		if err := r.saveFailed(); err != nil {
+			return false, err
+		}
 		if p := clock.tick(m); r.options.Progress != nil {
 			r.options.Progress(p)
 		}
