@@ -3,6 +3,7 @@ package main
 // joule bench: how fast this machine trains.
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -15,10 +16,11 @@ import (
 
 func newBenchCommand() *cobra.Command {
 	var (
-		w      bench.Workload
-		on     hardware
-		layers bool
-		asJSON bool
+		w       bench.Workload
+		on      hardware
+		layers  bool
+		scaling bool
+		asJSON  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -37,12 +39,16 @@ time of each:
   iteration      bind + steps x langevin_step + loss + update
 
 and the rate of the chain, beside the peak rate of fused multiply-adds on the same threads, and of the
-matrix unit if there is one. --precision is that of the chain; all else is float32.`,
+matrix unit if there is one. --precision is that of the chain; all else is float32.
+
+--scaling measures the pieces of an iteration on one core instead, and predicts from them what it would
+take on 2 to 128 cores, and what would keep it from taking less.`,
 		Example: `  joule bench
   joule bench --preset cifar10 --filters 64 --batch 16 --steps 40 --threads 2
   joule bench --preset celeba --filters 32 --batch 4 --json
   joule bench --preset cifar10 --filters 64 --batch 128 --device xla:cuda --precision tf32
-  joule bench --preset cifar10 --filters 64 --batch 16 --layers`,
+  joule bench --preset cifar10 --filters 64 --batch 16 --layers
+  joule bench --preset cifar10 --filters 64 --batch 128 --scaling --repeats 2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := on.check(); err != nil {
@@ -52,6 +58,9 @@ matrix unit if there is one. --precision is that of the chain; all else is float
 			b, err := bench.New(w)
 			if err != nil {
 				return usageErrorf("%w", err)
+			}
+			if scaling {
+				return benchScaling(cmd, w, asJSON)
 			}
 			if layers {
 				return benchLayers(cmd, b, asJSON)
@@ -81,8 +90,30 @@ matrix unit if there is one. --precision is that of the chain; all else is float
 	f.StringVar(&w.Kernels, "kernels", "", kernelsUsage)
 	f.StringVar((*string)(&w.Precision), "precision", string(engine.Float32), precisionUsage+"; the chain's alone")
 	f.BoolVar(&layers, "layers", false, "tell instead where the time of a step goes, on one thread")
+	f.IntVar(&w.Lanes, "lanes", 0, "partial sums of a gradient (default 4, or 128 with --scaling)")
+	f.BoolVar(&scaling, "scaling", false, "predict instead how an iteration would take less time on more cores")
 	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
+}
+
+func benchScaling(cmd *cobra.Command, w bench.Workload, asJSON bool) error {
+	w.Lanes = cmp.Or(w.Lanes, 128)
+	b, err := bench.New(w)
+	if err != nil {
+		return usageErrorf("%w", err)
+	}
+	bar := newProgress(cmd.ErrOrStderr(), "measuring", "parts", bench.ScalingParts)
+	defer bar.Done()
+	scaling, err := b.Scale(cmd.Context(), func(string) { bar.Add(1) })
+	if err != nil {
+		return err
+	}
+	bar.Done()
+	if asJSON {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(scaling)
+	}
+	_, err = fmt.Fprint(cmd.OutOrStdout(), scaling)
+	return err
 }
 
 func benchLayers(cmd *cobra.Command, b *bench.Bench, asJSON bool) error {

@@ -59,7 +59,7 @@ type Engine struct {
 	Group engine.Group
 	// Precision is that of the convolutions' products. Where the machine has no matrix unit, Split and BF16 are slower than Float32.
 	Precision engine.Precision
-	// Profile, if not nil, is told of every piece of work on images. It is called by all workers.
+	// Profile, if not nil, is told of every piece of work. It is called by all workers.
 	Profile func(Work)
 
 	memory pool

@@ -4,12 +4,20 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
 )
 
 // This file measures where the time of a program goes, instruction by instruction.
 
-// Work is one execution of an instruction on the images of a tile, as Engine.Profile is told of it.
+// The kinds of work that is not on images.
+const (
+	Packing  = "packing"  // of kernels, when parameters are taken up, by all workers at once
+	Prologue = "prologue" // what else depends on parameters alone, by one worker
+	Epilogue = "epilogue" // what depends on sums over the batch, and handing out those sums, by one worker
+)
+
+// Work is one execution of an instruction on the images of a tile, or of one that is not on images, as Engine.Profile is told of it.
 type Work struct {
 	Kind    string  // what the instruction does: "pointwise", "convolution F(4x4)", ...
 	Seconds float64 // that it took
@@ -55,10 +63,26 @@ func (g *group) traffic() (perImage, shared float64) {
 	return perImage, shared
 }
 
+// Layout is how a program shares out a batch among workers: in tiles of so many images, and as so many lanes or, where nothing is summed
+// over the batch, single tiles.
+type Layout struct{ Images, Tiles, Lanes int }
+
+// LayoutOf tells how a program of this engine, on so many threads, would share out a batch.
+func LayoutOf(p engine.Program, threads, batch int) Layout {
+	other := *p.(*program)
+	other.threads, other.group = threads, nil
+	s := other.shareOf(0, batch)
+	return Layout{s.images, ceilDiv(batch, s.images), s.count}
+}
+
 // kind names what a group does.
 func (g *group) kind() string {
 	n := g.nodes[0]
 	switch {
+	case n.op == opPackWinograd:
+		return Packing
+	case g.phase() == prologue:
+		return Prologue
 	case g.isLoop():
 		return "pointwise"
 	case n.op == expr.OpConv && n.attr.N[1] > 0:

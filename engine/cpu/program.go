@@ -56,7 +56,7 @@ func (p *program) plan() error {
 			if err != nil {
 				return err
 			}
-			if p.profile != nil && phase(i) == body {
+			if p.profile != nil && phase(i) != epilogue {
 				in.run = timed(in.run, g, p.profile)
 			}
 			p.instructions[i] = append(p.instructions[i], in)

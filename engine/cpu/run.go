@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
@@ -38,7 +39,11 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 		}
 		f.mem[laneSpace] = sum
 	}
+	start := time.Now()
 	p.runEpilogue(f, call)
+	if p.profile != nil {
+		p.profile(Work{Kind: Epilogue, Seconds: time.Since(start).Seconds()})
+	}
 	return nil
 }
 

@@ -49,6 +49,7 @@ type Workload struct {
 	Device    string           `json:"device"`    // as package engine/device names it; empty: the CPU
 	Devices   int              `json:"devices"`   // of an accelerator, that share each batch; 0: 1
 	Precision engine.Precision `json:"precision"` // of the chain; empty: float32
+	Lanes     int              `json:"lanes"`     // of sums over the batch; 0: cpu.DefaultLanes
 	Repeats   int              `json:"repeats"`   // of each measurement, after two to warm up; the median counts
 }
 
@@ -143,11 +144,12 @@ func (b *Bench) Measure(ctx context.Context, done func(part string)) (Report, er
 
 // Bench is a workload ready to be measured.
 type Bench struct {
-	report Report
-	engine engine.Engine
-	chain  engine.Engine
-	model  *energy.Energy
-	specs  []energy.Spec
+	report  Report
+	kernels *kernels.Set // of the CPU engine
+	engine  engine.Engine
+	chain   engine.Engine
+	model   *energy.Energy
+	specs   []energy.Spec
 	// All parameters and room for the derivative with respect to each, and the same by name.
 	values, slope    []float32
 	params, gradient map[string][]float32
@@ -158,7 +160,7 @@ func New(w Workload) (*Bench, error) {
 	for _, limit := range []struct {
 		name           string
 		value, lo, top int
-	}{{"filters", w.Filters, 1, 1 << 12}, {"batch", w.Batch, 1, 1 << 16}, {"steps", w.Steps, 1, 1 << 20}, {"threads", w.Threads, 0, 1 << 10}, {"repeats", w.Repeats, 1, 1 << 20}} {
+	}{{"filters", w.Filters, 1, 1 << 12}, {"batch", w.Batch, 1, 1 << 16}, {"steps", w.Steps, 1, 1 << 20}, {"threads", w.Threads, 0, 1 << 10}, {"lanes", w.Lanes, 0, 1 << 16}, {"repeats", w.Repeats, 1, 1 << 20}} {
 		if limit.value < limit.lo || limit.value > limit.top {
 			return nil, fmt.Errorf("bench: %s %d: want %d to %d", limit.name, limit.value, limit.lo, limit.top)
 		}
@@ -166,6 +168,7 @@ func New(w Workload) (*Bench, error) {
 	if w.Threads == 0 {
 		w.Threads = runtime.GOMAXPROCS(0)
 	}
+	w.Lanes = cmp.Or(w.Lanes, cpu.DefaultLanes)
 	if w.Kernels == "" {
 		w.Kernels = kernels.Best().Name
 	}
@@ -193,13 +196,9 @@ func New(w Workload) (*Bench, error) {
 		return nil, err
 	}
 	specs := params.Specs()
-	b := &Bench{report: Report{Workload: w}, model: model, specs: specs}
+	b := &Bench{report: Report{Workload: w}, kernels: set, model: model, specs: specs}
 	open := func(p engine.Precision) (engine.Engine, error) {
-		e, err := device.Open(w.Device, device.Options{Threads: w.Threads, Devices: w.Devices, Precision: p})
-		if c, ok := e.(*cpu.Engine); ok {
-			c.Kernels = set
-		}
-		return e, err
+		return device.Open(w.Device, device.Options{Threads: w.Threads, Lanes: w.Lanes, Kernels: set, Devices: w.Devices, Precision: p})
 	}
 	if b.engine, err = open(engine.Float32); err != nil {
 		return nil, err
@@ -234,14 +233,13 @@ type Layer struct {
 // Layers tells where the time of the chain's steps goes, most time first.
 func (b *Bench) Layers(ctx context.Context) (Layers, error) {
 	sums := map[string]*cpu.Work{}
-	set, err := kernels.ByName(b.report.Kernels)
-	if err != nil {
-		return nil, err
-	}
 	if b.report.On != "" {
 		return nil, errors.New("bench: layers: the CPU engine tells where its time goes, accelerators do not")
 	}
-	e := &cpu.Engine{Threads: 1, Kernels: set, Precision: b.report.Precision, Profile: func(w cpu.Work) {
+	e := &cpu.Engine{Threads: 1, Kernels: b.kernels, Precision: b.report.Precision, Profile: func(w cpu.Work) {
+		if w.Kind == cpu.Packing || w.Kind == cpu.Prologue || w.Kind == cpu.Epilogue {
+			return // that is no part of a step
+		}
 		if sums[w.Kind] == nil {
 			sums[w.Kind] = &cpu.Work{}
 		}

@@ -96,3 +96,43 @@ func TestLayers(t *testing.T) {
 		t.Errorf("%v in all, of %v", share, kinds)
 	}
 }
+
+// Predictions follow from the pieces: one core is efficient by definition, more are faster, and no faster than perfectly so.
+func TestScale(t *testing.T) {
+	b, err := bench.New(bench.Workload{Preset: "cifar10", Filters: 4, Batch: 8, Steps: 3, Lanes: 16, Repeats: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := 0
+	s, err := b.Scale(t.Context(), func(string) { parts++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.Pieces
+	for name, seconds := range map[string]float64{"step of one image": p.Step[1], "packing": p.Chain.Packing + p.Loss.Packing,
+		"prologue": p.Chain.Prologue + p.Loss.Prologue, "tile of the loss": p.LossTile, "epilogue": p.Epilogue, "update": p.Update} {
+		if !(seconds > 0) {
+			t.Errorf("%s: %v seconds", name, seconds)
+		}
+	}
+	if p.LossPlan.Lanes != 8 || p.LossPlan.Images != 1 || !(p.Weights > 0) {
+		t.Errorf("the loss in %+v, %v bytes a tile", p.LossPlan, p.Weights)
+	}
+	for i, c := range s.Cores {
+		if i == 0 && (c.Cores != 1 || c.Efficiency != 1) {
+			t.Errorf("one core: %+v", c)
+		}
+		if i > 0 && c.Seconds > s.Cores[i-1].Seconds*1.5 { // smaller tiles may cost more than they gain
+			t.Errorf("%d cores take %v s, %d take %v s", c.Cores, c.Seconds, s.Cores[i-1].Cores, s.Cores[i-1].Seconds)
+		}
+		if c.Cores > 8 && !strings.Contains(c.Limit, "chain") && !strings.Contains(c.Limit, "loss") && !strings.Contains(c.Limit, "host") {
+			t.Errorf("%d cores for 8 images are limited by %q", c.Cores, c.Limit)
+		}
+	}
+	if parts != bench.ScalingParts || len(s.Checked) == 0 || !strings.Contains(s.String(), "efficiency") {
+		t.Errorf("%d parts, checked %v", parts, s.Checked)
+	}
+	if _, err := json.Marshal(s); err != nil {
+		t.Error(err)
+	}
+}

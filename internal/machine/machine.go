@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/cpu"
 )
@@ -71,6 +72,8 @@ func addressSpace() uint64 {
 	}
 	return 0
 }
+
+var started = time.Now()
 
 // PeakResident is the most memory that this process has had resident so far, in bytes.
 func PeakResident() uint64 { return kibibytes("/proc/self/status", "VmHWM") }
