@@ -19,7 +19,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
@@ -183,21 +182,27 @@ func (b *Bench) fastest(do func() error) (float64, error) {
 	return least, nil
 }
 
-// recording is an engine that remembers its programs, and what they report of their work.
+// recording is an engine of one thread that remembers its programs, and how long their work takes.
 type recording struct {
 	*cpu.Engine
-	mutex    sync.Mutex
 	programs []engine.Program
-	seconds  map[string]float64 // by the kind of work
+	last     time.Duration      // when the last piece of work was done
+	seconds  map[string]float64 // by the kind of work, of the processor
 	bytes    float64            // of work on images
+}
+
+// begin forgets what was recorded.
+func (r *recording) begin() {
+	clear(r.seconds)
+	r.bytes, r.last = 0, machine.ProcessorTime()
 }
 
 func (b *Bench) record() *recording {
 	r := &recording{seconds: map[string]float64{}}
 	r.Engine = &cpu.Engine{Threads: 1, Kernels: b.kernels, Lanes: b.report.Lanes, Precision: b.report.Precision, Profile: func(w cpu.Work) {
-		r.mutex.Lock()
-		defer r.mutex.Unlock()
-		r.seconds[w.Kind] += w.Seconds
+		now := machine.ProcessorTime()
+		r.seconds[w.Kind] += (now - r.last).Seconds()
+		r.last = now
 		if w.Bytes > 0 && w.Kind != cpu.Packing && w.Kind != cpu.Prologue {
 			r.bytes += w.Bytes
 		}
@@ -228,7 +233,7 @@ func (b *Bench) scaleChain(ctx context.Context, p *Pieces) error {
 			return err
 		}
 		x := b.images(images, 1)
-		e.bytes = 0
+		e.begin()
 		seconds, err := b.fastest(func() error {
 			_, err := chain.Run(ctx, x, mcmc.RunOptions{Steps: steps})
 			return err
@@ -263,7 +268,7 @@ func (r *recording) Compile(outputs ...*expr.Value) (engine.Program, error) {
 func (b *Bench) takingUp(e *recording, do func() error) (TakingUp, error) {
 	var packing, prologue []float64
 	for i := range 1 + b.report.Repeats {
-		clear(e.seconds)
+		e.begin()
 		if err := do(); err != nil {
 			return TakingUp{}, err
 		}
