@@ -90,6 +90,15 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 	return obj, nil
 }
 
+// prepare begins to make the programs ready for n images, on engines where that takes long.
+func (o *Objective) prepare(n int) {
+	for _, p := range o.programs {
+		if p, ok := p.(engine.Preparer); ok {
+			p.Prepare(n)
+		}
+	}
+}
+
 // Groups are what gradients there are: one, without a name, of the whole loss, or one for each group of terms.
 func (o *Objective) Groups() []Group { return o.groups }
 

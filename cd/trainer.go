@@ -193,7 +193,7 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 		Seed: noise.Uint64(), FirstChain: uint64(t.Iteration) * uint64(n)}
 
 	// The loss and its gradient, at the ends x⁻ of the chains: K steps of the sampler, which are part of the loss if they are unrolled.
-	objective, err := t.objective()
+	objective, err := t.objective(n)
 	if err != nil {
 		return Metrics{}, err
 	}
@@ -276,8 +276,8 @@ func (t *Trainer) diagnosing() bool {
 	return every > 0 && t.Iteration%every == 0
 }
 
-// objective is the loss of the terms that count now.
-func (t *Trainer) objective() (*Objective, error) {
+// objective is the loss of the terms that count now, for a batch of n images.
+func (t *Trainer) objective(n int) (*Objective, error) {
 	terms, names := t.terms()
 	key := objectiveKey{names, t.diagnosing()}
 	if o := t.objectives[key]; o != nil {
@@ -291,6 +291,7 @@ func (t *Trainer) objective() (*Objective, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.prepare(n) // while the chains run
 	// Those of before another term came to count, or of after where training was taken back to before it, are done with, and large.
 	maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.terms != key.terms })
 	t.objectives[key] = o

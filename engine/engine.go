@@ -49,6 +49,13 @@ type Program interface {
 	Flops() float64
 }
 
+// Preparer is a Program that takes long to be made ready for a batch size, and can begin before it is needed.
+type Preparer interface {
+	Program
+	// Prepare begins to make the program ready for single steps on batches of that size, with all outputs, and returns at once.
+	Prepare(batch int)
+}
+
 // Call is one use of a program.
 type Call struct {
 	// Batch is the number of images.

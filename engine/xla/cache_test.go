@@ -5,8 +5,10 @@ package xla
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/enginetest"
 )
@@ -52,4 +54,23 @@ func TestCache(t *testing.T) {
 	}
 	e.Cache = filepath.Join(path, "within a file") // which cannot be
 	run(false)
+}
+
+// TestPrepare: a program that has been prepared is compiled once, whoever waits for it.
+func TestPrepare(t *testing.T) {
+	e := plugin(t, 1)
+	e.Cache = ""
+	var compilations atomic.Int32
+	e.Compiled = func(Compilation) { compilations.Add(1) }
+	x := expr.Input("x", expr.Shape{2, 3, 5})
+	outputs := []*expr.Value{expr.Exp(x), expr.BatchSum(x)}
+	n := enginetest.Random(1, 3, outputs...)
+	p := enginetest.Compile(t, e, n, outputs...)
+	for range 3 {
+		p.(engine.Preparer).Prepare(3)
+	}
+	enginetest.Run(t, p, 3, n, engine.Chain{}, outputs...)
+	if got := compilations.Load(); got != 1 {
+		t.Errorf("compiled %d times", got)
+	}
 }

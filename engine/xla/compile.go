@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/joule-ebm/joule/engine/xla/pjrt"
@@ -17,41 +18,89 @@ type executable struct {
 	use
 }
 
-// executable is the program for a use: one that has been compiled already and has room for the images, without wasting more than half of
-// it, or one compiled now. So the last batch of a set, smaller than the others, compiles nothing if it is not much smaller. The pieces of a
-// chain have room for the same number of images.
-func (p *program) executable(u use, last *piece) (*executable, error) {
-	var best *executable
+// compiled are a program's executables by the keys of their uses, and those on their way.
+type compiled struct {
+	sync.Mutex
+	ready map[string]*executable
+	begun map[string]chan struct{} // closed when it is ready, or has failed
+}
+
+// find is an executable for a use: one that has room for the images without wasting more than half of it. So the last batch of a set,
+// smaller than the others, compiles nothing if it is not much smaller. A later piece of a chain takes as many images as the last.
+func (c *compiled) find(u use, last *piece) (best *executable) {
 	if last != nil {
 		u.batch = last.x.batch
-		best = p.compiled[u.key()]
+		return c.ready[u.key()]
 	}
-	for _, x := range p.compiled {
+	for _, x := range c.ready {
 		candidate := u
 		candidate.batch = x.batch
-		if last == nil && x.batch >= u.batch && x.batch <= 2*u.batch && x.key() == candidate.key() && (best == nil || x.batch < best.batch) {
+		if x.batch >= u.batch && x.batch <= 2*u.batch && x.key() == candidate.key() && (best == nil || x.batch < best.batch) {
 			best = x
 		}
 	}
-	if best != nil {
-		return best, nil
+	return best
+}
+
+// executable is the program for a use: one that has been compiled, or is being compiled, or one compiled now.
+func (p *program) executable(u use, last *piece) (*executable, error) {
+	c := &p.compiled
+	c.Lock()
+	defer c.Unlock()
+	if last != nil {
+		u.batch = last.x.batch
 	}
+	key := u.key()
+	for {
+		if x := c.find(u, last); x != nil {
+			return x, nil
+		}
+		begun := c.begun[key]
+		if begun == nil {
+			break
+		}
+		c.Unlock()
+		<-begun
+		c.Lock()
+	}
+	done := make(chan struct{})
+	c.begun[key] = done
+	c.Unlock()
+	x, err := p.compile(u)
+	c.Lock()
+	delete(c.begun, key)
+	close(done)
+	if err != nil {
+		return nil, err
+	}
+	c.ready[key] = x
+	return x, nil
+}
+
+// Prepare implements engine.Preparer: it compiles in the background. An error is told by the Run that needs the program.
+func (p *program) Prepare(batch int) {
+	u := use{batch: (batch + p.replicas - 1) / p.replicas, steps: 1}
+	for i := range p.outputs {
+		u.wanted = append(u.wanted, i)
+	}
+	go func() { _, _ = p.executable(u, nil) }()
+}
+
+func (p *program) compile(u use) (*executable, error) {
 	text, err := p.text(u)
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := p.engine.compile(text)
+	x, err := p.engine.compile(text, p.replicas)
 	if err != nil {
 		return nil, explained(fmt.Sprintf("a program of %d lines does not compile for %s", lines(text), p.engine.client.Platform), err)
 	}
-	x := &executable{compiled, u}
-	p.compiled[u.key()] = x
-	return x, nil
+	return &executable{x, u}, nil
 }
 
 // compile makes a program's text ready to run, from the cache if it is there.
-func (e *Engine) compile(text string) (*pjrt.Executable, error) {
-	o := pjrt.Options{Replicas: e.replicas(), Flags: flags[e.client.Platform]}
+func (e *Engine) compile(text string, replicas int) (*pjrt.Executable, error) {
+	o := pjrt.Options{Replicas: replicas, Flags: flags[e.client.Platform]}
 	start, path := time.Now(), e.cachePath(text, o)
 	x := e.cached(path, o)
 	known := x != nil

@@ -28,7 +28,10 @@ type Engine struct {
 	client *pjrt.Client
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine   = (*Engine)(nil)
+	_ engine.Preparer = (*program)(nil)
+)
 
 // Compilation is what it took to make a program ready to run.
 type Compilation struct {
@@ -108,7 +111,8 @@ func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 	if err := expr.Err(outputs...); err != nil {
 		return nil, fmt.Errorf("xla: %w", err)
 	}
-	p := &program{engine: e, outputs: expr.Simplify(outputs...), compiled: map[string]*executable{}}
+	p := &program{engine: e, precision: e.Precision, replicas: e.replicas(), outputs: expr.Simplify(outputs...),
+		compiled: compiled{ready: map[string]*executable{}, begun: map[string]chan struct{}{}}}
 	named := map[string]*expr.Value{}
 	overBatch := map[*expr.Value]bool{}
 	for _, v := range expr.Order(p.outputs...) {

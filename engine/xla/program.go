@@ -155,7 +155,7 @@ const callNumbers = 5
 func isNoise(v *expr.Value) bool { return v.Op() == expr.OpGaussian || v.Op() == expr.OpUniform }
 
 func (p *program) lowering(batch int) *lowering {
-	return &lowering{Printer: &stablehlo.Printer{}, precision: p.engine.Precision, platform: p.engine.client.Platform, batch: batch, replicas: p.engine.replicas(),
+	return &lowering{Printer: &stablehlo.Printer{}, precision: p.precision, platform: p.engine.client.Platform, batch: batch, replicas: p.replicas,
 		known: map[*expr.Value]tensor{}, streams: map[string]stream{}}
 }
 

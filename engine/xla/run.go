@@ -18,12 +18,14 @@ import (
 )
 
 type program struct {
-	engine   *Engine
-	outputs  []*expr.Value
-	leaves   []*expr.Value // inputs, parameters and noises, one for each name
-	compiled map[string]*executable
-	params   []map[string]*pjrt.Buffer // on each device; nil before Bind
-	running  chan struct{}             // closed when a run that was given up has ended
+	engine    *Engine
+	precision engine.Precision
+	replicas  int // devices that share a batch
+	outputs   []*expr.Value
+	leaves    []*expr.Value // inputs, parameters and noises, one for each name
+	compiled  compiled
+	params    []map[string]*pjrt.Buffer // on each device; nil before Bind
+	running   chan struct{}             // closed when a run that was given up has ended
 }
 
 // Flops counts what is computed for an image; equal computations count once.
@@ -74,7 +76,7 @@ func (p *program) Bind(params map[string][]float32) error {
 		}
 	}
 	p.params = nil
-	bound := make([]map[string]*pjrt.Buffer, p.engine.replicas())
+	bound := make([]map[string]*pjrt.Buffer, p.replicas)
 	for d := range bound {
 		bound[d] = map[string]*pjrt.Buffer{}
 		for _, v := range p.leaves {
@@ -253,20 +255,19 @@ func (p *program) use(call engine.Call, steps int, more bool) use {
 			u.wanted = append(u.wanted, i)
 		}
 	}
-	replicas := p.engine.replicas()
-	u.batch = (call.Batch + replicas - 1) / replicas
+	u.batch = (call.Batch + p.replicas - 1) / p.replicas
 	return u
 }
 
 // arguments are those of each device, for the steps of a chain from done on, and those of them that are to be freed afterwards. Inputs
 // that are fed back are the outputs of the last piece, if there was one.
 func (p *program) arguments(x *executable, call engine.Call, done int, last *piece) (args, own [][]*pjrt.Buffer, err error) {
-	replicas, c := p.engine.replicas(), call.Chain
-	args, own = make([][]*pjrt.Buffer, replicas), make([][]*pjrt.Buffer, replicas)
+	c := call.Chain
+	args, own = make([][]*pjrt.Buffer, p.replicas), make([][]*pjrt.Buffer, p.replicas)
 	if last != nil {
 		own = append(own, last.results...)
 	}
-	for d := range replicas {
+	for d := range p.replicas {
 		upload := func(what string, b *pjrt.Buffer, e error) {
 			if e != nil {
 				err = explained(what, e)
