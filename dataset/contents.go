@@ -13,6 +13,7 @@ import (
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
 	"github.com/joule-ebm/joule/dataset/internal/imagefile"
+	"github.com/joule-ebm/joule/internal/filekind"
 )
 
 // Contents says what of a source is read.
@@ -116,7 +117,7 @@ func contents(l *files.Listing, found layout, split string, alone bool) Contents
 	}
 	pictures, example := 0, ""
 	for _, f := range l.Files {
-		switch kind, advice := imagefile.Kind(f.Head); {
+		switch kind, advice := filekind.Of(f.Head); {
 		case used[f.Name] || found.pictures != nil && isPicture(f):
 		case isPicture(f):
 			if pictures++; example == "" {
@@ -198,7 +199,7 @@ func leading(name string, depth int) string {
 func nothingIn(l *files.Listing) error {
 	kinds, order := map[string]int{}, []string(nil)
 	for _, f := range l.Files {
-		if kind, advice := imagefile.Kind(f.Head); advice != "" {
+		if kind, advice := filekind.Of(f.Head); advice != "" {
 			what := fmt.Sprintf("%s is a %s: %s", f.Name, kind, advice)
 			if kinds[kind]++; kinds[kind] == 1 {
 				order = append(order, what)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
 	"github.com/joule-ebm/joule/dataset/internal/imagefile"
+	"github.com/joule-ebm/joule/internal/filekind"
 )
 
 // Source is a data set that was found, and not read yet. It must be closed.
@@ -164,7 +165,7 @@ func (s *Source) openFile(name string) (alone string, err error) {
 		s.tree, err = files.OpenZip(name)
 		return "", err
 	case files.IsTar(head, name):
-		if kind, advice := imagefile.Kind(head); advice != "" && !strings.HasPrefix(kind, "tar") {
+		if kind, advice := filekind.Of(head); advice != "" && !strings.HasPrefix(kind, "tar") {
 			return "", fmt.Errorf("this is a %s: %s", kind, advice)
 		}
 		s.tree = files.OpenTar(name)

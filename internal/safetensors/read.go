@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/joule-ebm/joule/internal/filekind"
 )
 
 // maxHeader is the reference implementation's limit for the header, in bytes.
@@ -40,6 +42,19 @@ func ReadFile(path string) (*File, error) {
 	return content, nil
 }
 
+// notSafetensors says what a file is that begins with the length of no header.
+func notSafetensors(r io.ReaderAt, size int64, n uint64) error {
+	head := make([]byte, min(size, 512))
+	if err := readAt(r, head, 0); err == nil {
+		if name, advice := filekind.Of(head); advice != "" {
+			return fmt.Errorf("safetensors: not a safetensors file, but %s: %s", filekind.Article(name), advice)
+		} else if name != "" {
+			return fmt.Errorf("safetensors: not a safetensors file, but %s", filekind.Article(name))
+		}
+	}
+	return fmt.Errorf("safetensors: not a safetensors file: a header of %d bytes, the format allows %d", n, maxHeader)
+}
+
 // Read reads a safetensors file of size bytes. The tensors' Data share one block of memory.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	var length [8]byte
@@ -51,7 +66,7 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > maxHeader {
-		return nil, fmt.Errorf("safetensors: not a safetensors file: a header of %d bytes, the format allows %d", n, maxHeader)
+		return nil, notSafetensors(r, size, n)
 	}
 	if int64(n) > size-8 {
 		return nil, fmt.Errorf("safetensors: not a safetensors file, or truncated: a header of %d bytes in a file of %d", n, size)

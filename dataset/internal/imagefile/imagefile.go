@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
+
+	"github.com/joule-ebm/joule/internal/filekind"
 )
 
 // codec is a format that is read. To read another one, write a file for it and add its line to codecs.
@@ -181,7 +183,7 @@ func decodeWith(decode func(io.Reader) (image.Image, error)) func([]byte) (Pictu
 }
 
 // isBMP wants the reserved bytes zero too: "BM" alone begins many a text.
-func isBMP(head []byte) bool { return matches(head, 0, "BM????\x00\x00\x00\x00") }
+func isBMP(head []byte) bool { return filekind.Matches(head, 0, "BM????\x00\x00\x00\x00") }
 
 func decodePNG(data []byte) (Picture, error) { return decodeWith(png.Decode)(data) }
 
@@ -232,4 +234,15 @@ func unusedAlpha(img image.Image) bool {
 		}
 	}
 	return colours
+}
+
+// unread is the error for a file that is not a picture of a format that is read.
+func unread(head []byte) error {
+	if name, advice := filekind.Of(head); name != "" {
+		if !strings.Contains(name, "not the file itself") {
+			name += ", which is not read as a picture"
+		}
+		return fmt.Errorf("this is %s: %s", filekind.Article(name), advice)
+	}
+	return fmt.Errorf("not a picture that is read (%s), nor another kind of file that Joule knows", Names())
 }

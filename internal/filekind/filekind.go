@@ -1,10 +1,8 @@
-package imagefile
-
-// Files that are no pictures this package reads, told by their first bytes, each with the way out.
+// Package filekind names a file by its first bytes, with what to do where a program wants another kind of file than it was given.
+package filekind
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 )
 
@@ -15,6 +13,13 @@ var kinds = []struct {
 	name    string
 	advice  string
 }{
+	{0, "\x89PNG\r\n\x1a\n", "PNG picture", ""},
+	{0, "\xff\xd8\xff", "JPEG picture", ""},
+	{0, "GIF8", "GIF picture", ""},
+	{0, "BM????\x00\x00\x00\x00", "BMP picture", ""},
+	{0, "RIFF????WEBP", "WebP picture", ""},
+	{0, "II*\x00", "TIFF picture", ""},
+	{0, "MM\x00*", "TIFF picture", ""},
 	{4, "ftyphei", "HEIC picture", "convert it to JPEG or PNG"},
 	{4, "ftyphev", "HEIC picture", "convert it to JPEG or PNG"},
 	{4, "ftypmif1", "HEIF picture", "convert it to JPEG or PNG"},
@@ -75,13 +80,11 @@ var kinds = []struct {
 	{0, "version https://git-lfs", "Git LFS pointer, not the file itself", "run git lfs pull where it was cloned"},
 }
 
-// Kind names what a file that begins like that is, and says what to do with it; both are empty if it is nothing well known.
-func Kind(head []byte) (name, advice string) {
-	if c := codecOf(head); c != nil {
-		return c.name + " picture", ""
-	}
+// Of names what a file that begins like that is, and says what to do with it, if it is nothing that can be read as a picture; both are
+// empty if it is nothing well known.
+func Of(head []byte) (name, advice string) {
 	for _, k := range kinds {
-		if matches(head, k.at, k.pattern) {
+		if Matches(head, k.at, k.pattern) {
 			return k.name, k.advice
 		}
 	}
@@ -97,7 +100,8 @@ func Kind(head []byte) (name, advice string) {
 	return "", ""
 }
 
-func matches(head []byte, at int, pattern string) bool {
+// Matches says whether a file that begins like that has a pattern at a place, in which "?" stands for any byte.
+func Matches(head []byte, at int, pattern string) bool {
 	if len(head) < at+len(pattern) {
 		return false
 	}
@@ -109,17 +113,10 @@ func matches(head []byte, at int, pattern string) bool {
 	return true
 }
 
-// unread is the error for a file that is not a picture of a format that is read.
-func unread(head []byte) error {
-	if name, advice := Kind(head); name != "" {
-		if !strings.Contains(name, "not the file itself") {
-			name += ", which is not read as a picture"
-		}
-		article := "a"
-		if strings.ContainsRune("AEIOaeio", rune(name[0])) {
-			article = "an"
-		}
-		return fmt.Errorf("this is %s %s: %s", article, name, advice)
+// Article is the name with "a" or "an" before it.
+func Article(name string) string {
+	if strings.ContainsRune("AEIOaeio", rune(name[0])) {
+		return "an " + name
 	}
-	return fmt.Errorf("not a picture that is read (%s), nor another kind of file that Joule knows", Names())
+	return "a " + name
 }
