@@ -33,6 +33,7 @@ var commands = []func() *cobra.Command{
 	newDataCommand,
 	newSampleCommand,
 	newComposeCommand,
+	newEditCommand,
 	newImportCommand,
 	newScoreCommand,
 	newCalibrateCommand,

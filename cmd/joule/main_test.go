@@ -138,6 +138,7 @@ func TestHelp(t *testing.T) {
 		{"ablate", "--help"},
 		{"calibrate", "--help"},
 		{"compose", "--help"},
+		{"edit", "--help"},
 		{"eval"},
 		{"eval", "ood", "--help"},
 		{"sample", "--help"},
