@@ -129,7 +129,7 @@ func New(o Options) (*Server, error) {
 // open adds a model.
 func (s *Server) open(source Source) error {
 	if !validName(source.Name) {
-		return fmt.Errorf("%.40q is no name for a model: want letters, digits, -, _ and .", source.Name)
+		return fmt.Errorf("%.40q is no name for a model: want letters, digits, dashes, underscores and dots", source.Name)
 	}
 	if s.slot(source.Name) != nil {
 		return fmt.Errorf("two models are called %s: give each its own name, as NAME=RUN", source.Name)
