@@ -1,0 +1,267 @@
+// Package attributes says whether a model's samples show what was asked for: each sample's attributes are read back from its pixels by a
+// network, and compared. That is how compositions are judged, by the share of samples that show everything.
+//
+// Sources: Du, Li and Mordatch, "Compositional Visual Generation with Energy Based Models" (2020); Liu et al., "Learning to compose
+// visual relations" (2021).
+package attributes
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/dataset/objects"
+	"github.com/joule-ebm/joule/engine"
+	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/eval/features/scenes"
+	"github.com/joule-ebm/joule/model"
+)
+
+// Digit is the attribute of pictures of digits.
+const Digit = "digit"
+
+// Values are what an image shows, by attribute.
+type Values map[string]string
+
+// A Reader reads the attributes of images back from their pixels.
+type Reader struct {
+	Attributes []Attribute
+	read       func(ctx context.Context, pixels []uint8, size dataset.Size) ([]Values, error)
+}
+
+// Attribute has one of a few values.
+type Attribute struct {
+	Name   string
+	Values []string
+}
+
+// NewReader is the reader for images of a subject, [dataset.Digits] or [dataset.Objects].
+func NewReader(e engine.Engine, subject string) (*Reader, error) {
+	switch subject {
+	case dataset.Digits:
+		c, err := digits.New(e)
+		if err != nil {
+			return nil, err
+		}
+		all := Attribute{Name: Digit}
+		for d := range digits.Classes {
+			all.Values = append(all.Values, strconv.Itoa(d))
+		}
+		return &Reader{[]Attribute{all}, func(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+			d, err := c.Describe(ctx, pixels, size)
+			for i := 0; err == nil && i < len(d.Probabilities); i += digits.Classes {
+				p := d.Probabilities[i:][:digits.Classes]
+				shown = append(shown, Values{Digit: all.Values[slices.Index(p, slices.Max(p))]})
+			}
+			return shown, err
+		}}, nil
+	case dataset.Objects:
+		c, err := scenes.New(e)
+		if err != nil {
+			return nil, err
+		}
+		r := &Reader{}
+		for _, a := range objects.Attributes {
+			r.Attributes = append(r.Attributes, Attribute(a))
+		}
+		r.read = func(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+			readings, err := c.Read(ctx, pixels, size)
+			for _, reading := range readings {
+				v := Values{}
+				for _, a := range r.Attributes {
+					v[a.Name] = reading.Value(a.Name)
+				}
+				shown = append(shown, v)
+			}
+			return shown, err
+		}
+		return r, nil
+	}
+	return nil, fmt.Errorf("attributes: nothing reads the attributes of these images back: want pictures of digits (mnist) or of objects")
+}
+
+// Read says what each of the images (N,H,W,C) shows; a value is empty where the image shows nothing of the kind.
+func (r *Reader) Read(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+	const batch = 256
+	for step := batch * size.Len(); len(pixels) > 0; {
+		part := pixels[:min(step, len(pixels))]
+		pixels = pixels[len(part):]
+		some, err := r.read(ctx, part, size)
+		if err != nil {
+			return nil, err
+		}
+		shown = append(shown, some...)
+	}
+	return shown, nil
+}
+
+// Check is an error unless the reader knows the attributes and values.
+func (r *Reader) Check(want dataset.Combinations) error {
+	for _, all := range want {
+		for _, c := range all {
+			i := slices.IndexFunc(r.Attributes, func(a Attribute) bool { return a.Name == c.Attribute })
+			if i < 0 {
+				var names []string
+				for _, a := range r.Attributes {
+					names = append(names, a.Name)
+				}
+				return fmt.Errorf("attributes: no attribute %.60q: want one of %s", c.Attribute, strings.Join(names, ", "))
+			}
+			if !slices.Contains(r.Attributes[i].Values, c.Value) {
+				return fmt.Errorf("attributes: no %s %.60q: want one of %s", c.Attribute, c.Value, strings.Join(r.Attributes[i].Values, ", "))
+			}
+		}
+	}
+	return nil
+}
+
+// Share is a fraction of n images, with a 95% interval (Clopper and Pearson 1934).
+type Share struct {
+	Count int     `json:"count"`
+	Of    int     `json:"of"`
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+func share(count, n int) Share {
+	s := Share{Count: count, Of: n, Value: float64(count) / float64(n), High: 1}
+	k := float64(count)
+	if count > 0 {
+		s.Low = distuv.Beta{Alpha: k, Beta: float64(n) - k + 1}.Quantile(0.025)
+	}
+	if count < n {
+		s.High = distuv.Beta{Alpha: k + 1, Beta: float64(n) - k}.Quantile(0.975)
+	}
+	return s
+}
+
+// Report is what samples show.
+type Report struct {
+	Samples int                       `json:"samples"`
+	Steps   int                       `json:"steps"` // of each chain
+	Seed    uint64                    `json:"seed"`
+	Want    string                    `json:"want,omitempty"`
+	Shown   *Share                    `json:"shown,omitempty"`  // of the samples that show all of what was asked for
+	Chance  *Share                    `json:"chance,omitempty"` // of the data set's own images that do
+	Of      map[string]*Share         `json:"of,omitempty"`     // of the samples that show one of the values asked for, by attribute
+	Counts  map[string]map[string]int `json:"counts"`           // of the samples, by attribute and value; "" where none is shown
+	values  []Attribute
+}
+
+// Options say how samples are drawn and what they are to show.
+type Options struct {
+	Want     dataset.Combinations // nil: nothing in particular
+	Images   *dataset.Set         // of the model's data set, which say what the subject is, and what chance is
+	Sampling model.Sampling
+	Progress eval.Progress
+}
+
+// Measure draws samples and reads what they show.
+func Measure(ctx context.Context, e engine.Engine, m *model.Model, o Options) (*Report, error) {
+	reader, err := NewReader(e, o.Images.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if err := reader.Check(o.Want); err != nil {
+		return nil, err
+	}
+	o.Sampling.Progress = func(done, total int64) {
+		if o.Progress != nil {
+			o.Progress("sampling", "steps", done, total)
+		}
+	}
+	pixels, err := m.Sample(ctx, e, o.Sampling)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := reader.Read(ctx, pixels, m.Config.ImageSize())
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Samples: len(shown), Steps: m.ChainSteps(o.Sampling), Seed: o.Sampling.Seed, Counts: map[string]map[string]int{}, values: reader.Attributes}
+	for _, a := range reader.Attributes {
+		counts := map[string]int{}
+		for _, v := range shown {
+			counts[v[a.Name]]++
+		}
+		r.Counts[a.Name] = counts
+	}
+	if o.Want == nil {
+		return r, nil
+	}
+	r.Want = o.Want.String()
+	all := share(count(shown, o.Want), len(shown))
+	r.Shown, r.Of = &all, map[string]*Share{}
+	asked := map[string]map[string]bool{}
+	for _, together := range o.Want {
+		for _, c := range together {
+			if asked[c.Attribute] == nil {
+				asked[c.Attribute] = map[string]bool{}
+			}
+			asked[c.Attribute][c.Value] = true
+		}
+	}
+	for name, values := range asked {
+		n := 0
+		for value := range values {
+			n += r.Counts[name][value]
+		}
+		one := share(n, len(shown))
+		r.Of[name] = &one
+	}
+	chance, err := reader.Read(ctx, o.Images.Pixels, o.Images.Size())
+	if err != nil {
+		return nil, err
+	}
+	of := share(count(chance, o.Want), len(chance))
+	r.Chance = &of
+	return r, nil
+}
+
+// count is how many show what is wanted.
+func count(shown []Values, want dataset.Combinations) (n int) {
+	for _, v := range shown {
+		if want.Hold(func(attribute string) string { return v[attribute] }) {
+			n++
+		}
+	}
+	return n
+}
+
+// Text writes the report for a person.
+func (r *Report) Text(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d samples by chains of %d steps (seed %d)\n", r.Samples, r.Steps, r.Seed)
+	if r.Shown != nil {
+		fmt.Fprintf(&b, "show %s: %.1f%% (95%% %.1f to %.1f); of the data's own images %.1f%%\n", r.Want, 100*r.Shown.Value, 100*r.Shown.Low, 100*r.Shown.High,
+			100*r.Chance.Value)
+		if len(r.Of) > 1 {
+			for _, name := range slices.Sorted(maps.Keys(r.Of)) {
+				fmt.Fprintf(&b, "  the %s alone: %.1f%%\n", name, 100*r.Of[name].Value)
+			}
+		}
+	}
+	for _, a := range r.values {
+		fmt.Fprintf(&b, "%s:", a.Name)
+		for _, value := range append(slices.Clone(a.Values), "") {
+			if n := r.Counts[a.Name][value]; n > 0 {
+				if value == "" {
+					value = "(none)"
+				}
+				fmt.Fprintf(&b, " %s %.1f%%", value, 100*float64(n)/float64(r.Samples))
+			}
+		}
+		fmt.Fprintln(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,128 @@
+package attributes_test
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/dataset/objects"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/eval/attributes"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
+)
+
+// memory is a model that has learnt some images by heart: chains from noise go to the one of their label.
+func memory(t *testing.T, size dataset.Size, images ...[]uint8) *model.Model {
+	t.Helper()
+	shape := expr.Shape{size.Height, size.Width, size.Channels}
+	params := map[string][]float32{}
+	for i, image := range images {
+		params[name(i)] = dataset.Intensities(image)
+	}
+	c := model.Paper()
+	c.Network.Image = shape[:]
+	c.Sampler.StepSize, c.Sampler.Noise, c.Sampler.Steps, c.Generation = 0.5, 0, 10, model.Generation{}
+	return &model.Model{Config: c, Params: params, Classes: make([]string, len(images)), Energy: &energy.Energy{Image: shape, Classes: len(images),
+		Build: func(p *energy.Params, x, label *expr.Value) []*expr.Value {
+			var scales []*expr.Value
+			for i := range images {
+				d := expr.Sub(x, p.Get(name(i), shape, energy.Init{}))
+				scales = append(scales, expr.Mul(expr.Slice(label, i, i+1), expr.Total(expr.Mul(d, d))))
+			}
+			return scales
+		}}}
+}
+
+func name(i int) string { return string(rune('a' + i)) }
+
+func parse(t *testing.T, text string) dataset.Combinations {
+	t.Helper()
+	c, err := dataset.ParseCombinations(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Samples that are renders are read as what was rendered.
+func TestMeasureObjects(t *testing.T) {
+	const side = 32
+	pixels, scenes, err := objects.Draw(t.Context(), 5, 0, 8, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := dataset.Size{Height: side, Width: side, Channels: 3}
+	set := &dataset.Set{Name: "objects", Height: side, Width: side, Channels: 3, Pixels: pixels, Subject: dataset.Objects}
+	var images [][]uint8
+	for i := range 4 {
+		images = append(images, set.Image(i))
+	}
+	value := func(i, attribute int) string {
+		return objects.Attributes[attribute].Values[scenes[i].Labels[attribute]]
+	}
+	want := parse(t, "shape="+value(0, objects.Shape)+"&colour="+value(0, objects.Colour))
+	r, err := attributes.Measure(t.Context(), &cpu.Engine{Threads: 2}, memory(t, size, images...), attributes.Options{
+		Want: want, Images: set, Sampling: model.Sampling{Images: 8, Seed: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected := map[string]int{}
+	shown := 0
+	for i := range 4 {
+		expected[value(i, objects.Shape)] += 2
+		if value(i, objects.Shape) == value(0, objects.Shape) && value(i, objects.Colour) == value(0, objects.Colour) {
+			shown += 2
+		}
+	}
+	if !maps.Equal(r.Counts["shape"], expected) || r.Shown.Count != shown || r.Shown.Of != 8 || r.Samples != 8 || r.Steps != 10 {
+		t.Errorf("shapes %v, want %v; %+v shown", r.Counts["shape"], expected, r.Shown)
+	}
+	if r.Chance.Of != 8 || r.Chance.Count < 1 || !(r.Shown.Low < r.Shown.Value && r.Shown.Value <= r.Shown.High) {
+		t.Errorf("chance %+v, shown %+v", r.Chance, r.Shown)
+	}
+	var text bytes.Buffer
+	if err := r.Text(&text); err != nil || !strings.Contains(text.String(), "show "+want.String()+": ") || !strings.Contains(text.String(), "the shape alone: ") {
+		t.Errorf("%s, %v", &text, err)
+	}
+	for wrong, words := range map[string]string{"digit=3": "want one of shape, colour", "shape=egg": "want one of cube"} {
+		_, err := attributes.Measure(t.Context(), &cpu.Engine{}, memory(t, size, images...), attributes.Options{Want: parse(t, wrong), Images: set})
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+// Digits are read as what their labels say, nearly all.
+func TestReadDigits(t *testing.T) {
+	set, err := dataset.Open(context.Background(), "mnist:test", dataset.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set = set.AtMost(300, 1)
+	reader, err := attributes.NewReader(&cpu.Engine{Threads: 2}, set.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := reader.Read(t.Context(), set.Pixels, set.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for i, v := range shown {
+		if v[attributes.Digit] == set.Classes[set.Labels[i]] {
+			right++
+		}
+	}
+	if len(shown) != 300 || right < 290 {
+		t.Errorf("%d of %d digits are read right", right, len(shown))
+	}
+	if _, err := attributes.NewReader(&cpu.Engine{}, "clothes"); err == nil || !slices.Contains(reader.Attributes[0].Values, "9") {
+		t.Errorf("a reader of clothes: %v", err)
+	}
+}
