@@ -43,7 +43,10 @@ func imageSizes(shape []int) (s sizes, err error) {
 	if s.n < 1 || s.size.Height < 1 || s.size.Width < 1 || s.size.Height > maxSide || s.size.Width > maxSide {
 		return s, fmt.Errorf("its shape %v is not that of images with sides from 1 to %d", shape, maxSide)
 	}
-	return s, affordable(s.n, s.size)
+	if int64(s.n) > maxSet/int64(s.size.Len()) {
+		return s, fmt.Errorf("its shape %v is more than %d GiB", shape, maxSet>>30)
+	}
+	return s, nil
 }
 
 // channelsLast brings images stored channel by channel into the order of pixels, in place but for one image.
@@ -86,8 +89,8 @@ func readExactly(in io.Reader, total int64) (data []uint8, err error) {
 // maxClasses bounds the numbers that labels may be.
 const maxClasses = 1 << 16
 
-// label gives a set of n images labels that are numbers, 0 and up.
-func (s *Set) label(n int, labels []int64) error {
+// label gives a set of n images labels that are numbers, 0 and up; names, if there are any, are those of the classes.
+func (s *Set) label(n int, labels []int64, names ...string) error {
 	if len(labels) != n {
 		return fmt.Errorf("%d labels for %d images: they do not belong together", len(labels), n)
 	}
@@ -98,7 +101,9 @@ func (s *Set) label(n int, labels []int64) error {
 		}
 		s.Labels[i] = int32(v)
 	}
-	s.Classes = numberedClasses(int(slices.Max(s.Labels)) + 1)
+	if s.Classes = numberedClasses(int(slices.Max(s.Labels)) + 1); len(names) >= len(s.Classes) {
+		s.Classes = names
+	}
 	s.warnOfEmptyClasses()
 	return nil
 }

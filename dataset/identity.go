@@ -19,7 +19,10 @@ type Fingerprint struct {
 // Fingerprint is that of the set, and of the numbers of these names with it.
 func (s *Set) Fingerprint(numbers ...string) Fingerprint {
 	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Checksum(s.Pixels, table)
+	sum := uint32(0)
+	for i := range s.Len() {
+		sum = crc32.Update(sum, table, s.Image(i))
+	}
 	for _, l := range s.Labels {
 		sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(l)))
 	}

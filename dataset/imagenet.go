@@ -9,7 +9,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"image"
 	"io"
 	"path"
 	"regexp"
@@ -58,49 +60,99 @@ var findImageNet = inFolders(func(list []files.File, alone string) []layout {
 		found.warnings = append(found.warnings, fmt.Sprintf("%s is missing: only %d of %d batches are read; fetch the data again if there should be all",
 			strings.Join(missing, ", "), len(train), len(train)+len(missing)))
 	}
-	found.read = readImageNet
+	found.pictures = func(ctx context.Context, t files.Tree, split string) (*pictureSource, error) {
+		return openImageNet(ctx, t, found.splits[split].files)
+	}
 	return []layout{found}
 })
 
-// readImageNet puts the batches together in the order of names, each as soon as it is its turn: there is seldom more than one that waits.
-func readImageNet(ctx context.Context, t files.Tree, names []string) (*Set, error) {
-	set := &Set{Channels: 3}
-	waiting := map[string]cifarBatch{}
-	var labels []int64
-	next := 0
-	err := readAll(ctx, t, names, func(name string, r io.Reader) error {
-		data, err := readFile(r, maxImageNet)
-		if err != nil {
-			return err
-		}
-		b, size, err := readImageNetBatch(data)
-		if err != nil {
-			return err
-		}
-		if set.Height == 0 {
-			set.Height, set.Width = size.Height, size.Width
-			if err := affordable(len(names)*len(b.labels), size); err != nil {
+// openImageNet reads the batches twice: once to know how many images they have, of which classes, and once for the images, so that there is
+// never more than one batch in memory.
+func openImageNet(ctx context.Context, t files.Tree, names []string) (*pictureSource, error) {
+	src := &pictureSource{}
+	var size Size
+	first, counts := map[string]int{}, map[string]int{}
+	highest := int32(0)
+	var buffer []byte
+	batches := func(ctx context.Context, fn func(name string, b cifarBatch, size Size) error) error {
+		for _, name := range names {
+			data, err := readBatch(ctx, t, name, buffer)
+			if err == nil {
+				buffer = data
+				var b cifarBatch
+				var of Size
+				if b, of, err = readImageNetBatch(data); err == nil {
+					err = fn(name, b, of)
+				}
+			}
+			if err != nil && ctx.Err() == nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			if err != nil {
 				return err
 			}
-			set.Pixels = make([]uint8, 0, len(names)*len(b.planes)) // batches are of about the same size
-		} else if size != set.Size() {
-			return fmt.Errorf("its images are %v, those of other batches %v", size, set.Size())
 		}
-		for waiting[name] = b; next < len(names) && waiting[names[next]].labels != nil; next++ {
-			b := waiting[names[next]]
-			delete(waiting, names[next])
-			channelsLast(b.planes, size)
-			set.Pixels = append(set.Pixels, b.planes...)
-			for _, l := range b.labels {
-				labels = append(labels, int64(l)-1)
-			}
+		return nil
+	}
+	err := batches(ctx, func(name string, b cifarBatch, of Size) error {
+		if src.n > 0 && of != size {
+			return fmt.Errorf("its images are %v, those of other batches %v", of, size)
 		}
+		size, first[name], counts[name] = of, src.n, len(b.labels)
+		src.n += len(b.labels)
+		highest = max(highest, slices.Max(b.labels))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return set, set.label(set.Len(), labels)
+	src.classes = numberedClasses(int(highest))
+	src.visit = func(ctx context.Context, fn func(encoded) error) error {
+		return batches(ctx, func(name string, b cifarBatch, of Size) error {
+			if of != size || len(b.labels) != counts[name] {
+				return errors.New("changed while it was read: open it again")
+			}
+			for i, label := range b.labels {
+				one := encoded{at: first[name] + i, name: fmt.Sprintf("%s[%d]", name, i), label: label - 1, image: ofPlanes(b.planes[i*size.Len():][:size.Len()], size)}
+				if err := fn(one); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return src, nil
+}
+
+// readBatch reads a file, into a buffer of earlier use if it is large enough.
+func readBatch(ctx context.Context, t files.Tree, name string, buffer []byte) ([]byte, error) {
+	r, err := files.OpenAt(ctx, t, name, maxImageNet)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	size := r.Size()
+	if size > maxImageNet {
+		return nil, fmt.Errorf("larger than the %d MiB allowed for one such file", maxImageNet>>20)
+	}
+	if int64(cap(buffer)) < size {
+		buffer = make([]byte, size)
+	}
+	n, err := r.ReadAt(buffer[:size], 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return buffer[:n], err
+}
+
+// ofPlanes is a picture stored channel by channel.
+func ofPlanes(planes []uint8, size Size) image.Image {
+	img := image.NewRGBA(image.Rect(0, 0, size.Width, size.Height))
+	plane := size.Height * size.Width
+	for p := range plane {
+		copy(img.Pix[4*p:], []uint8{planes[p], planes[plane+p], planes[2*plane+p], 255})
+	}
+	return img
 }
 
 // readImageNetBatch reads a batch in either form.

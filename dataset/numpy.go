@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
+	"github.com/joule-ebm/joule/dataset/internal/mapped"
 )
 
 const (
@@ -31,6 +32,7 @@ type numpyHeader struct {
 	dtype   string // such as "|u1" or "<i8"
 	fortran bool   // column-major
 	shape   []int
+	length  int64 // of the header, in bytes: where the values begin
 }
 
 var (
@@ -57,6 +59,7 @@ func readNumPyHeader(in io.Reader) (h numpyHeader, err error) {
 	if n > maxNumPyHeader {
 		return h, fmt.Errorf("a NumPy header of %d bytes: the file is damaged", n)
 	}
+	h.length = int64(len(fixed)+width) + int64(n)
 	text := make([]byte, n)
 	if _, err := io.ReadFull(in, text); err != nil {
 		return h, damaged(err, "the header is cut short")
@@ -133,9 +136,13 @@ var findNumPy = inFolders(func(list []files.File, alone string) []layout {
 	if len(found.splits) == 0 {
 		return nil
 	}
-	labels := map[string]string{}
+	labels, classes := map[string]string{}, map[string]string{}
 	for split, p := range found.splits {
 		for _, name := range p.files {
+			if names := stemOf(name) + packedNames; slices.ContainsFunc(list, func(f files.File) bool { return f.Name == names }) {
+				classes[name] = names
+				found.extra = append(found.extra, names)
+			}
 			candidates := labelArrays(name, split, headers)
 			switch len(candidates) {
 			case 0:
@@ -151,7 +158,7 @@ var findNumPy = inFolders(func(list []files.File, alone string) []layout {
 		if len(images) > 1 {
 			return nil, fmt.Errorf("holds several arrays of images (%s): name one, as in PATH/%s", strings.Join(images[:min(len(images), 20)], ", "), images[0])
 		}
-		return readNumPySet(ctx, t, images[0], labels[images[0]])
+		return readNumPySet(ctx, t, images[0], labels[images[0]], classes[images[0]])
 	}
 	return []layout{found}
 })
@@ -180,6 +187,10 @@ func labelArrays(images, split string, headers map[string]numpyHeader) (names []
 		h, ok := headers[name]
 		return ok && name != images && h.isLabels() && len(n) > 0 && h.shape[0] == n[0]
 	}
+	stem, _, _ := strings.Cut(base, ".")
+	if name := dir + stem + packedLabels; fits(name) {
+		return []string{name}
+	}
 	for _, w := range labelWords {
 		if name := dir + strings.Replace(base, w.images, w.labels, 1); name != images && fits(name) {
 			return []string{name}
@@ -199,7 +210,8 @@ func numpyCompanions(base string) []string {
 	if !strings.HasSuffix(strings.ToLower(base), ".npy") {
 		return nil
 	}
-	names := []string{"labels.npy", "y.npy", "targets.npy"}
+	stem := strings.TrimSuffix(base, path.Ext(base))
+	names := []string{stem + packedLabels, stem + packedNames, "labels.npy", "y.npy", "targets.npy"}
 	for _, w := range labelWords {
 		if name := strings.Replace(base, w.images, w.labels, 1); name != base {
 			names = append(names, name)
@@ -208,16 +220,24 @@ func numpyCompanions(base string) []string {
 	return names
 }
 
-// readNumPySet reads an array of images, and one of labels if it is named.
-func readNumPySet(ctx context.Context, t files.Tree, images, labels string) (*Set, error) {
+// readNumPySet reads an array of images, one of labels and a file of the names of classes, if they are named.
+func readNumPySet(ctx context.Context, t files.Tree, images, labels, names string) (*Set, error) {
 	set := &Set{}
 	var numbers []int64
+	var classes []string
 	wanted := []string{images}
-	if labels != "" {
-		wanted = append(wanted, labels)
+	for _, more := range []string{labels, names} {
+		if more != "" {
+			wanted = append(wanted, more)
+		}
 	}
 	err := readAll(ctx, t, wanted, func(name string, r io.Reader) error {
-		in, _, err := files.Uncompressed(r)
+		if name == names {
+			var err error
+			classes, err = readPackedNames(r)
+			return err
+		}
+		in, compression, err := files.Uncompressed(r)
 		if err != nil {
 			return err
 		}
@@ -234,7 +254,19 @@ func readNumPySet(ctx context.Context, t files.Tree, images, labels string) (*Se
 			return err
 		}
 		set.Height, set.Width, set.Channels = s.size.Height, s.size.Width, s.size.Channels
-		if set.Pixels, err = readExactly(in, int64(s.n)*int64(s.size.Len())); err == nil && s.channelsFirst {
+		total := int64(s.n) * int64(s.size.Len())
+		if at := files.Path(t, name); at != "" && compression == "" && !s.channelsFirst && total >= mapFrom {
+			if set.file, err = mapArray(at, h.length, total); !errors.Is(err, errors.ErrUnsupported) {
+				if err == nil {
+					set.Pixels = set.file.Bytes()
+				}
+				return err
+			}
+		}
+		if err := affordable(s.n, s.size); err != nil {
+			return err
+		}
+		if set.Pixels, err = readExactly(in, total); err == nil && s.channelsFirst {
 			channelsLast(set.Pixels, s.size)
 			set.Contents.Warnings = append(set.Contents.Warnings, fmt.Sprintf("%s of shape %v is taken for N,C,H,W: images of %v", name, h.shape, s.size))
 		}
@@ -243,10 +275,30 @@ func readNumPySet(ctx context.Context, t files.Tree, images, labels string) (*Se
 	if err != nil || labels == "" {
 		return set, err
 	}
-	if err := set.label(set.Len(), numbers); err != nil {
+	if err := set.label(set.Len(), numbers, classes...); err != nil {
 		return nil, fmt.Errorf("%s: %w", labels, err)
 	}
 	return set, nil
+}
+
+// mapFrom is the size, in bytes, from which an array on the disk is read as it is used instead of at once.
+var mapFrom int64 = 256 << 20
+
+// mapArray has the values of an array at hand.
+func mapArray(path string, offset, size int64) (*mapped.File, error) {
+	f, err := files.OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if have := info.Size() - offset; have != size {
+		return nil, fmt.Errorf("the file has %d bytes of values, its header declares %d: fetch it again", have, size)
+	}
+	return mapped.Open(f, offset, size)
 }
 
 // readIntegers reads the values of a flat array of whole numbers.

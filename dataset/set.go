@@ -11,7 +11,10 @@ package dataset
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
+
+	"github.com/joule-ebm/joule/dataset/internal/mapped"
 )
 
 // Size is the shape of one image. In a request a zero stands for the source's own value; Height and Width are given
@@ -51,11 +54,11 @@ func (z Size) orNative(native Size) Size {
 	return z
 }
 
-// Set is a data set in memory.
+// Set is a data set in memory, or, of a large .npy file on the disk, one that is read as it is used.
 type Set struct {
 	Name                    string
 	Height, Width, Channels int
-	Pixels                  []uint8     // N,H,W,C: Len()*Height*Width*Channels values
+	Pixels                  []uint8     // N,H,W,C: Len()*Height*Width*Channels values, but see InMemory
 	Labels                  []int32     // one an image, an index into Classes; nil if the source has none
 	Classes                 []string    // class names; nil if the source has no labels
 	Attributes              []Attribute // what else is known of the images by names; the labels are one of them
@@ -65,6 +68,22 @@ type Set struct {
 	Stored                  Size        // of the largest image as the source has it; one channel if none has a colour, as far as that was looked at
 	Skipped                 []Skipped
 	Contents                Contents // of the source, with what to beware of
+
+	file    *mapped.File // that Pixels are in; nil if they are in memory
+	without []int        // images of the file that are not in the set, sorted
+}
+
+// InMemory is the set itself, unless its images are in a file: then a copy in memory. Only of a set in memory Pixels are all its images
+// and no others.
+func (s *Set) InMemory() *Set {
+	if s.file == nil {
+		return s
+	}
+	all := make([]int, s.Len())
+	for i := range all {
+		all[i] = i
+	}
+	return s.Subset(all)
 }
 
 // see takes note of an image that was stored in one size and is kept in another.
@@ -117,19 +136,24 @@ func (s *Set) Len() int {
 	if n == 0 {
 		return 0
 	}
-	return len(s.Pixels) / n
+	return len(s.Pixels)/n - len(s.without)
 }
 
 // Image is image i, H,W,C: a view into Pixels, not a copy.
 func (s *Set) Image(i int) []uint8 {
 	n := s.Size().Len()
+	if s.file != nil {
+		s.file.Look(n)
+		// The i-th of those left has k others before it: the least k for which the k-th is not among them.
+		i += sort.Search(len(s.without), func(k int) bool { return s.without[k]-k > i })
+	}
 	return s.Pixels[i*n : (i+1)*n : (i+1)*n]
 }
 
 // Subset copies the images at the given indices, in that order, into a set of their own.
 func (s *Set) Subset(indices []int) *Set {
 	sub := *s
-	sub.Skipped = nil
+	sub.Skipped, sub.file, sub.without = nil, nil, nil
 	sub.Pixels = make([]uint8, 0, len(indices)*s.Size().Len())
 	for _, i := range indices {
 		sub.Pixels = append(sub.Pixels, s.Image(i)...)
@@ -171,7 +195,8 @@ func at[T any](values []T, indices []int) (chosen []T) {
 }
 
 // Split holds out n images chosen by seed: the same ones for the same seed and set. Both parts keep the order of the
-// set, whose own images are used up: the larger part takes their place in memory. It is an error to hold out everything.
+// set, whose own images are used up: the larger part takes their place in memory, or stays in its file. It is an error to hold out
+// everything.
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	if n < 0 || n >= s.Len() {
 		return nil, nil, fmt.Errorf("cannot hold out %d of the %d images of %s: hold out fewer", n, s.Len(), s.Name)
@@ -193,17 +218,27 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	for k, number := range s.Numbers {
 		rest.Numbers[k].Values = at(number.Values, order[n:])
 	}
+	if s.file != nil {
+		if len(s.without) > 0 {
+			return nil, nil, fmt.Errorf("cannot hold out images of %s twice", s.Name)
+		}
+		rest.without = order[:n]
+	}
 	for to, from := range order[n:] {
-		copy(s.Image(to), s.Image(from))
+		if s.file == nil {
+			copy(s.Image(to), s.Image(from))
+		}
 		if s.Labels != nil {
 			s.Labels[to] = s.Labels[from]
 		}
 	}
-	rest.Pixels = s.Pixels[:(s.Len()-n)*s.Size().Len()]
+	if s.file == nil {
+		rest.Pixels = s.Pixels[:(s.Len()-n)*s.Size().Len()]
+	}
 	if s.Labels != nil {
 		rest.Labels = s.Labels[:len(s.Labels)-n]
 	}
-	s.Pixels, s.Labels, s.Attributes, s.Numbers = nil, nil, nil, nil
+	s.Pixels, s.Labels, s.Attributes, s.Numbers, s.file = nil, nil, nil, nil, nil
 	return rest, held, nil
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/spf13/cobra"
@@ -15,12 +16,12 @@ import (
 func newDataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "data",
-		Short:   "Look at a data set before using it",
-		Example: "  joule data look photos/",
+		Short:   "Look at a data set before using it, and pack it",
+		Example: "  joule data look photos/\n  joule data pack photos/ -o photos.npy --image 64,64,3",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLookCommand())
+	cmd.AddCommand(newLookCommand(), newPackCommand())
 	return cmd
 }
 
@@ -107,4 +108,70 @@ func drawSheet(path string, v *dataset.Overview, tile int) error {
 		return err
 	}
 	return writePNG(path, grid)
+}
+
+type packOptions struct {
+	out   string
+	image []int
+	json  bool
+}
+
+func newPackCommand() *cobra.Command {
+	var o packOptions
+	cmd := &cobra.Command{
+		Use:   "pack DATA",
+		Short: "Decode and scale the images of a data set once, into a file that is read as it is used",
+		Long: `Decode the images of a data set, bring them to one size as a training would, and write them to a .npy
+file, which NumPy reads too: bytes, N,H,W,C. Beside it are the labels, FILE-labels.npy, and the names
+of classes and images, FILE.json. Given as a data set it is the same as DATA, to the last value; from
+256 MiB up it is not read into memory but as it is used, so that it may be larger than memory.`,
+		Example: `  joule data pack photos/ -o photos.npy --image 64,64,3
+  joule train --preset cifar10-small --data imagenet32.npy    packed from its published files`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return pack(cmd, args[0], o) },
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.out, "output", "o", "", "the new `.npy` file")
+	f.IntSliceVar(&o.image, "image", nil, "`height,width,channels`, as network.image (default those of the images, if all have one size)")
+	f.BoolVar(&o.json, "json", false, "print what was packed as an object")
+	return cmd
+}
+
+func pack(cmd *cobra.Command, ref string, o packOptions) error {
+	if o.out == "" || !hasExtension(o.out, ".npy") {
+		return usageErrorf("--output is %q: want a name ending in .npy", o.out)
+	}
+	var want dataset.Size
+	switch len(o.image) {
+	case 0:
+	case 3:
+		want = dataset.Size{Height: o.image[0], Width: o.image[1], Channels: o.image[2]}
+	default:
+		return usageErrorf("--image is %v: want height, width and 1 or 3 channels, such as 64,64,3", o.image)
+	}
+	src, err := dataset.Locate(cmd.Context(), ref)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	for _, line := range src.Warnings {
+		shown.warn(line)
+	}
+	p, err := src.Pack(cmd.Context(), o.out, want, dataset.WithProgress(func(done, total int) {
+		shown.show("packing", "images", int64(done), int64(total))
+	}))
+	if err != nil {
+		return err
+	}
+	shown.clear()
+	for _, u := range p.Skipped {
+		shown.warn("left out " + u.Name + ": " + u.Why)
+	}
+	if o.json {
+		return writeJSON(cmd.OutOrStdout(), p)
+	}
+	return printText(cmd.OutOrStdout(), fmt.Sprintf("%d images of %v in %s; now: joule train --data %s --set network.image=%d,%d,%d\n", p.Images, p.Size, o.out,
+		shellWord(o.out), p.Size.Height, p.Size.Width, p.Size.Channels))
 }

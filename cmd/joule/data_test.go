@@ -33,3 +33,29 @@ func TestDataLook(t *testing.T) {
 	refused{[]string{"data", "look", dir, "--tile", "0"}, 2, "--tile"}.check(t)
 	refused{[]string{"data", "look", dir + "/nothing"}, 1, "no such file"}.check(t)
 }
+
+// What is packed is trained on as what it was packed from.
+func TestDataPack(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "set.npy")
+	for i := range 12 {
+		writePicture(t, filepath.Join(dir, "abc"[i%3:][:1], fmt.Sprintf("%d.png", i)), 12, i, false)
+	}
+	code, out, stderr := joule("data", "pack", dir, "-o", file, "--image", "8,8,3")
+	if code != 0 || stderr != "" || !strings.Contains(out, "12 images of 8x8x3") {
+		t.Fatalf("exit code %d, %s%s", code, out, stderr)
+	}
+	sets := map[string]dataset.Fingerprint{}
+	for _, ref := range []string{dir, file} {
+		set, err := dataset.Open(t.Context(), ref, dataset.Size{Height: 8, Width: 8, Channels: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets[ref] = set.Fingerprint()
+	}
+	if sets[dir] != sets[file] {
+		t.Errorf("packed %+v from %+v", sets[file], sets[dir])
+	}
+	refused{[]string{"data", "pack", dir, "-o", file, "--image", "8,8,3"}, 1, "there already"}.check(t)
+	refused{[]string{"data", "pack", dir}, 2, "want a name ending in .npy"}.check(t)
+	refused{[]string{"data", "pack", dir, "-o", "x.npy", "--image", "8"}, 2, "--image"}.check(t)
+}

@@ -201,7 +201,7 @@ func (x *examination) copying() (err error) {
 	add := x.options.Progress.Start("searching", "images", int64(x.Samples+queries))
 	search := func(pixels []uint8) (n [][]Neighbour) {
 		if err == nil {
-			n, err = Nearest(x.ctx, pixels, x.training.Pixels, size, x.options.Neighbours, x.options.Threads, func() { add(1) })
+			n, err = Nearest(x.ctx, pixels, x.training.InMemory().Pixels, size, x.options.Neighbours, x.options.Threads, func() { add(1) })
 		}
 		return n
 	}

@@ -23,7 +23,7 @@ func (r *Report) Picture() (image.Image, error) {
 	size := r.training.Size()
 	return drawNeighbours([]column{{"sample | nearest training images", r.samples.Pixels, r.Copying.Neighbours},
 		{"held out | nearest training images", r.heldOut.Pixels, r.heldOutNeighbours}},
-		r.training.Pixels, size.Height, size.Width, size.Channels, rows)
+		r.training.InMemory().Pixels, size.Height, size.Width, size.Channels, rows)
 }
 
 // Curves draws the autocorrelations of the traces by steps, as PNG. Those at great lags rest on few pairs and are left out.

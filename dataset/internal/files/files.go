@@ -331,17 +331,23 @@ type RandomAccess interface {
 	Size() int64
 }
 
+// Path is where on the disk a file of a tree is, "" if it is in an archive.
+func Path(t Tree, name string) string {
+	if disk, ok := t.(interface{ path(name string) string }); ok {
+		return disk.path(name)
+	}
+	return ""
+}
+
 // OpenAt opens a file of a tree to be read anywhere: from the disk where it is a file there, or else from memory, if it has at most
 // limit bytes.
 func OpenAt(ctx context.Context, t Tree, name string, limit int64) (RandomAccess, error) {
-	if disk, ok := t.(interface{ path(name string) string }); ok {
-		if at := disk.path(name); at != "" {
-			f, err := OpenRegular(at)
-			if err != nil {
-				return nil, err
-			}
-			return onDisk{f}, nil
+	if at := Path(t, name); at != "" {
+		f, err := OpenRegular(at)
+		if err != nil {
+			return nil, err
 		}
+		return onDisk{f}, nil
 	}
 	var data []byte
 	err := t.Visit(ctx, []string{name}, func(_ string, r io.Reader, err error) error {
@@ -379,8 +385,5 @@ func (t *openable) path(name string) string {
 }
 
 func (t *within) path(name string) string {
-	if disk, ok := t.Tree.(interface{ path(name string) string }); ok {
-		return disk.path(t.prefix + name)
-	}
-	return ""
+	return Path(t.Tree, t.prefix+name)
 }
