@@ -30,7 +30,8 @@ const (
 // cifarBatch is the content of one data file.
 type cifarBatch struct {
 	labels []int32
-	planes []uint8 // len(labels) images, each three planes
+	planes []uint8         // len(labels) images, each three planes
+	look   func(bytes int) // is told of what is read of planes in a file; nil where they are in memory
 }
 
 // cifarFormat is one way of publishing such a set.

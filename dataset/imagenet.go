@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
+	"github.com/joule-ebm/joule/dataset/internal/mapped"
 	"github.com/joule-ebm/joule/internal/pickle"
 )
 
@@ -73,15 +74,14 @@ func openImageNet(ctx context.Context, t files.Tree, names []string) (*pictureSo
 	var size Size
 	first, counts := map[string]int{}, map[string]int{}
 	highest := int32(0)
-	var buffer []byte
 	batches := func(ctx context.Context, fn func(name string, b cifarBatch, size Size) error) error {
 		for _, name := range names {
-			data, err := readBatch(ctx, t, name, buffer)
+			data, err := readBatch(ctx, t, name)
 			if err == nil {
-				buffer = data
 				var b cifarBatch
 				var of Size
-				if b, of, err = readImageNetBatch(data); err == nil {
+				if b, of, err = readImageNetBatch(data.bytes); err == nil {
+					b.look = data.look
 					err = fn(name, b, of)
 				}
 			}
@@ -114,6 +114,7 @@ func openImageNet(ctx context.Context, t files.Tree, names []string) (*pictureSo
 			}
 			for i, label := range b.labels {
 				one := encoded{at: first[name] + i, name: fmt.Sprintf("%s[%d]", name, i), label: label - 1, image: ofPlanes(b.planes[i*size.Len():][:size.Len()], size)}
+				b.look(size.Len())
 				if err := fn(one); err != nil {
 					return err
 				}
@@ -124,25 +125,41 @@ func openImageNet(ctx context.Context, t files.Tree, names []string) (*pictureSo
 	return src, nil
 }
 
-// readBatch reads a file, into a buffer of earlier use if it is large enough.
-func readBatch(ctx context.Context, t files.Tree, name string, buffer []byte) ([]byte, error) {
+// content is that of a file, and who is to know what was looked at.
+type content struct {
+	bytes []byte
+	look  func(bytes int)
+}
+
+// readBatch has the content of a file at hand: mapped, if it is on the disk, or in memory.
+func readBatch(ctx context.Context, t files.Tree, name string) (content, error) {
+	if at := files.Path(t, name); at != "" {
+		f, err := files.OpenRegular(at)
+		if err != nil {
+			return content{}, err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err == nil && info.Size() > 0 && info.Size() <= maxImageNet {
+			if m, err := mapped.Open(f, 0, info.Size()); err == nil {
+				return content{m.Bytes(), m.Look}, nil
+			}
+		}
+	}
 	r, err := files.OpenAt(ctx, t, name, maxImageNet)
 	if err != nil {
-		return nil, err
+		return content{}, err
 	}
 	defer r.Close()
-	size := r.Size()
-	if size > maxImageNet {
-		return nil, fmt.Errorf("larger than the %d MiB allowed for one such file", maxImageNet>>20)
+	if r.Size() > maxImageNet {
+		return content{}, fmt.Errorf("larger than the %d MiB allowed for one such file", maxImageNet>>20)
 	}
-	if int64(cap(buffer)) < size {
-		buffer = make([]byte, size)
-	}
-	n, err := r.ReadAt(buffer[:size], 0)
+	data := make([]byte, r.Size())
+	n, err := r.ReadAt(data, 0)
 	if err == io.EOF {
 		err = nil
 	}
-	return buffer[:n], err
+	return content{data[:n], func(int) {}}, err
 }
 
 // ofPlanes is a picture stored channel by channel.
