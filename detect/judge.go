@@ -66,6 +66,9 @@ type Judge struct {
 	Detector *Detector
 	Rule     Rule
 
+	// Full makes batches wait until they are full, so that they are the same in all processes that share the work (engine.Group).
+	Full bool
+
 	// Uncalibrated is why there are no p-values: [ErrNotCalibrated], or an error that wraps it. Nil if there are.
 	Uncalibrated error
 
@@ -224,29 +227,32 @@ func (j *Judge) Batches(ctx context.Context, images iter.Seq2[dataset.Image, err
 	}
 }
 
-// gather waits for an image and takes those that are there already, at most a batch.
+// gather waits for an image and takes those that are there already, at most a batch; or waits for a full one.
 func (j *Judge) gather(ctx context.Context, arrivals <-chan Judged) (batch []Judged) {
-	select {
-	case first, ok := <-arrivals:
-		if !ok {
-			return nil
-		}
-		batch = append(batch, first)
-	case <-ctx.Done():
-		return nil
-	}
 	for len(batch) < j.meter.Batch() {
-		select {
-		case next, ok := <-arrivals:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, next)
-		default:
-			return batch
+		next, ok := receive(ctx, arrivals, len(batch) == 0 || j.Full)
+		if !ok {
+			break
 		}
+		batch = append(batch, next)
 	}
 	return batch
+}
+
+// receive takes an image, if there is one, or waits until there is; false if there is none, none is left or ctx ends.
+func receive(ctx context.Context, arrivals <-chan Judged, wait bool) (next Judged, ok bool) {
+	if !wait {
+		select {
+		case next, ok = <-arrivals:
+		default:
+		}
+		return next, ok
+	}
+	select {
+	case next, ok = <-arrivals:
+	case <-ctx.Done():
+	}
+	return next, ok
 }
 
 func (j *Judge) judge(ctx context.Context, batch []Judged, label int) error {

@@ -11,6 +11,7 @@ import (
 type hardware struct {
 	device  string
 	devices int
+	group   engine.Group // of the processes that share the work; nil: this one alone
 }
 
 func (h *hardware) addFlags(f *pflag.FlagSet) {
@@ -31,5 +32,9 @@ func (h hardware) openEngine(threads int, p engine.Precision) (engine.Engine, er
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	return device.Open(h.device, device.Options{Threads: threads, Devices: h.devices, Precision: p})
+	threads, err := h.shareOfCores(threads)
+	if err != nil {
+		return nil, err
+	}
+	return device.Open(h.device, device.Options{Threads: threads, Group: h.group, Devices: h.devices, Precision: p})
 }

@@ -86,6 +86,9 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := o.join(cmd, patience); err != nil {
+		return err
+	}
 	m, err := model.Open(path)
 	if err != nil {
 		return err
@@ -125,6 +128,9 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 		return err
 	}
 	shown.clear()
+	if !o.writes() {
+		return nil
+	}
 	if err := writeOutput(o.curve, r.Curve); err != nil {
 		return err
 	}

@@ -86,6 +86,9 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	if err != nil {
 		return err
 	}
+	if err := o.join(cmd, patience); err != nil {
+		return err
+	}
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
 	o.Progress, o.Warn = shown.show, shown.warn

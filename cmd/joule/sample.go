@@ -119,6 +119,9 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.join(cmd, patience); err != nil {
+		return err
+	}
 	m, err := model.Open(path)
 	if err != nil {
 		return err
@@ -140,8 +143,10 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 		o.Conditions = append(o.Conditions, y)
 	}
 	// An output that cannot be written is better noticed before the work than after it.
-	if err := errors.Join(checkOutput(o.output, folder), checkOutput(o.gif, false)); err != nil {
-		return err
+	if o.writes() {
+		if err := errors.Join(checkOutput(o.output, folder), checkOutput(o.gif, false)); err != nil {
+			return err
+		}
 	}
 
 	begun := time.Now()
@@ -179,6 +184,9 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 		if err != nil {
 			return err
 		}
+		if !o.writes() {
+			continue
+		}
 		if !folder {
 			pixels = append(pixels, batch.Pixels...)
 		} else if err := picture.WriteFolder(o.output, batch.Pixels, h, w, c, batch.First, o.Images); err != nil {
@@ -188,6 +196,9 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 		report.Images += n
 		report.Labels = append(report.Labels, batch.Labels...)
 		accepted += batch.Acceptance * float64(n)
+	}
+	if !o.writes() {
+		return nil
 	}
 	if !folder {
 		grid, err := sheet(pixels, gridWidth)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -118,6 +119,9 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := o.join(cmd, patience); err != nil {
+		return err
+	}
 	trained, err := model.Open(path)
 	if err != nil {
 		return err
@@ -138,6 +142,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if err != nil {
 		return detectorError(trained, err)
 	}
+	judge.Full = o.group != nil
 	if o.label != "" && judge.Detector.Reference {
 		return errLabel
 	}
@@ -148,6 +153,12 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	s.out = bufio.NewWriter(cmd.OutOrStdout())
 	s.table, _ = detect.NewTable(o.format, s.out)
 	s.bar = newProgress(s.stderr, "scoring", "images", -1)
+	if !o.writes() && o.explain != "" { // its part of the work, but not the pictures of it
+		if o.explain, err = os.MkdirTemp("", "joule"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(o.explain)
+	}
 	if o.explain != "" {
 		explainer, err := explain.New(e, trained)
 		if err != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/device"
-	"github.com/joule-ebm/joule/engine/mpi"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/run"
@@ -84,7 +83,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f.StringVar(&o.precision, "precision", "", "of the chains' convolutions: float32, split, bf16 or auto (default the preset's)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
-	f.DurationVar(&o.patience, "patience", 15*time.Minute, "of several processes (mpirun): give up when the others let one wait so long; 0: never")
+	f.DurationVar(&o.patience, "patience", patience, "of several processes (mpirun): give up when the others let one wait so long; 0: never")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json, where progress is no bar on a terminal")
 	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
 	return cmd
@@ -97,13 +96,8 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		l := o.limits()
 		limits = &l
 	}
-	group, err := mpi.Open(mpi.Options{Patience: o.patience})
-	if err != nil {
+	if err := o.join(cmd, o.patience); err != nil {
 		return err
-	}
-	if group != nil && group.Rank() > 0 {
-		cmd.SetOut(io.Discard)
-		cmd.SetErr(io.Discard)
 	}
 	screen, err := newTrainScreen(cmd.ErrOrStderr(), o.logFormat)
 	if err != nil {
@@ -113,12 +107,11 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	options := run.Options{Threads: int(o.threads), Group: group, Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
-	if group != nil && o.threads == 0 {
-		if options.Threads, err = shareOfCores(group); err != nil {
-			return err
-		}
+	threads, err := o.shareOfCores(int(o.threads))
+	if err != nil {
+		return err
 	}
+	options := run.Options{Threads: threads, Group: o.group, Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
 		for _, flag := range []string{"preset", "data", "attribute", "seed", "set", "precision", "print-config"} {

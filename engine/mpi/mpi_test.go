@@ -75,6 +75,15 @@ type job struct {
 // start starts so many processes, each with an argument list of its own if there are several.
 func start(t *testing.T, ranks int, args ...[]string) job {
 	t.Helper()
+	j := prepare(t, ranks, args...)
+	if err := j.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func prepare(t *testing.T, ranks int, args ...[]string) job {
+	t.Helper()
 	joule := program(t)
 	line := []string{"--oversubscribe", "--bind-to", "none"}
 	for i, a := range args {
@@ -95,9 +104,6 @@ func start(t *testing.T, ranks int, args ...[]string) job {
 	j.Cancel = func() error { return j.Process.Signal(syscall.SIGTERM) }
 	j.Env = append(os.Environ(), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	j.Stdout, j.Stderr = j.output, j.output
-	if err := j.Start(); err != nil {
-		t.Fatal(err)
-	}
 	return j
 }
 
@@ -155,9 +161,11 @@ func (j job) ranks(t *testing.T, n int) map[int]*os.Process {
 }
 
 // pictures writes an IDX file of 200 pictures of 12×12 pixels, with labels beside it.
-func pictures(t *testing.T, seed uint64) (path string) {
+func pictures(t *testing.T, seed uint64) (path string) { return picturesOf(t, seed, 12) }
+
+func picturesOf(t *testing.T, seed uint64, side int) (path string) {
 	t.Helper()
-	const n, side = 200, 12
+	const n = 200
 	header := func(magic uint32, sizes ...uint32) []byte {
 		b := binary.BigEndian.AppendUint32(nil, magic)
 		for _, s := range sizes {
@@ -165,7 +173,7 @@ func pictures(t *testing.T, seed uint64) (path string) {
 		}
 		return b
 	}
-	images, labels := header(0x803, n, side, side), header(0x801, n)
+	images, labels := header(0x803, n, uint32(side), uint32(side)), header(0x801, n)
 	s := rng.New(seed)
 	for range n {
 		kind := s.IntN(3)
@@ -372,6 +380,71 @@ func TestDifferentRanks(t *testing.T) {
 	start(t, 2, []string{"joule", "doctor"}).fail(t, "joule doctor is for one process, and 2 were started together")
 	if _, err := os.Stat(at); err == nil {
 		t.Error("a run has begun")
+	}
+}
+
+// TestOtherCommands: what several processes sample, score and measure is what one does.
+func TestOtherCommands(t *testing.T) {
+	program(t)
+	data, dir := pictures(t, 1), t.TempDir()
+	model := filepath.Join(dir, "model")
+	alone(t, training(data, model))
+	photograph := filepath.Join(dir, "photograph.pgm")
+	if err := os.WriteFile(photograph, append([]byte("P5 12 12 255\n"), bytes.Repeat([]byte{10, 200, 90}, 48)...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	took := regexp.MustCompile(`(?i)"[a-z_]*(seconds|output|gif)":[^,}]*`)
+	for name, args := range map[string][]string{
+		"sample":     {"sample", model, "-n", "70", "--steps", "5", "--gif", "OUT/chains.gif", "-o", "OUT/images/", "--json"},
+		"score":      {"score", model, data, "--format", "csv", "--detector", "combined", "--false-alarm", "10%"},
+		"explained":  {"score", model, photograph, "--format", "json", "--explain", "OUT/explained"},
+		"quality":    {"eval", "quality", "--samples", picturesOf(t, 3, 28), "--data", picturesOf(t, 4, 28), "--json"},
+		"likelihood": {"eval", "likelihood", model, "-n", "20", "--rungs", "5", "--chains", "5", "--in", data, "--curve", "OUT/curve.png", "--json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			results := func(run func(args []string) []byte) map[string]string {
+				out := t.TempDir()
+				var line []string
+				for _, a := range args {
+					line = append(line, strings.ReplaceAll(a, "OUT", out))
+				}
+				printed := run(append([]string{"joule"}, line...))
+				files := kept(t, out)
+				files["printed"] = string(took.ReplaceAll(printed, nil))
+				return files
+			}
+			want := results(func(args []string) []byte {
+				var printed bytes.Buffer
+				cmd := exec.CommandContext(t.Context(), program(t), args[1:]...)
+				cmd.Stdout = &printed
+				var said bytes.Buffer
+				cmd.Stderr = &said
+				if err := cmd.Run(); err != nil {
+					t.Fatalf("%v: %s", err, &said)
+				}
+				return printed.Bytes()
+			})
+			got := results(func(args []string) []byte {
+				j := prepare(t, 3, args)
+				var printed bytes.Buffer
+				j.Stdout = &printed
+				if err := j.Run(); err != nil {
+					t.Fatalf("%v:\n%s%s", err, j.output, &printed)
+				}
+				return printed.Bytes()
+			})
+			if len(want) == 1 && want["printed"] == "" {
+				t.Error("it does nothing")
+			}
+			for name := range want {
+				if got[name] != want[name] {
+					t.Errorf("another %s: %.300s, want %.300s", name, got[name], want[name])
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%d files, want %d", len(got), len(want))
+			}
+		})
 	}
 }
 
