@@ -90,15 +90,6 @@ func NewObjective(e engine.Engine, model *energy.Energy, o ObjectiveOptions) (*O
 	return obj, nil
 }
 
-// prepare begins to make the programs ready for n images, on engines where that takes long.
-func (o *Objective) prepare(n int) {
-	for _, p := range o.programs {
-		if p, ok := p.(engine.Preparer); ok {
-			p.Prepare(n)
-		}
-	}
-}
-
 // Groups are what gradients there are: one, without a name, of the whole loss, or one for each group of terms.
 func (o *Objective) Groups() []Group { return o.groups }
 
@@ -129,51 +120,59 @@ type Evaluation struct {
 	Acceptance           float64   // unrolled: of the last step's proposals; 1 for samplers without
 }
 
+// memory is where an objective finds the parameters and leaves the gradients.
+type memory interface {
+	// bind gives a program the parameters, and others that it has beside them.
+	bind(p engine.Program, others map[string][]float32) error
+	// leave adds to a call the outputs that are the gradient which a program of the objective computes.
+	leave(call *engine.Call, program int)
+}
+
+// hostMemory holds them by name.
+type hostMemory struct {
+	specs     []energy.Spec
+	params    map[string][]float32
+	gradients []map[string][]float32 // of each program
+}
+
+func (h hostMemory) bind(p engine.Program, others map[string][]float32) error {
+	all := maps.Clone(h.params)
+	maps.Copy(all, others)
+	return p.Bind(all)
+}
+
+func (h hostMemory) leave(call *engine.Call, program int) {
+	for _, s := range h.specs {
+		call.Outputs = append(call.Outputs, h.gradients[program][s.Name])
+	}
+}
+
 // Evaluate computes the loss. The gradients go to maps from parameter name to values, one for each of [Objective.Groups].
 func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x Examples, gradients ...map[string][]float32) (Evaluation, error) {
 	if len(gradients) != len(o.programs) {
 		return Evaluation{}, fmt.Errorf("cd: %d gradients asked for, the objective has %d", len(gradients), len(o.programs))
 	}
-	size := o.image.Size()
-	if len(x.References) < o.most*size {
-		return Evaluation{}, fmt.Errorf("cd: %d numbers of reference images, the objective looks at %d images of %d", len(x.References), o.most, size)
+	return o.evaluate(ctx, hostMemory{o.specs, params, gradients}, x)
+}
+
+// evaluate is Evaluate with parameters and gradients in a memory.
+func (o *Objective) evaluate(ctx context.Context, in memory, x Examples) (Evaluation, error) {
+	others, err := o.referenceParams(x.References)
+	if err != nil {
+		return Evaluation{}, err
 	}
-	if len(o.references) > 0 {
-		params = maps.Clone(params)
-	}
-	for _, n := range o.references {
-		params[referencesParam(n)] = x.References[:n*size]
-	}
-	n := len(x.Positive) / size
-	ev := Evaluation{EnergyPos: make([]float32, n), EnergyNeg: make([]float32, n), Acceptance: 1}
-	outputs := [][]float32{ev.EnergyPos, ev.EnergyNeg}
-	if o.end {
-		ev.End = make([]float32, n*size)
-		outputs = append(outputs, ev.End)
-	}
-	accepted := make([]float32, n)
-	if o.accepted {
-		outputs = append(outputs, accepted)
-	}
-	losses := make([][1]float32, len(o.terms))
-	for i := range losses {
-		outputs = append(outputs, losses[i][:])
-	}
-	inputs := mcmc.UnrolledInputs(o.sampler, o.unrolled, n)
-	maps.Copy(inputs, map[string][]float32{dataInput: x.Positive, negativeInput: x.Negative, gradientAtInput: x.GradientAt,
-		startInput: x.Start, dataLabelInput: x.LabelPos, chainLabelInput: x.LabelNeg})
+	n := len(x.Positive) / o.image.Size()
+	ev, losses, accepted := o.newEvaluation(n)
+	call := o.call(n, x, ev, losses, accepted)
 	for i, program := range o.programs {
-		for _, s := range o.specs {
-			outputs = append(outputs, gradients[i][s.Name])
-		}
-		if err := program.Bind(params); err != nil {
+		in.leave(&call, i)
+		if err := in.bind(program, others); err != nil {
 			return Evaluation{}, err
 		}
-		err := program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{Seed: x.Seed, FirstImage: x.FirstChain}})
-		if err != nil {
+		if err := program.Run(ctx, call); err != nil {
 			return Evaluation{}, err
 		}
-		outputs = nil
+		call.Outputs = nil // the gradients alone, of the next group
 	}
 	for _, l := range losses {
 		ev.Terms = append(ev.Terms, float64(l[0]))
@@ -182,4 +181,65 @@ func (o *Objective) Evaluate(ctx context.Context, params map[string][]float32, x
 		ev.Acceptance, _ = meanAndDeviation(accepted)
 	}
 	return ev, nil
+}
+
+// prepare begins to make the programs ready for n images, on engines where that takes long.
+func (o *Objective) prepare(n int, in memory) error {
+	others, err := o.referenceParams(make([]float32, o.most*o.image.Size()))
+	if err != nil {
+		return err
+	}
+	ev, losses, accepted := o.newEvaluation(n)
+	call := o.call(n, Examples{}, ev, losses, accepted)
+	for i, program := range o.programs {
+		in.leave(&call, i)
+		if p, ok := program.(engine.Preparer); ok {
+			if err := in.bind(program, others); err != nil {
+				return err
+			}
+			p.Prepare(call)
+		}
+		call.Outputs = nil
+	}
+	return nil
+}
+
+// referenceParams are the parameters that hold reference images.
+func (o *Objective) referenceParams(images []float32) (map[string][]float32, error) {
+	size := o.image.Size()
+	if len(images) < o.most*size {
+		return nil, fmt.Errorf("cd: %d numbers of reference images, the objective looks at %d images of %d", len(images), o.most, size)
+	}
+	params := map[string][]float32{}
+	for _, n := range o.references {
+		params[referencesParam(n)] = images[:n*size]
+	}
+	return params, nil
+}
+
+// newEvaluation has room for what a call for n images gives, with the losses of the terms and the acceptance of each image.
+func (o *Objective) newEvaluation(n int) (ev Evaluation, losses [][1]float32, accepted []float32) {
+	ev = Evaluation{EnergyPos: make([]float32, n), EnergyNeg: make([]float32, n), Acceptance: 1}
+	if o.end {
+		ev.End = make([]float32, n*o.image.Size())
+	}
+	return ev, make([][1]float32, len(o.terms)), make([]float32, n)
+}
+
+// call evaluates everything but gradients.
+func (o *Objective) call(n int, x Examples, ev Evaluation, losses [][1]float32, accepted []float32) engine.Call {
+	outputs := [][]float32{ev.EnergyPos, ev.EnergyNeg}
+	if o.end {
+		outputs = append(outputs, ev.End)
+	}
+	if o.accepted {
+		outputs = append(outputs, accepted)
+	}
+	for i := range losses {
+		outputs = append(outputs, losses[i][:])
+	}
+	inputs := mcmc.UnrolledInputs(o.sampler, o.unrolled, n)
+	maps.Copy(inputs, map[string][]float32{dataInput: x.Positive, negativeInput: x.Negative, gradientAtInput: x.GradientAt,
+		startInput: x.Start, dataLabelInput: x.LabelPos, chainLabelInput: x.LabelNeg})
+	return engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{Seed: x.Seed, FirstImage: x.FirstChain}}
 }

@@ -68,7 +68,8 @@ func (s *Settings) checkTerms() error {
 	return nil
 }
 
-// Trainer learns an energy. Its whole state is in its exported fields: a trainer given the same fields goes on exactly as this one.
+// Trainer learns an energy. Its whole state is in its exported fields: a trainer given the same fields goes on exactly as this one. Where
+// the engine keeps part of it on a device, Pull and Push move it.
 type Trainer struct {
 	Iteration  int64     // updates made
 	Attempt    int64     // how often training was taken back; other attempts have other noise
@@ -86,6 +87,7 @@ type Trainer struct {
 	objectives map[objectiveKey]*Objective
 	gradient   []float32
 	groups     map[string][]float32 // gradients of the groups of terms, when diagnosing
+	kept       *kept                // the state on a device; nil if it is on the host
 }
 
 type objectiveKey struct {
@@ -130,7 +132,8 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 	if t.chain, err = NewChain(s.ChainEngine, model, s.Sampler); err != nil {
 		return nil, err
 	}
-	return t, nil
+	t.kept, err = newKept(e, s.ChainEngine, t.specs, s)
+	return t, err
 }
 
 // Specs describes the parameters in their order.
@@ -181,6 +184,9 @@ func (t *Trainer) stream(purpose uint64) rng.Stream {
 func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Metrics, error) {
 	s, n := &t.settings, len(data)/t.model.Image.Size()
 	m := Metrics{Iteration: t.Iteration + 1}
+	if err := t.push(); err != nil {
+		return Metrics{}, err
+	}
 
 	// Chains start from the replay buffer, augmented, and now and then from noise.
 	start, chainLabels := make([]float32, len(data)), t.randomLabels(n)
@@ -219,14 +225,17 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	m.Displacement = rootMeanSquareDisplacement(start, x.Negative)
 	m.Diversity, m.DataDiversity = diversity(x.Negative, n), diversity(data, n)
 	m.LearningRate = s.LearningRate * t.RateScale * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
-	m.GradNorm = ClipNorm(t.gradient, s.ClipNorm, s.Threads)
+	if m.GradNorm, err = t.clip(ctx); err != nil {
+		return Metrics{}, err
+	}
 	if err := m.Healthy(); err != nil {
 		return m, err
 	}
 
 	// The update. The chains' ends go into the buffer.
-	t.Adam.Update(t.Parameters, t.gradient, m.LearningRate, s.Threads)
-	Average(t.Averaged, t.Parameters, s.Decay, s.Threads)
+	if err := t.update(ctx, m.GradNorm, m.LearningRate); err != nil {
+		return Metrics{}, err
+	}
 	t.Iteration++
 	reservoir := t.stream(streamReservoir)
 	if err := t.Buffer.Add(x.Negative, chainLabels, t.Iteration, &reservoir); err != nil {
@@ -238,12 +247,37 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 
 // runChains takes the chains from their starts to x⁻.
 func (t *Trainer) runChains(ctx context.Context, x *Examples) (acceptance float64, err error) {
-	if err := t.chain.Bind(t.Named(t.Parameters)); err != nil {
+	if t.kept != nil {
+		err = t.chain.BindStore(t.kept.store, t.kept.places)
+	} else {
+		err = t.chain.Bind(t.Named(t.Parameters))
+	}
+	if err != nil {
 		return 0, err
 	}
 	x.Negative, x.GradientAt = slices.Clone(x.Start), make([]float32, len(x.Start))
 	return t.chain.Run(ctx, x.Negative, mcmc.RunOptions{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg},
 		GradientAt: x.GradientAt, Seed: x.Seed, FirstChain: x.FirstChain})
+}
+
+// clip scales the gradient down if it is too long, and gives the norm it had. (On a device it is scaled in the update.)
+func (t *Trainer) clip(ctx context.Context) (norm float64, err error) {
+	if t.kept != nil {
+		return t.kept.gradientNorm(ctx)
+	}
+	return ClipNorm(t.gradient, t.settings.ClipNorm, t.settings.Threads), nil
+}
+
+// update moves the parameters, and their average.
+func (t *Trainer) update(ctx context.Context, norm, learningRate float64) error {
+	s := &t.settings
+	if t.kept != nil {
+		t.Adam.Updates++
+		return t.kept.step(ctx, s, norm, learningRate, t.Adam.Updates)
+	}
+	t.Adam.Update(t.Parameters, t.gradient, learningRate, s.Threads)
+	Average(t.Averaged, t.Parameters, s.Decay, s.Threads)
+	return nil
 }
 
 // references are n images of the buffer for the terms that look at some.
@@ -291,7 +325,9 @@ func (t *Trainer) objective(n int) (*Objective, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.prepare(n) // while the chains run
+	if err := o.prepare(n, t.memory(o, key.apart)); err != nil { // while the chains run
+		return nil, err
+	}
 	// Those of before another term came to count, or of after where training was taken back to before it, are done with, and large.
 	maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.terms != key.terms })
 	t.objectives[key] = o
@@ -303,7 +339,7 @@ func (t *Trainer) evaluate(ctx context.Context, o *Objective, x Examples, m *Met
 	if t.diagnosing() {
 		ev, err = t.evaluateApart(ctx, o, x, m)
 	} else {
-		ev, err = o.Evaluate(ctx, t.Named(t.Parameters), x, t.Named(t.gradient))
+		ev, err = o.evaluate(ctx, t.memory(o, false), x)
 	}
 	if err != nil {
 		return ev, err
@@ -321,16 +357,30 @@ func (t *Trainer) evaluate(ctx context.Context, o *Objective, x Examples, m *Met
 	return ev, nil
 }
 
-// evaluateApart computes the gradients of the groups of terms one after the other, measures them and adds them up.
-func (t *Trainer) evaluateApart(ctx context.Context, o *Objective, x Examples, m *Metrics) (Evaluation, error) {
-	var gradients []map[string][]float32
+// memory is where an objective finds the parameters and leaves its gradient, or those of its groups of terms, apart: these on the host.
+func (t *Trainer) memory(o *Objective, apart bool) memory {
+	switch {
+	case !apart && t.kept != nil:
+		return t.kept
+	case !apart:
+		return hostMemory{t.specs, t.Named(t.Parameters), []map[string][]float32{t.Named(t.gradient)}}
+	}
+	h := hostMemory{specs: t.specs, params: t.Named(t.Parameters)}
 	for _, g := range o.Groups() {
 		if t.groups[g.Name] == nil {
 			t.groups[g.Name] = make([]float32, len(t.gradient))
 		}
-		gradients = append(gradients, t.Named(t.groups[g.Name]))
+		h.gradients = append(h.gradients, t.Named(t.groups[g.Name]))
 	}
-	ev, err := o.Evaluate(ctx, t.Named(t.Parameters), x, gradients...)
+	return h
+}
+
+// evaluateApart computes the gradients of the groups of terms one after the other, measures them and adds them up.
+func (t *Trainer) evaluateApart(ctx context.Context, o *Objective, x Examples, m *Metrics) (Evaluation, error) {
+	if err := t.Pull(); err != nil {
+		return Evaluation{}, err
+	}
+	ev, err := o.evaluate(ctx, t.memory(o, true), x)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -340,6 +390,9 @@ func (t *Trainer) evaluateApart(ctx context.Context, o *Objective, x Examples, m
 		for i, v := range t.groups[g.Name] {
 			t.gradient[i] += float32(g.Weight) * v
 		}
+	}
+	if t.kept != nil {
+		return ev, t.kept.store.Write(keptGradient, t.gradient)
 	}
 	return ev, nil
 }

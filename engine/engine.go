@@ -49,11 +49,12 @@ type Program interface {
 	Flops() float64
 }
 
-// Preparer is a Program that takes long to be made ready for a batch size, and can begin before it is needed.
+// Preparer is a Program that takes long to be made ready for a kind of call, and can begin before it is needed.
 type Preparer interface {
 	Program
-	// Prepare begins to make the program ready for single steps on batches of that size, with all outputs, and returns at once.
-	Prepare(batch int)
+	// Prepare begins to make the program ready for calls like this one, and returns at once: as many images and steps, the same outputs
+	// that are not nil, and so on. Numbers do not matter.
+	Prepare(call Call)
 }
 
 // Call is one use of a program.
@@ -65,6 +66,9 @@ type Call struct {
 	// Outputs receives the results in the order given to Compile: Batch × size numbers for a sample value, size for a shared one. A
 	// nil slice says that the result is not wanted. A sample value may be written to the slice of an input of its shape.
 	Outputs [][]float32
+	// Updates says where in the store that the program is bound to outputs go, by their numbers: shared ones, which together must make up
+	// whole arrays. They may be nil in Outputs. For a StoreProgram alone, and single steps.
+	Updates map[int]Place
 	// Chain repeats the computation, image by image; the zero value runs it once.
 	Chain Chain
 }

@@ -2,6 +2,7 @@ package mcmc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -62,6 +63,15 @@ func NewChain(e engine.Engine, s Sampler, energy Energy, image expr.Shape) (*Cha
 
 // Bind gives the energy's parameters their values, which must stay as they are while the chain is used.
 func (c *Chain) Bind(params map[string][]float32) error { return c.step.Bind(params) }
+
+// BindStore is Bind with parameters in a store, on engines that have such.
+func (c *Chain) BindStore(s engine.Store, places map[string]engine.Place) error {
+	p, ok := c.step.(engine.StoreProgram)
+	if !ok {
+		return errors.New("mcmc: the chain's engine has no stores")
+	}
+	return p.BindStore(s, places, nil)
+}
 
 // Flops counts the convolution work of one step of one chain.
 func (c *Chain) Flops() float64 { return c.step.Flops() }

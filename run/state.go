@@ -47,6 +47,9 @@ func vectors(t *cd.Trainer) []struct {
 // encode writes the state down. Equal states give equal bytes.
 func (r *runner) encode() ([]checkpoint.Section, error) {
 	t := r.trainer
+	if err := t.Pull(); err != nil {
+		return nil, err
+	}
 	head, err := json.Marshal(counters{t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery, r.data})
 	if err != nil {
 		return nil, err
@@ -97,6 +100,7 @@ func (r *runner) decode(c *checkpoint.Checkpoint) error {
 	if _, err := t.Buffer.ReadFrom(bytes.NewReader(buffer)); err != nil {
 		return fmt.Errorf("%s: %w: restore the configuration", c.Path, err)
 	}
+	t.Push()
 	t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery = head.Iteration, head.Attempt, head.RateScale, head.AdamUpdates, head.Recovery
 	return nil
 }
@@ -290,6 +294,9 @@ func (r *runner) trained() (*model.Model, error) {
 		return nil, err
 	}
 	t := r.trainer
+	if err := t.Pull(); err != nil {
+		return nil, err
+	}
 	config := r.config.Config
 	config.Fingerprint = &r.data
 	return &model.Model{Config: config, Training: training.String(), Classes: r.classes, Numbers: r.numbers, Iterations: t.Iteration, Energy: r.energy,

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -31,6 +32,9 @@ func (p *program) Bind(params map[string][]float32) error {
 func (p *program) checkCall(call engine.Call) error {
 	if p.bound == nil {
 		return fmt.Errorf("cpu: Run before Bind")
+	}
+	if len(call.Updates) > 0 {
+		return errors.New("cpu: outputs go to the caller, there is no store to update")
 	}
 	if call.Batch < 1 || call.Batch > math.MaxInt32 {
 		return fmt.Errorf("cpu: a batch of %d images: want 1 or more, and fewer than 2³¹", call.Batch)

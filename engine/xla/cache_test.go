@@ -67,7 +67,7 @@ func TestPrepare(t *testing.T) {
 	n := enginetest.Random(1, 3, outputs...)
 	p := enginetest.Compile(t, e, n, outputs...)
 	for range 3 {
-		p.(engine.Preparer).Prepare(3)
+		p.(engine.Preparer).Prepare(engine.Call{Batch: 3, Outputs: enginetest.Buffers(3, outputs...)})
 	}
 	enginetest.Run(t, p, 3, n, engine.Chain{}, outputs...)
 	if got := compilations.Load(); got != 1 {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/xla/pjrt"
 )
 
@@ -23,6 +24,10 @@ type compiled struct {
 	sync.Mutex
 	ready map[string]*executable
 	begun map[string]chan struct{} // closed when it is ready, or has failed
+}
+
+func newCompiled() *compiled {
+	return &compiled{ready: map[string]*executable{}, begun: map[string]chan struct{}{}}
 }
 
 // find is an executable for a use: one that has room for the images without wasting more than half of it. So the last batch of a set,
@@ -44,7 +49,7 @@ func (c *compiled) find(u use, last *piece) (best *executable) {
 
 // executable is the program for a use: one that has been compiled, or is being compiled, or one compiled now.
 func (p *program) executable(u use, last *piece) (*executable, error) {
-	c := &p.compiled
+	c := p.compiled
 	c.Lock()
 	defer c.Unlock()
 	if last != nil {
@@ -78,11 +83,13 @@ func (p *program) executable(u use, last *piece) (*executable, error) {
 }
 
 // Prepare implements engine.Preparer: it compiles in the background. An error is told by the Run that needs the program.
-func (p *program) Prepare(batch int) {
-	u := use{batch: (batch + p.replicas - 1) / p.replicas, steps: 1}
-	for i := range p.outputs {
-		u.wanted = append(u.wanted, i)
+func (p *program) Prepare(call engine.Call) {
+	updates, err := p.updates(call)
+	if steps := max(call.Chain.Steps, 1); err != nil || steps > longest || len(call.Outputs) != len(p.outputs) {
+		return
 	}
+	u := p.use(call, max(call.Chain.Steps, 1), false)
+	u.updates = updates
 	go func() { _, _ = p.executable(u, nil) }()
 }
 

@@ -29,8 +29,9 @@ type Engine struct {
 }
 
 var (
-	_ engine.Engine   = (*Engine)(nil)
-	_ engine.Preparer = (*program)(nil)
+	_ engine.Keeper       = (*Engine)(nil)
+	_ engine.Preparer     = (*program)(nil)
+	_ engine.StoreProgram = (*program)(nil)
 )
 
 // Compilation is what it took to make a program ready to run.
@@ -112,7 +113,7 @@ func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 		return nil, fmt.Errorf("xla: %w", err)
 	}
 	p := &program{engine: e, precision: e.Precision, replicas: e.replicas(), outputs: expr.Simplify(outputs...),
-		compiled: compiled{ready: map[string]*executable{}, begun: map[string]chan struct{}{}}}
+		compiled: newCompiled()}
 	named := map[string]*expr.Value{}
 	overBatch := map[*expr.Value]bool{}
 	for _, v := range expr.Order(p.outputs...) {

@@ -20,10 +20,11 @@ type use struct {
 	perStep  []string       // sorted
 	feedback map[string]int // none if there is one step
 	wanted   []int          // outputs
+	updates  []update       // of a store, by array and offset
 }
 
 func (u use) key() string {
-	key := fmt.Sprint(u.batch, u.steps, u.wanted)
+	key := fmt.Sprintf("%d %d %v %q", u.batch, u.steps, u.wanted, fmt.Sprint(u.updates))
 	for _, name := range u.perStep {
 		key += fmt.Sprintf(" %q", name)
 	}
@@ -31,7 +32,8 @@ func (u use) key() string {
 }
 
 // text prints the program. Its arguments are the numbers of the call (seed, first chain, first step, images on the device, images in
-// all) and then the leaves, in the order of p.leaves without noises; its results are the outputs wanted.
+// all), the leaves in the order of p.leaves, without noises and what is in a store, and the store's arrays; its results are the outputs
+// wanted, and the arrays that are replaced.
 func (p *program) text(u use) (string, error) {
 	l := p.lowering(u.batch)
 	numbers := l.Argument(stablehlo.U64, callNumbers)
@@ -44,14 +46,18 @@ func (p *program) text(u use) (string, error) {
 	given := map[string]tensor{}
 	for _, v := range p.leaves {
 		switch name := v.Attr().Name; {
-		case isNoise(v):
+		case isNoise(v), p.kept(v):
 		case slices.Contains(u.perStep, name):
 			perStep[name] = l.Argument(stablehlo.F32, u.steps)
 		default:
 			given[name] = l.Argument(stablehlo.F32, l.dims(v)...)
 		}
 	}
+	l.arrays(p, u, given)
 	needed := slices.Clone(u.wanted)
+	for _, one := range u.updates {
+		needed = append(needed, one.output)
+	}
 	for _, i := range u.feedback {
 		needed = append(needed, i)
 	}
@@ -101,7 +107,7 @@ func (p *program) text(u use) (string, error) {
 		if err := emit(true, l.Integer(stablehlo.I32, 0)); err != nil {
 			return "", err
 		}
-		return l.Program(l.results(p.outputs, u.wanted)), nil
+		return l.Program(append(l.results(p.outputs, u.wanted), l.replaced(p, u)...)), nil
 	}
 
 	// What goes round: the inputs that are fed, and the outputs wanted that vary and are not such inputs' next values.
@@ -151,6 +157,12 @@ func (p *program) text(u use) (string, error) {
 
 // callNumbers is how many numbers the first argument has.
 const callNumbers = 5
+
+// kept says whether v is a parameter in a store.
+func (p *program) kept(v *expr.Value) bool {
+	_, ok := p.places[v.Attr().Name]
+	return ok && v.Op() == expr.OpParam
+}
 
 func isNoise(v *expr.Value) bool { return v.Op() == expr.OpGaussian || v.Op() == expr.OpUniform }
 

@@ -23,8 +23,10 @@ type program struct {
 	replicas  int // devices that share a batch
 	outputs   []*expr.Value
 	leaves    []*expr.Value // inputs, parameters and noises, one for each name
-	compiled  compiled
-	params    []map[string]*pjrt.Buffer // on each device; nil before Bind
+	compiled  *compiled
+	params    []map[string]*pjrt.Buffer // on each device, but for those in the store; nil before Bind
+	store     *store                    // that the program is bound to, or nil
+	places    map[string]engine.Place   // of parameters in the store
 	running   chan struct{}             // closed when a run that was given up has ended
 }
 
@@ -55,9 +57,16 @@ func (p *program) Flops() float64 {
 }
 
 // Bind copies the parameters to the devices.
-func (p *program) Bind(params map[string][]float32) error {
+func (p *program) Bind(params map[string][]float32) error { return p.bind(nil, nil, params) }
+
+// bind copies the parameters that have no places in the store.
+func (p *program) bind(s *store, places map[string]engine.Place, params map[string][]float32) error {
+	elsewhere := func(v *expr.Value) bool {
+		_, kept := places[v.Attr().Name]
+		return v.Op() != expr.OpParam || kept
+	}
 	for _, v := range p.leaves {
-		if v.Op() != expr.OpParam {
+		if elsewhere(v) {
 			continue
 		}
 		name, s := v.Attr().Name, v.Shape()
@@ -80,7 +89,7 @@ func (p *program) Bind(params map[string][]float32) error {
 	for d := range bound {
 		bound[d] = map[string]*pjrt.Buffer{}
 		for _, v := range p.leaves {
-			if v.Op() != expr.OpParam {
+			if elsewhere(v) {
 				continue
 			}
 			name, s := v.Attr().Name, v.Shape()
@@ -91,7 +100,10 @@ func (p *program) Bind(params map[string][]float32) error {
 			bound[d][name] = b
 		}
 	}
-	p.params = bound
+	if !maps.Equal(p.places, places) || s != nil && p.store != nil && !maps.Equal(s.sizes, p.store.sizes) { // they are part of the text
+		p.compiled = newCompiled()
+	}
+	p.params, p.store, p.places = bound, s, places
 	return nil
 }
 
@@ -161,6 +173,13 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 	if err := p.check(call); err != nil {
 		return err
 	}
+	updates, err := p.updates(call)
+	if err != nil {
+		return err
+	}
+	if updates != nil { // an update that is given up halfway would leave the store without it
+		ctx = context.WithoutCancel(ctx)
+	}
 	steps := max(call.Chain.Steps, 1)
 	pieces := (steps-1)/longest + 1
 	perPiece := (steps-1)/pieces + 1
@@ -170,7 +189,8 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 			return err
 		}
 		u := p.use(call, min(perPiece, steps-done), pieces > 1)
-		if len(u.wanted) == 0 {
+		u.updates = updates
+		if len(u.wanted)+len(u.updates) == 0 {
 			return nil
 		}
 		x, err := wait(ctx, p, func() (*executable, error) { return p.executable(u, last) })
@@ -184,9 +204,15 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 		}
 		if last, err = wait(ctx, p, func() (*piece, error) {
 			defer free(own)
-			results, err := x.Run(args, nil)
+			results, err := x.Run(args, p.donated(x.use, len(args[0])))
 			if err != nil {
 				return nil, explained("a run", err)
+			}
+			for d := range results {
+				for i, array := range x.updated() {
+					p.store.replace(array, d, results[d][len(x.wanted)+i])
+				}
+				results[d] = results[d][:len(x.wanted)]
 			}
 			return &piece{x, results}, nil
 		}); err != nil {
@@ -285,7 +311,7 @@ func (p *program) arguments(x *executable, call engine.Call, done int, last *pie
 			fed, isFed := c.Feedback[name]
 			values, stepwise := c.PerStep[name]
 			switch {
-			case isNoise(v):
+			case isNoise(v), p.kept(v):
 			case v.Op() == expr.OpParam:
 				args[d] = append(args[d], p.params[d][name])
 			case isFed && last != nil:
@@ -301,8 +327,22 @@ func (p *program) arguments(x *executable, call engine.Call, done int, last *pie
 		if err != nil {
 			return nil, own, err
 		}
+		for _, array := range p.stored() {
+			args[d] = append(args[d], p.store.arrays[array][d])
+		}
 	}
 	return args, own, nil
+}
+
+// donated are the numbers of the arguments, of so many, that the program writes over: arrays that are replaced. Arrays are the last.
+func (p *program) donated(u use, args int) (list []int) {
+	stored, updated := p.stored(), u.updated()
+	for i, array := range stored {
+		if slices.Contains(updated, array) {
+			list = append(list, args-len(stored)+i)
+		}
+	}
+	return list
 }
 
 // padded are the images of a device, followed by repetitions of the last up to a full batch: padding is computed like every image, and

@@ -3,6 +3,7 @@
 package xla
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -18,6 +19,61 @@ import (
 	"github.com/joule-ebm/joule/mcmc"
 )
 
+// small are a training's images and their number in a batch.
+var (
+	trainImage = expr.Shape{16, 16, 1}
+	trainBatch = 8
+)
+
+// newTraining is that of a small network.
+func newTraining(t *testing.T, e engine.Engine) *cd.Trainer { return newDiagnosed(t, e, 0) }
+
+// newDiagnosed measures the gradients of terms now and then.
+func newDiagnosed(t *testing.T, e engine.Engine, every int64) *cd.Trainer {
+	t.Helper()
+	model, err := energy.New("quick", energy.Options{Filters: 4, Image: trainImage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := cd.PaperSettings()
+	s.Steps, s.BufferSize, s.LearningRate, s.Epsilon = 5, 64, 0.02, 1
+	s.DiagnoseEvery = every
+	s.Sampler = mcmc.Langevin{StepSize: 10, Sigma: 0.001}
+	s.Terms = cd.PaperTerms(cd.Entropy{Neighbour: 1, References: 10, After: 2 * trainBatch})
+	trainer, err := cd.NewTrainer(e, model, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer
+}
+
+// bars are images of upright bars, unlike the noise that chains start from.
+func bars(seed uint64) []float32 {
+	images := make([]float32, trainBatch*trainImage.Size())
+	s := rng.New(7, seed)
+	s.FillUniform(images)
+	for j := range images {
+		images[j] *= 0.2
+		if j%trainImage[1]%4 < 2 {
+			images[j] += 0.8
+		}
+	}
+	return images
+}
+
+// advance makes an update, and brings the fields up to date.
+func advance(t *testing.T, trainer *cd.Trainer) cd.Metrics {
+	t.Helper()
+	m, err := trainer.Step(t.Context(), bars(uint64(trainer.Iteration)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trainer.Pull(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // TestTraining: a training follows the CPU engine's, from the same start, on the same data and with the same noise. The two differ in
 // rounding, which chains and training multiply; how fast is measured on the CPU engine itself, with kernels that round in another order.
 // In two iterations this engine comes no more than ten times as far away. From the third on it may happen that an image's nearest
@@ -27,50 +83,18 @@ import (
 // Adam's ε is large: otherwise its first steps are of one size, whatever the gradient's, and where that is zero but for rounding they
 // are up or down by chance.
 func TestTraining(t *testing.T) {
-	const batch = 8
-	image := expr.Shape{16, 16, 1}
-	train := func(e engine.Engine) *cd.Trainer {
-		model, err := energy.New("quick", energy.Options{Filters: 4, Image: image})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := cd.PaperSettings()
-		s.Steps, s.BufferSize, s.LearningRate, s.Epsilon = 5, 64, 0.02, 1
-		s.Sampler = mcmc.Langevin{StepSize: 10, Sigma: 0.001}
-		s.Terms = cd.PaperTerms(cd.Entropy{Neighbour: 1, References: 10, After: 2 * batch})
-		trainer, err := cd.NewTrainer(e, model, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return trainer
-	}
-	first := train(&cpu.Engine{})
-	others := []*cd.Trainer{train(&cpu.Engine{Kernels: kernels.Portable()}), train(plugin(t, 1))}
+	first := newTraining(t, &cpu.Engine{})
+	others := []*cd.Trainer{newTraining(t, &cpu.Engine{Kernels: kernels.Portable()}), newTraining(t, plugin(t, 1))}
 	start := slices.Clone(first.Parameters)
 	iterations := 2
 	if os.Getenv("JOULE_LONG") == "1" {
 		iterations = 100
 	}
 	for i := range iterations {
-		images := make([]float32, batch*image.Size())
-		s := rng.New(7, uint64(i))
-		s.FillUniform(images)
-		for j := range images { // upright bars, unlike the noise that chains start from
-			images[j] *= 0.2
-			if j%image[1]%4 < 2 {
-				images[j] += 0.8
-			}
-		}
-		want, err := first.Step(t.Context(), images, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := advance(t, first)
 		var apart [2]float64 // as a part of the way that the parameters have gone
 		for k, trainer := range others {
-			got, err := trainer.Step(t.Context(), images, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := advance(t, trainer)
 			apart[k] = distance(trainer.Parameters, first.Parameters) / distance(first.Parameters, start)
 			if i+1 == 100 && !(math.Abs(got.Displacement-want.Displacement) <= 0.25*want.Displacement) {
 				t.Errorf("after %d iterations chains move pixels by %g, the CPU engine's by %g", i+1, got.Displacement, want.Displacement)
@@ -93,4 +117,62 @@ func distance(a, b []float32) float64 {
 		sum += d * d
 	}
 	return math.Sqrt(sum)
+}
+
+// onHost hides that an engine has stores.
+type onHost struct{ engine.Engine }
+
+// TestTrainingOnDevice: the state may be on the host, on a device or on several, it may be taken from there and put back, and a gradient
+// may pass through the host on its way: each is the same training.
+func TestTrainingOnDevice(t *testing.T) {
+	const iterations = 2
+	host := newTraining(t, onHost{plugin(t, 1)})
+	start := slices.Clone(host.Parameters)
+	for range iterations {
+		advance(t, host)
+	}
+	near := func(what string, got *cd.Trainer) {
+		t.Helper()
+		for _, v := range []struct {
+			name      string
+			got, want []float32
+		}{{"parameters", got.Parameters, host.Parameters}, {"average", got.Averaged, host.Averaged}, {"squares", got.Adam.Square, host.Adam.Square}} {
+			if off, size := distance(v.got, v.want), distance(v.want, start); !(off <= 1e-3*size+2e-6) || size == 0 {
+				t.Errorf("%s: the %s are %.2g of %.2g away from those of a training on the host", what, v.name, off, size)
+			}
+		}
+		if got.Adam.Updates != host.Adam.Updates || got.Iteration != host.Iteration {
+			t.Errorf("%s: %d updates in %d iterations, want %d in %d", what, got.Adam.Updates, got.Iteration, host.Adam.Updates, host.Iteration)
+		}
+	}
+	for _, devices := range []int{1, 3} {
+		trainer := newTraining(t, plugin(t, devices))
+		for range iterations {
+			advance(t, trainer)
+		}
+		near(fmt.Sprint(devices, " devices"), trainer)
+	}
+
+	diagnosed := newDiagnosed(t, plugin(t, 1), 1)
+	for range iterations {
+		if m := advance(t, diagnosed); len(m.Gradients) == 0 {
+			t.Error("no gradients of terms")
+		}
+	}
+	near("diagnosed", diagnosed)
+
+	begun := newTraining(t, plugin(t, 1))
+	advance(t, begun)
+	resumed := newTraining(t, plugin(t, 1))
+	advance(t, resumed) // of which nothing must be left
+	resumed.Iteration, resumed.Adam.Updates, resumed.Buffer = begun.Iteration, begun.Adam.Updates, begun.Buffer
+	copy(resumed.Parameters, begun.Parameters)
+	copy(resumed.Averaged, begun.Averaged)
+	copy(resumed.Adam.Mean, begun.Adam.Mean)
+	copy(resumed.Adam.Square, begun.Adam.Square)
+	resumed.Push()
+	for range iterations - 1 {
+		advance(t, resumed)
+	}
+	near("resumed", resumed)
 }
