@@ -194,48 +194,57 @@ func (m *Model) Save(path string) error {
 		s.ToTorch(stored, m.Params[s.Name])
 		tensors = append(tensors, safetensors.FromFloat32s(s.Name, s.TorchShape(), stored))
 	}
-	config, err := configText(&m.Config, m.Training)
+	metadata, err := m.Metadata()
 	if err != nil {
 		return err
+	}
+	return durable.WriteFile(path, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) })
+}
+
+// Metadata are what a model file says of the model beside its parameters, by key: texts, of which some are YAML or JSON.
+func (m *Model) Metadata() (map[string]string, error) {
+	config, err := configText(&m.Config, m.Training)
+	if err != nil {
+		return nil, err
 	}
 	metadata := map[string]string{metaFormat: "pt", metaConfig: config, metaIterations: strconv.FormatInt(m.Iterations, 10),
 		metaData: m.Config.Data, metaProgram: programMeta, metaMethod: methodMeta}
 	if len(m.Classes) > 0 {
 		names, err := json.Marshal(m.Classes)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		metadata[metaClasses] = string(names)
 	}
 	if len(m.Numbers) > 0 {
 		numbers, err := json.Marshal(m.Numbers)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		metadata[metaNumbers] = string(numbers)
 	}
 	if m.Config.Composition != nil {
 		t, err := m.Config.Composition.text()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		composition, err := json.Marshal(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		metadata[metaComposed] = string(composition)
 	}
 	if m.Config.Fingerprint != nil {
 		text, err := json.Marshal(m.Config.Fingerprint)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		metadata[metaDataIs] = string(text)
 	}
 	if m.Calibration != nil {
 		metadata[metaCalibrated] = string(m.Calibration)
 	}
-	return durable.WriteFile(path, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) })
+	return metadata, nil
 }
 
 // SaveCalibration puts a calibration into the file that the model was read from. All else in the file stays as it is, bit for bit. It is

@@ -35,6 +35,7 @@ var commands = []func() *cobra.Command{
 	newComposeCommand,
 	newEditCommand,
 	newImportCommand,
+	newExportCommand,
 	newScoreCommand,
 	newCalibrateCommand,
 	newWatchCommand,
