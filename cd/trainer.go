@@ -74,6 +74,7 @@ type Trainer struct {
 	Iteration  int64     // updates made
 	Attempt    int64     // how often training was taken back; other attempts have other noise
 	RateScale  float64   // factor of the learning rate
+	Schedule   float64   // another, of the next iteration, for whoever lets the learning rate fall; 1 if it does not
 	Parameters []float32 // θ, in the order of the specs
 	Averaged   []float32 // their moving average: the model
 	Adam       Adam
@@ -113,7 +114,7 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 	if _, err := NewBatch(model, params, s.Sampler).losses(s.Terms); err != nil { // also of those that count only later
 		return nil, err
 	}
-	t := &Trainer{model: model, specs: params.Specs(), settings: s, engine: e, Adam: s.NewAdam(), RateScale: 1,
+	t := &Trainer{model: model, specs: params.Specs(), settings: s, engine: e, Adam: s.NewAdam(), RateScale: 1, Schedule: 1,
 		objectives: map[objectiveKey]*Objective{}, groups: map[string][]float32{}}
 	size := energy.Numbers(t.specs)
 	t.Parameters, t.Averaged, t.gradient = make([]float32, size), make([]float32, size), make([]float32, size)
@@ -224,7 +225,7 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	m.EnergyNeg, m.DeviationNeg = meanAndDeviation(ev.EnergyNeg)
 	m.Displacement = rootMeanSquareDisplacement(start, x.Negative)
 	m.Diversity, m.DataDiversity = diversity(x.Negative, n), diversity(data, n)
-	m.LearningRate = s.LearningRate * t.RateScale * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
+	m.LearningRate = s.LearningRate * t.RateScale * t.Schedule * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
 	if m.GradNorm, err = t.clip(ctx); err != nil {
 		return Metrics{}, err
 	}

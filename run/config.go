@@ -36,6 +36,7 @@ type Training struct {
 		Clip         float64 `yaml:"clip" doc:"longest gradient; 0: any"`
 		Average      float64 `yaml:"average" doc:"decay of the moving average of the weights, which is the model"`
 		Warmup       int64   `yaml:"warmup" doc:"iterations over which the learning rate rises to its value"`
+		Cooldown     float64 `yaml:"cooldown" doc:"share of the run, at its end, over which the learning rate falls to 0; 0: it does not"`
 		Lanes        int     `yaml:"lanes" doc:"partial sums of a gradient: so many cores can add one up, half as many evenly"`
 	} `yaml:"optimiser" doc:"how the weights move"`
 
@@ -76,6 +77,7 @@ func (c *Config) Validate() error {
 		{"optimiser.epsilon", o.Epsilon, 1e-30, 1},
 		{"optimiser.clip", o.Clip, 0, many},
 		{"optimiser.warmup", float64(o.Warmup), 0, many},
+		{"optimiser.cooldown", o.Cooldown, 0, 1},
 		{"optimiser.lanes", float64(o.Lanes), 1, 1 << 16},
 		{"limits.iterations", float64(c.Limits.Iterations), 0, many},
 		{"output.checkpoint", float64(c.Output.Checkpoint), 1, many},

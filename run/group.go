@@ -187,28 +187,41 @@ func (r *runner) waitForRank0() error {
 	return err
 }
 
-// stopped says whether all processes stop now, and whether because one of them was interrupted: all of them decide the same.
-func (r *runner) stopped(ctx context.Context, clock *clock) (stop, interrupted bool, err error) {
+// moment is what all processes agree on between two iterations.
+type moment struct {
+	done, interrupted bool
+	left              float64 // the share of the run that is to come
+}
+
+func (m moment) stop() bool { return m.done || m.interrupted }
+
+// agree says whether all processes stop now, and whether because one of them was interrupted; and how much of the run is left. By rank 0's
+// clock: all of them decide the same.
+func (r *runner) agree(ctx context.Context, clock *clock) (moment, error) {
 	const doneBit, interruptedBit = 1, 2
-	own := byte(0)
-	if clock.done(r.trainer.Iteration) {
-		own |= doneBit
+	m := moment{clock.done(r.trainer.Iteration), ctx.Err() != nil, clock.left(r.trainer.Iteration)}
+	if !r.options.together() {
+		m.interrupted = m.interrupted && !m.done
+		return m, nil
 	}
-	if ctx.Err() != nil {
-		own |= interruptedBit
+	own := make([]byte, 9)
+	if m.done {
+		own[0] |= doneBit
 	}
-	decision := own
-	if r.options.together() {
-		all, err := engine.Collect(r.options.Group, []byte{own})
-		if err != nil {
-			return false, false, err
-		}
-		decision = all[0][0] & doneBit // rank 0's clock counts
-		for _, b := range all {
-			decision |= b[0] & interruptedBit
-		}
+	if m.interrupted {
+		own[0] |= interruptedBit
 	}
-	return decision != 0, decision&doneBit == 0, nil
+	binary.LittleEndian.PutUint64(own[1:], math.Float64bits(m.left))
+	all, err := engine.Collect(r.options.Group, own)
+	if err != nil {
+		return m, err
+	}
+	m = moment{done: all[0][0]&doneBit != 0, left: math.Float64frombits(binary.LittleEndian.Uint64(all[0][1:]))}
+	for _, b := range all {
+		m.interrupted = m.interrupted || b[0]&interruptedBit != 0
+	}
+	m.interrupted = m.interrupted && !m.done
+	return m, nil
 }
 
 // configOfAll is the configuration that rank 0 has read.

@@ -43,6 +43,7 @@ var settingsToTry = [][]string{
 	{"loss.reg=2"}, {"loss.opt=2"}, {"loss.ent=2"}, {"loss.neighbour=2"}, {"loss.references=4"}, {"loss.entropy_after=3"},
 	{"optimiser.batch=5"}, {"optimiser.learning_rate=0.01"}, {"optimiser.beta1=0.5"}, {"optimiser.beta2=0.5"}, {"optimiser.epsilon=0.1"},
 	{"optimiser.clip=0.01"}, {"optimiser.clip=0"}, {"optimiser.average=0.5"}, {"optimiser.warmup=10"}, {"optimiser.lanes=1"},
+	{"optimiser.cooldown=1"},
 	{"output.samples=2"}, {"output.samples=0"}, {"output.pictures=9"}, {"output.held_out=2"}, {"output.held_out=0"},
 	{"output.diagnose=2"}, {"output.diagnose=0"}, {"output.checkpoint=2"},
 }

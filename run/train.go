@@ -33,9 +33,11 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 	signals := ctx
 	ctx = r.options.uninterrupted(ctx)
 	for {
-		if stop, interrupted, err := r.stopped(signals, clock); stop || err != nil {
-			return interrupted, err
+		now, err := r.agree(signals, clock)
+		if err != nil || now.stop() {
+			return now.interrupted, err
 		}
+		t.Schedule = cooling(c.Optimiser.Cooldown, now.left)
 		started := time.Now()
 		images, labels := r.training.Batch(c.Seed, uint64(t.Iteration), c.Optimiser.Batch)
 		m, err := t.Step(ctx, images, labels)
@@ -128,6 +130,31 @@ func newClock(l Limits) *clock { return &clock{limits: l, started: time.Now(), l
 
 func (c *clock) done(iteration int64) bool {
 	return c.limits.Iterations > 0 && iteration >= c.limits.Iterations || c.limits.For > 0 && time.Since(c.started) >= c.limits.For
+}
+
+// left is the share of the run that is to come, by the limit that is nearer; 1 without limits.
+func (c *clock) left(iteration int64) float64 {
+	left := 1.0
+	if n := c.limits.Iterations; n > 0 {
+		left = min(left, float64(n-iteration)/float64(n))
+	}
+	if c.limits.For > 0 {
+		left = min(left, 1-time.Since(c.started).Seconds()/c.limits.For.Seconds())
+	}
+	return max(0, left)
+}
+
+// cooling is the factor of the learning rate where it falls to 0 over the last part of a run, of which so much is left:
+//
+//	min(1, left/cooldown)
+//
+// What the weights learnt at the full rate swings about; the fall averages it out. Source: the "cooldown" of Zhai, Kolesnikov, Houlsby and
+// Beyer, "Scaling Vision Transformers" (2022). A run that goes on to a later end goes on at the full rate, until that end is near.
+func cooling(cooldown, left float64) float64 {
+	if cooldown == 0 {
+		return 1
+	}
+	return min(1, left/cooldown)
 }
 
 // tick ends an iteration.
