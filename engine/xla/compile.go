@@ -5,6 +5,7 @@ package xla
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -107,7 +108,13 @@ func (p *program) compile(u use) (*executable, error) {
 
 // compile makes a program's text ready to run, from the cache if it is there.
 func (e *Engine) compile(text string, replicas int) (*pjrt.Executable, error) {
-	o := pjrt.Options{Replicas: replicas, Flags: flags[e.client.Platform]}
+	o := pjrt.Options{Replicas: replicas, Flags: maps.Clone(flags[e.client.Platform])}
+	if e.flags != nil {
+		if o.Flags == nil {
+			o.Flags = map[string]any{}
+		}
+		maps.Copy(o.Flags, e.flags)
+	}
 	start, path := time.Now(), e.cachePath(text, o)
 	x := e.cached(path, o)
 	known := x != nil

@@ -26,6 +26,7 @@ type Engine struct {
 	Compiled func(Compilation)
 
 	client *pjrt.Client
+	flags  map[string]any // XLA's, beside those of the platform
 }
 
 var (
