@@ -42,6 +42,32 @@ func (s *Set) AttributeNamed(name string) (Attribute, error) {
 	return Attribute{}, fmt.Errorf("no attribute %q: the images have %s", name, strings.Join(names, ", "))
 }
 
+// NumbersOf is the number of that name, or, of an attribute, a number for each of its values, such as shape=cube, which is 1 where the
+// attribute has that value and 0 elsewhere.
+func (s *Set) NumbersOf(name string) ([]Number, error) {
+	if i := slices.IndexFunc(s.Numbers, func(n Number) bool { return n.Name == name }); i >= 0 {
+		return s.Numbers[i : i+1], nil
+	}
+	a, err := s.AttributeNamed(name)
+	if err != nil {
+		known := "none"
+		for i, n := range s.Numbers {
+			if known += ", " + n.Name; i == 0 {
+				known = n.Name
+			}
+		}
+		return nil, fmt.Errorf("no number %q (the images have %s) and %w", name, known, err)
+	}
+	numbers := make([]Number, len(a.Values))
+	for k, value := range a.Values {
+		numbers[k] = Number{Name: a.Name + "=" + value, Max: 1, Values: make([]float64, s.Len())}
+	}
+	for i, label := range a.Labels {
+		numbers[label].Values[i] = 1
+	}
+	return numbers, nil
+}
+
 // LabelBy makes an attribute the labels of the set.
 func (s *Set) LabelBy(attribute string) error {
 	a, err := s.AttributeNamed(attribute)

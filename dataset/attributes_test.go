@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -58,8 +59,30 @@ func TestWithout(t *testing.T) {
 }
 
 // A set that has classes alone has them as an attribute; combinations are left out as a set is opened.
+// Numbers are had by name, and attributes as numbers, one for each value.
+func TestNumbersOf(t *testing.T) {
+	set := &Set{Height: 1, Width: 1, Channels: 1, Pixels: []uint8{10, 11, 12}, Numbers: []Number{{Name: "x", Min: 5, Max: 9, Values: []float64{5, 7, 9}}},
+		Attributes: []Attribute{{"colour", []string{"red", "blue"}, []int32{1, 0, 1}}}}
+	for name, want := range map[string][]Number{
+		"x":      set.Numbers,
+		"colour": {{"colour=red", 0, 1, []float64{0, 1, 0}}, {"colour=blue", 0, 1, []float64{1, 0, 1}}},
+	} {
+		if got, err := set.NumbersOf(name); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
+		}
+	}
+	if _, err := set.NumbersOf("size"); err == nil || err.Error() != `no number "size" (the images have x) and no attribute "size": the images have colour` {
+		t.Errorf("size: %v", err)
+	}
+	before := set.Fingerprint("x", "colour")
+	set.Attributes[0].Labels[2] = 0
+	if set.Fingerprint("x", "colour") == before || set.Fingerprint("x") != set.Fingerprint("x", "size") {
+		t.Error("the fingerprint is not that of what is named")
+	}
+}
+
 func TestOpenWithout(t *testing.T) {
-	c, err := ParseCombinations("class=3|class=7")
+	c, err := ParseCombinations("digit=3|digit=7")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ var embeddedSets = []builtInSet{
 	{
 		name: "mnist", subject: Digits, unseen: "mnist:test",
 		splits: map[string]builtInSplit{
-			Train: embeddedSplit("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"),
-			Test:  embeddedSplit("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz"),
+			Train: digits(embeddedSplit("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz")),
+			Test:  digits(embeddedSplit("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz")),
 		},
 	},
 }
@@ -43,6 +43,17 @@ func embeddedSplit(images, labels string, classes ...string) builtInSplit {
 		set, err := idxSet(arrays[0], arrays[1])
 		if err == nil && classes != nil {
 			set.Classes = classes
+		}
+		return set, err
+	}
+}
+
+// digits is a split of digits with what is known of them.
+func digits(open builtInSplit) builtInSplit {
+	return func(ctx context.Context, want Size, progress func(done, total int)) (*Set, error) {
+		set, err := open(ctx, want, progress)
+		if err == nil {
+			describeDigits(set)
 		}
 		return set, err
 	}

@@ -31,6 +31,11 @@ func (s *Set) Fingerprint(numbers ...string) Fingerprint {
 			sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint64(nil, math.Float64bits(n.Values[i])))
 		}
 	}
+	for _, a := range s.Attributes {
+		for i := 0; slices.Contains(numbers, a.Name) && i < len(a.Labels); i++ {
+			sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(a.Labels[i])))
+		}
+	}
 	return Fingerprint{s.Len(), sum}
 }
 

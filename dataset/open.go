@@ -12,7 +12,8 @@ const Default = "mnist"
 
 // Usage explains references, for a program's help.
 const Usage = `A data set is one of
-  mnist            MNIST, 60,000 training images, built in (mnist:test: the 10,000 test images)
+  mnist            MNIST, 60,000 training images, built in (mnist:test: the 10,000 test images), of known
+                   digit and slant
   fashion-mnist    10,000 Fashion-MNIST images, built in; a sample, not the official test split
   objects          50,000 rendered scenes of an object, drawn at any size (objects:test: 10,000 others),
                    labelled by shape, or objects:colour, objects:size, objects:position by that

@@ -264,6 +264,36 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// A model of attributes together takes one value of each, and a number beside them; by default those of points that have all of them.
+func TestAttributesTogether(t *testing.T) {
+	m := &model.Model{Numbers: []model.Number{{"shape=cube", 0, 1}, {"shape=ball", 0, 1}, {"x", 0, 4}, {"colour=red", 0, 1}, {"colour=blue", 0, 1}, {"colour=green", 0, 1}}}
+	y, err := m.Condition("x=3, colour=green, shape=cube")
+	if want := []float64{1, -1, 0.5, -1, -1, 1}; err != nil || !slices.Equal(y, want) {
+		t.Errorf("condition %v, %v, want %v", y, err, want)
+	}
+	for text, words := range map[string]string{
+		"shape=cube,x=1": "colour is missing; want all of shape=cube,x=2,colour=red", "shape=cone,x=1,colour=red": "shape=cone: want one of cube, ball",
+		"shape=cube,x=1,colour=red,size=big": `no "size"`, "shape=cube,shape=ball,x=1,colour=red": "shape is given twice", "shape,x=1,colour=red": "shape=: want one of cube, ball",
+	} {
+		if _, err := m.Condition(text); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q: %v, want %q", text, err, words)
+		}
+	}
+	seen := map[string]int{}
+	for label := range m.Labels() {
+		y := m.Conditions([]int32{int32(label)})
+		for _, values := range [][]float32{y[:2], y[3:]} {
+			if sum := slices.Max(values); sum != 1 || slices.Index(values, 1) < 0 || slices.Min(values) != -1 {
+				t.Fatalf("label %d is %v", label, y)
+			}
+		}
+		seen[fmt.Sprint(slices.Index(y[:2], 1), slices.Index(y[3:], 1))]++
+	}
+	if len(seen) != 6 {
+		t.Errorf("the labels are of %d of 6 combinations: %v", len(seen), seen)
+	}
+}
+
 // A model of numbers takes any of their values, is measured without one by the mixture of some, and composes.
 func TestNumbers(t *testing.T) {
 	numbers := []model.Number{{"x", 0, 1}, {"y", -2, 2}}
@@ -287,7 +317,7 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("condition %v, %v", y, err)
 	}
 	for text, words := range map[string]string{
-		"x=0.5": "y is missing", "x=2,y=0": "the model has seen 0 to 1", "x=0,x=0": "each number once", "z=1": "such as x=0.5,y=0", "": "each number", "x=NaN,y=0": "x=NaN",
+		"x=0.5": "y is missing", "x=2,y=0": "the model has seen 0 to 1", "x=0,x=0": "x is given twice", "z=1": "all of x=0.5,y=0", "": "x is missing", "x=NaN,y=0": "x=NaN", "x=1,y=0,z=1": `no "z"`,
 	} {
 		if _, err := m.Condition(text); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v, want %q", text, err, words)

@@ -1,10 +1,12 @@
 package model
 
 // This file knows what a conditional energy E(x, y) is conditional on: a class, for which y is one-hot, or numbers such as a position, each
-// an element of y, taken from where it lies in its range to -1..1.
+// an element of y, taken from where it lies in its range to -1..1. Attributes that count together are numbers too, one for each value, such
+// as shape=cube, which is 1 or 0.
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,12 @@ func (n Number) Scaled(v float64) float64 {
 		return 0
 	}
 	return 2*(v-n.Min)/(n.Max-n.Min) - 1
+}
+
+// attribute is the name before the = of a number that says whether an attribute has a value, such as shape=cube; none of another.
+func (n Number) attribute() (name string, ok bool) {
+	name, _, ok = strings.Cut(n.Name, "=")
+	return name, ok
 }
 
 // condition is what a label says: a class, numbers, or, of an unconditional model, nothing.
@@ -68,16 +76,45 @@ func (c condition) y(label int) []float64 {
 		return y
 	}
 	base := 1
-	for i := range y {
+	for from, to := range c.quantities() {
 		base = nextPrime(base)
-		part := 1.0
+		part, at := 1.0, 0.0
 		for n := label + 1; n > 0; n /= base {
 			part /= float64(base)
-			y[i] += part * float64(n%base)
+			at += part * float64(n%base)
 		}
-		y[i] = 2*y[i] - 1
+		if _, ok := c.numbers[from].attribute(); ok {
+			choose(y[from:to], int(at*float64(to-from)))
+		} else {
+			y[from] = 2*at - 1
+		}
 	}
 	return y
+}
+
+// quantities are the ranges of numbers that are one thing: the values of an attribute, or a number alone.
+func (c condition) quantities() iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		for from, to := 0, 0; from < len(c.numbers); from = to {
+			name, ok := c.numbers[from].attribute()
+			for to = from + 1; ok && to < len(c.numbers); to++ {
+				if other, is := c.numbers[to].attribute(); !is || other != name {
+					break
+				}
+			}
+			if !yield(from, to) {
+				return
+			}
+		}
+	}
+}
+
+// choose makes y the value k of an attribute.
+func choose(y []float64, k int) {
+	for i := range y {
+		y[i] = -1
+	}
+	y[k] = 1
 }
 
 func nextPrime(after int) int {
@@ -92,7 +129,7 @@ func nextPrime(after int) int {
 	}
 }
 
-// parse reads a label: a class by name or number, or numbers such as x=0.2,y=0.7, all of them.
+// parse reads a label: a class by name or number, or numbers and attributes such as x=0.2,y=0.7 or shape=cube,colour=red, all of them.
 func (c condition) parse(text string) ([]float64, error) {
 	if len(c.numbers) == 0 {
 		class, err := (&Model{Classes: c.classes}).Label(text)
@@ -101,34 +138,68 @@ func (c condition) parse(text string) ([]float64, error) {
 		}
 		return c.y(int(class)), nil
 	}
-	want := make([]string, len(c.numbers))
-	for i, n := range c.numbers {
-		want[i] = fmt.Sprintf("%s=%.3g", n.Name, (n.Min+n.Max)/2)
-	}
-	y, given := make([]float64, len(c.numbers)), make([]bool, len(c.numbers))
+	words := map[string]string{} // what is said of each name
 	for _, word := range strings.Split(text, ",") {
 		name, value, _ := strings.Cut(word, "=")
-		i := slices.IndexFunc(c.numbers, func(n Number) bool { return n.Name == strings.TrimSpace(name) })
-		v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		if i < 0 || given[i] || err != nil {
-			return nil, fmt.Errorf("%.60q: want each number once, such as %s", text, strings.Join(want, ","))
+		if name = strings.TrimSpace(name); words[name] != "" {
+			return nil, fmt.Errorf("%.60q: %s is given twice", text, name)
 		}
-		n := c.numbers[i]
-		if !(v >= n.Min && v <= n.Max) {
-			return nil, fmt.Errorf("%s=%v: the model has seen %v to %v", n.Name, v, n.Min, n.Max)
-		}
-		y[i], given[i] = n.Scaled(v), true
+		words[name] = strings.TrimSpace(value)
 	}
-	if i := slices.Index(given, false); i >= 0 {
-		return nil, fmt.Errorf("%.60q: %s is missing; want each number, such as %s", text, c.numbers[i].Name, strings.Join(want, ","))
+	y := make([]float64, len(c.numbers))
+	for from, to := range c.quantities() {
+		n := c.numbers[from]
+		name, of := n.attribute()
+		value, given := words[name]
+		if !given {
+			return nil, fmt.Errorf("%.60q: %s is missing; want all of %s", text, name, c.example())
+		}
+		delete(words, name)
+		if !of {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s=%.60s: want a number, such as %s", name, value, c.example())
+			}
+			if !(v >= n.Min && v <= n.Max) {
+				return nil, fmt.Errorf("%s=%v: the model has seen %v to %v", name, v, n.Min, n.Max)
+			}
+			y[from] = n.Scaled(v)
+			continue
+		}
+		k := slices.IndexFunc(c.numbers[from:to], func(n Number) bool { return n.Name == name+"="+value })
+		if k < 0 {
+			var known []string
+			for _, n := range c.numbers[from:to] {
+				known = append(known, strings.TrimPrefix(n.Name, name+"="))
+			}
+			return nil, fmt.Errorf("%s=%.60s: want one of %s", name, value, strings.Join(known, ", "))
+		}
+		choose(y[from:to], k)
+	}
+	for name := range words {
+		return nil, fmt.Errorf("%.60q: the model knows of no %.60q; want all of %s", text, name, c.example())
 	}
 	return y, nil
+}
+
+// example is a label of numbers and attributes, as parse reads it.
+func (c condition) example() string {
+	var words []string
+	for from := range c.quantities() {
+		n := c.numbers[from]
+		if _, ok := n.attribute(); !ok {
+			n.Name = fmt.Sprintf("%s=%.3g", n.Name, (n.Min+n.Max)/2)
+		}
+		words = append(words, n.Name)
+	}
+	return strings.Join(words, ",")
 }
 
 // Labels is how many labels the model has: its classes, or, of a model of numbers, points that stand for all of their values.
 func (m *Model) Labels() int { return m.condition().labels() }
 
-// Condition is the label that a text names, as the energy's input: a class by name or number from 0, or numbers such as x=0.2,y=0.7.
+// Condition is the label that a text names, as the energy's input: a class by name or number from 0, or numbers and attributes such as
+// x=0.2,y=0.7 or shape=cube,colour=red.
 func (m *Model) Condition(text string) ([]float64, error) { return m.condition().parse(text) }
 
 // Conditions are labels, one an image, as the energy's input "label", N×length; nil for an unconditional model.

@@ -45,7 +45,7 @@ type Network struct {
 	MultiScale  bool     `yaml:"multi_scale" doc:"also look at the image at half and quarter resolution"`
 	Attention   bool     `yaml:"attention" doc:"self-attention at the largest scale"`
 	Conditional bool     `yaml:"conditional" doc:"learn an energy for each class of the data"`
-	Numbers     []string `yaml:"numbers" doc:"of the data, such as x,y: learn an energy for each value of these numbers instead"`
+	Numbers     []string `yaml:"numbers" doc:"numbers of the data, such as x,y, and attributes: learn an energy for all values of these together instead"`
 	Norm        string   `yaml:"norm" doc:"reference (instance norm, group norm above 128 channels), layer or none"`
 	Kernel      string   `yaml:"kernel" doc:"standardised, spectral or plain"`
 }

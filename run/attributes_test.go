@@ -83,10 +83,10 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// A model of a number has an energy for each of its values, is resumed as if it had not been interrupted, and is told of in its file.
+// A model of a number and an attribute has an energy for all of their values together, is resumed as if it had not been interrupted, and is told of in its file.
 func TestNumbers(t *testing.T) {
 	data := spots(t, 60)
-	c := config(t, data, "network.numbers=x", "limits.iterations=12")
+	c := config(t, data, "network.numbers=x,tone", "limits.iterations=12")
 	at, killed := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
 	start(t, at, c)
 	interrupted(t, killed, c, 5)
@@ -101,11 +101,12 @@ func TestNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []model.Number{{Name: "x", Min: 0.25, Max: 8. / 12}}; !slices.Equal(m.Numbers, want) || m.Classes != nil || m.Energy.Classes != 1 {
+	numbers := []model.Number{{Name: "x", Min: 0.25, Max: 8. / 12}, {Name: "tone=bright", Max: 1}, {Name: "tone=dim", Max: 1}}
+	if !slices.Equal(m.Numbers, numbers) || m.Classes != nil || m.Energy.Classes != 3 {
 		t.Errorf("numbers %v, classes %v, a label of length %d", m.Numbers, m.Classes, m.Energy.Classes)
 	}
 	c.Network.Numbers = []string{"size"}
-	if _, err := run.Start(t.Context(), filepath.Join(t.TempDir(), "run"), c, run.Options{Threads: 1}); err == nil || !strings.Contains(err.Error(), "are x") {
+	if _, err := run.Start(t.Context(), filepath.Join(t.TempDir(), "run"), c, run.Options{Threads: 1}); err == nil || !strings.Contains(err.Error(), `no number "size" (the images have x) and no attribute "size": the images have tone`) {
 		t.Errorf("a number that is not there: %v", err)
 	}
 }

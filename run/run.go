@@ -20,8 +20,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
@@ -278,26 +276,29 @@ func (r *runner) openData(ctx context.Context) error {
 	return nil
 }
 
-// takeNumbers makes the numbers that the model is conditional on the conditions of the training images, and their indices the labels.
+// takeNumbers makes the numbers and attributes that the model is conditional on the conditions of the training images, and their indices the
+// labels.
 func (r *runner) takeNumbers() error {
-	names, n := r.config.Network.Numbers, r.training.Len()
-	for k, name := range names {
-		i := slices.IndexFunc(r.training.Numbers, func(n dataset.Number) bool { return n.Name == name })
-		if i < 0 {
-			known := []string{"none"}
-			for _, n := range r.training.Numbers {
-				known = append(known, n.Name)
-			}
-			return fmt.Errorf("setting network.numbers names %.60q: the numbers of the images are %s", name, strings.Join(known[min(1, len(known)-1):], ", "))
+	var columns []dataset.Number
+	for _, name := range r.config.Network.Numbers {
+		of, err := r.training.NumbersOf(name)
+		if err != nil {
+			return fmt.Errorf("setting network.numbers: %w", err)
 		}
-		values := r.training.Numbers[i]
-		number := model.Number{Name: name, Min: values.Min, Max: values.Max}
-		r.numbers = append(r.numbers, number)
-		if r.conditions == nil {
-			r.conditions, r.training.Labels = make([]float32, n*len(names)), make([]int32, n)
-		}
-		for at, v := range values.Values {
-			r.conditions[at*len(names)+k], r.training.Labels[at] = float32(number.Scaled(v)), int32(at)
+		columns = append(columns, of...)
+	}
+	if columns == nil {
+		return nil
+	}
+	n := r.training.Len()
+	r.conditions, r.training.Labels = make([]float32, 0, n*len(columns)), make([]int32, n)
+	for _, c := range columns {
+		r.numbers = append(r.numbers, model.Number{Name: c.Name, Min: c.Min, Max: c.Max})
+	}
+	for i := range n {
+		r.training.Labels[i] = int32(i)
+		for k, c := range columns {
+			r.conditions = append(r.conditions, float32(r.numbers[k].Scaled(c.Values[i])))
 		}
 	}
 	return nil

@@ -16,10 +16,10 @@ import (
 
 type attributesOptions struct {
 	model.Sampling
-	want, in string
-	labels   []string
-	sampler  samplerFlags
-	json     bool
+	want, in           string
+	labels, conditions []string
+	sampler            samplerFlags
+	json               bool
 }
 
 func newAttributesCommand() *cobra.Command {
@@ -28,12 +28,13 @@ func newAttributesCommand() *cobra.Command {
 		Use:   "attributes RUN",
 		Short: "Do samples show what was asked for?",
 		Long: `Draw samples from a model of digits (mnist) or of objects, which may be composed of several, read their
-attributes back from the pixels by the networks that come with Joule, and count: of digits the digit, of
-objects shape, colour, size and position. --want says which ones the samples are to show, with & between
+attributes back from the pixels, mostly by the networks that come with Joule, and count: of digits the
+digit and the slant, of objects shape, colour, size and position. --want says which ones the samples are to show, with & between
 those that are wanted together and | between alternatives; beside the share of samples that do stands
 that of the images of the data set itself, which is what chance would give.`,
-		Example: `  joule eval attributes three.safetensors --want digit=3
+		Example: `  joule eval attributes three.safetensors --want 'digit=3&slant=left'
   joule eval attributes both.safetensors --want 'shape=cube&colour=red'
+  joule eval attributes joint --want shape=cube --condition shape=cube,colour=red --condition shape=cube,colour=blue
   joule eval attributes 4or9.safetensors --want 'digit=4|digit=9' -n 1000`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return measureAttributes(cmd, args[0], o) },
@@ -44,6 +45,7 @@ that of the images of the data set itself, which is what chance would give.`,
 	f.IntVarP(&o.Images, "number", "n", o.Images, "number of samples")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
+	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of all random numbers")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	o.sampler.add(f)
@@ -70,6 +72,9 @@ func measureAttributes(cmd *cobra.Command, path string, o attributesOptions) err
 		return err
 	}
 	if o.Labels, err = chooseLabels(m, o.labels); err != nil {
+		return err
+	}
+	if o.Conditions, err = chooseConditions(m, o.conditions); err != nil {
 		return err
 	}
 	shown := &stages{out: cmd.ErrOrStderr()}

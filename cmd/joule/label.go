@@ -1,6 +1,6 @@
 package main
 
-// This file understands labels on the command line: classes of a conditional model, by name or by number.
+// This file understands labels on the command line: classes of a conditional model, by name or by number, and conditions.
 
 import "github.com/joule-ebm/joule/model"
 
@@ -20,4 +20,19 @@ func chooseLabels(trained *model.Model, names []string) ([]int32, error) {
 		}
 	}
 	return labels, nil
+}
+
+// chooseConditions are labels of a model that is conditional on numbers or attributes together, such as x=0.2,y=0.7.
+func chooseConditions(trained *model.Model, texts []string) (conditions [][]float64, err error) {
+	for _, text := range texts {
+		if len(trained.Numbers) == 0 {
+			return nil, usageErrorf("--condition %s: the model is not conditional on numbers or on attributes together", text)
+		}
+		y, err := trained.Condition(text)
+		if err != nil {
+			return nil, usageErrorf("--condition: %w", err)
+		}
+		conditions = append(conditions, y)
+	}
+	return conditions, nil
 }

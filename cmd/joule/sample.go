@@ -58,6 +58,7 @@ The same seed gives the same images, whatever the number of threads.`,
   joule sample RUN --label 3 -o threes.png       of one class of a conditional model
   joule sample RUN --label cat,dog --steps 2000
   joule sample RUN --condition x=0.2,y=0.7       of a model that is conditional on numbers
+  joule sample RUN --condition shape=cube,x=0.5  or on attributes and numbers
   joule sample RUN --sampler hmc --set sampler.temperature=1e-5 --set sampler.step_size=0.005 --anneal 100
   joule sample RUN --set generation.plain=40     longer chains without augmentation`,
 		Args: cobra.ExactArgs(1),
@@ -70,7 +71,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.StringVar(&o.gif, "gif", "", "also show the chains of the first images as an animation, in this `file`")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
 	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
-	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
+	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
 	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
@@ -132,15 +133,8 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	if o.Labels, err = chooseLabels(m, o.labels); err != nil {
 		return err
 	}
-	for _, text := range o.conditions {
-		if len(m.Numbers) == 0 {
-			return usageErrorf("--condition %s: the model is not conditional on numbers", text)
-		}
-		y, err := m.Condition(text)
-		if err != nil {
-			return usageErrorf("--condition: %w", err)
-		}
-		o.Conditions = append(o.Conditions, y)
+	if o.Conditions, err = chooseConditions(m, o.conditions); err != nil {
+		return err
 	}
 	// An output that cannot be written is better noticed before the work than after it.
 	if o.writes() {

@@ -63,6 +63,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --set network.conditional=true              an energy for each digit
   joule train --data celeba/ --preset celeba128 --attribute Smiling
   joule train --data objects --set network.numbers=x,y    an energy for each position
+  joule train --data objects --set network.numbers=shape,colour    for each shape of each colour
   joule train --data objects --attribute shape --set exclude='shape=cube&colour=red'
   joule train --set sampler.kind=mala --set sampler.step_size=5e-5 --set sampler.temperature=1e-4
   joule train --preset cifar10-small --data cifar-10-binary.tar.gz

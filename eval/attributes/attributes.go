@@ -25,8 +25,11 @@ import (
 	"github.com/joule-ebm/joule/model"
 )
 
-// Digit is the attribute of pictures of digits.
-const Digit = "digit"
+// The attributes of pictures of digits: what a classifier takes them for, and how they lean, by the moments of their ink ([dataset.Slant]).
+const (
+	Digit = "digit"
+	Slant = "slant"
+)
 
 // Values are what an image shows, by attribute.
 type Values map[string]string
@@ -55,11 +58,13 @@ func NewReader(e engine.Engine, subject string) (*Reader, error) {
 		for d := range digits.Classes {
 			all.Values = append(all.Values, strconv.Itoa(d))
 		}
-		return &Reader{[]Attribute{all}, func(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+		return &Reader{[]Attribute{all, {Slant, dataset.Slants}}, func(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
 			d, err := c.Describe(ctx, pixels, size)
 			for i := 0; err == nil && i < len(d.Probabilities); i += digits.Classes {
 				p := d.Probabilities[i:][:digits.Classes]
-				shown = append(shown, Values{Digit: all.Values[slices.Index(p, slices.Max(p))]})
+				ink := gray(pixels[len(shown)*size.Len():][:size.Len()], size.Channels)
+				shown = append(shown, Values{Digit: all.Values[slices.Index(p, slices.Max(p))],
+					Slant: dataset.Slants[dataset.SlantNamed(dataset.Slant(ink, size.Width))]})
 			}
 			return shown, err
 		}}, nil
@@ -86,6 +91,19 @@ func NewReader(e engine.Engine, subject string) (*Reader, error) {
 		return r, nil
 	}
 	return nil, fmt.Errorf("attributes: nothing reads the attributes of these images back: want pictures of digits (mnist) or of objects")
+}
+
+// gray is the mean of an image's channels.
+func gray(image []uint8, channels int) []uint8 {
+	out := make([]uint8, len(image)/channels)
+	for i := range out {
+		sum := 0
+		for _, v := range image[i*channels:][:channels] {
+			sum += int(v)
+		}
+		out[i] = uint8(sum / channels)
+	}
+	return out
 }
 
 // Read says what each of the images (N,H,W,C) shows; a value is empty where the image shows nothing of the kind.

@@ -114,7 +114,14 @@ func TestReadDigits(t *testing.T) {
 		t.Fatal(err)
 	}
 	right := 0
+	slant, err := set.AttributeNamed(attributes.Slant)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, v := range shown {
+		if want := slant.Values[slant.Labels[i]]; v[attributes.Slant] != want {
+			t.Fatalf("digit %d: slant %s, want %s", i, v[attributes.Slant], want)
+		}
 		if v[attributes.Digit] == set.Classes[set.Labels[i]] {
 			right++
 		}
