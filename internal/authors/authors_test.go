@@ -300,7 +300,7 @@ func TestRefuses(t *testing.T) {
 		"a function to call":     {dict{{"model_state_dict_0", evil{"posix", "system", "touch " + mark}}}, authors.Options{}, `"posix.system", which no data need`},
 		"another, in the flags":  {dict{{"FLAGS", easyDict{{"x", evil{"builtins", "eval", "1"}}}}}, authors.Options{}, `"builtins.eval", which no data need`},
 		"a squared energy":       {checkpoint(entry{"square_energy", true}), authors.Options{}, "square_energy"},
-		"other scales":           {checkpoint(entry{"multiscale", true}), authors.Options{}, "multiscale=true"},
+		"other scales":           {checkpoint(entry{"multiscale", true}), authors.Options{}, "no tensor small_conv1"},
 		"classes of nothing":     {checkpoint(), authors.Options{Classes: []string{"a"}}, "no classes to name"},
 		"other classes":          {checkpoint(entry{"cond", true}), authors.Options{Classes: []string{"a"}}, "1 names of classes, but labels have 10 numbers"},
 		"a missing tensor":       {checkpoint()[:1:1], authors.Options{}, "neither a checkpoint"},

@@ -59,10 +59,10 @@ func (i *Imported) network(w *weights, f flags, o Options) (*network, error) {
 		c.Network.Name, c.Network.Filters, c.Augmentation = k.name, k.width*first[0], k.augmentation
 		if k.scales {
 			c.Network.MultiScale = w.shape("mid_conv1.weight") != nil
-			c.Network.Attention = i.attention(w, f)
-			if len(f) > 0 && f.is("multiscale") != c.Network.MultiScale {
-				return nil, fmt.Errorf("its options say multiscale=%v, but its tensors say otherwise: not a file of the authors' script", f.is("multiscale"))
+			if _, given := f["multiscale"]; given { // tensors of scales that are not used may be there
+				c.Network.MultiScale = f.is("multiscale")
 			}
+			c.Network.Attention = i.attention(w, f)
 		}
 		if err := i.image(c, f, first[1], k.scales); err != nil {
 			return nil, err

@@ -123,7 +123,7 @@ func readZip(data []byte) (object any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{storages: map[string]*storage{}}
+	r := newReader()
 	if object, _, err = pickle.Read(pickled, r.vocabulary()); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func readLegacy(data []byte) (object any, err error) {
 	if machine, ok := header[1].(*pickle.Dict); header[0] != int64(1001) || !ok || machine.Get("little_endian") != true {
 		return nil, errors.New("written by an unknown version of torch.save, or with another byte order")
 	}
-	r := &reader{storages: map[string]*storage{}}
+	r := newReader()
 	object, data, err = pickle.Read(data, r.vocabulary())
 	if err != nil {
 		return nil, err
@@ -180,17 +180,18 @@ func readLegacy(data []byte) (object any, err error) {
 
 // A storage is an array of numbers that tensors are parts of.
 type storage struct {
-	dtype string // as in safetensors
-	width int    // bytes of an element
-	data  []byte
+	dtype  string // as in safetensors
+	width  int    // bytes of an element
+	data   []byte
+	copied int // bytes of tensors that are not row-major
 }
 
-// A tensor is a part of a storage, row-major unless it is of no use here.
+// A tensor is a part of a storage.
 type tensor struct {
-	storage *storage
-	offset  int // elements
-	shape   []int
-	strided bool // not row-major after all
+	storage       *storage
+	offset        int // elements
+	shape, stride []int
+	strided       bool // not row-major
 }
 
 // dtypes are the types of storages, as PyTorch and safetensors name them, and the bytes of an element.
@@ -204,24 +205,30 @@ var dtypes = map[pickle.Name]struct {
 }
 
 // reader knows what the pickle of a dictionary of tensors means.
-type reader struct{ storages map[string]*storage }
+type reader struct {
+	storages   map[string]*storage
+	namespaces map[*pickle.Dict]bool // dictionaries whose entries are their attributes
+}
+
+func newReader() *reader {
+	return &reader{map[string]*storage{}, map[*pickle.Dict]bool{}}
+}
 
 const (
 	orderedDict      = "collections.OrderedDict"
 	rebuildTensor    = "torch._utils._rebuild_tensor_v2"
 	rebuildParameter = "torch._utils._rebuild_parameter"
-	easyDict         = "easydict.EasyDict" // a dictionary of settings, whose attributes are its entries
 )
 
 func (r *reader) vocabulary() pickle.Vocabulary {
 	return pickle.Vocabulary{
 		Knows: func(name pickle.Name) bool {
 			_, ok := dtypes[name]
-			return ok || name == orderedDict || name == rebuildTensor || name == rebuildParameter || name == easyDict
+			return ok || name == orderedDict || name == rebuildTensor || name == rebuildParameter || settingsNames[name]
 		},
 		Call: func(name pickle.Name, args pickle.Tuple) (any, error) {
 			switch {
-			case (name == orderedDict || name == easyDict) && len(args) == 0:
+			case name == orderedDict && len(args) == 0:
 				return pickle.NewDict(), nil
 			case name == rebuildTensor && len(args) >= 4: // storage, offset, size, stride, ...
 				return newTensor(args)
@@ -230,14 +237,9 @@ func (r *reader) vocabulary() pickle.Vocabulary {
 					return t, nil
 				}
 			}
-			return nil, pickle.ErrObject
+			return r.setting(name, args)
 		},
-		Build: func(object, _ any) error {
-			if _, ok := object.(*pickle.Dict); ok { // attributes of a dictionary, such as a state_dict's _metadata
-				return nil
-			}
-			return pickle.ErrObject
-		},
+		Build:      r.build,
 		Persistent: r.persistent,
 	}
 }
@@ -272,13 +274,13 @@ func newTensor(args pickle.Tuple) (*tensor, error) {
 	if !ok || !ok2 || !ok3 || !ok4 || len(size) != len(stride) || offset < 0 || offset > maxFile {
 		return nil, pickle.ErrObject
 	}
-	t := &tensor{storage: s, offset: int(offset), shape: make([]int, len(size))}
+	t := &tensor{storage: s, offset: int(offset), shape: make([]int, len(size)), stride: make([]int, len(size))}
 	step := int64(1)
 	for i := len(size) - 1; i >= 0; i-- {
 		n, ok := size[i].(int64)
 		by, ok2 := stride[i].(int64)
 		switch {
-		case !ok || !ok2 || n < 0 || n > maxFile:
+		case !ok || !ok2 || n < 0 || n > maxFile || by < 0 || by > maxFile:
 			return nil, pickle.ErrObject
 		case n > 1 && by != step:
 			t.strided = true
@@ -286,9 +288,61 @@ func newTensor(args pickle.Tuple) (*tensor, error) {
 		if step *= max(n, 1); step > maxFile {
 			return nil, pickle.ErrObject
 		}
-		t.shape[i] = int(n)
+		t.shape[i], t.stride[i] = int(n), int(by)
 	}
 	return t, nil
+}
+
+// elements is how many there are.
+func (t *tensor) elements() int {
+	n := 1
+	for _, side := range t.shape {
+		n *= side
+	}
+	return n
+}
+
+// bytes are the numbers, row-major: a part of the storage, or, of a tensor that is transposed or has the channels last, a copy. There is none
+// where numbers are repeated so that they are more than the storage has, or where the storage has been copied often: a small file must not
+// become large.
+func (t *tensor) bytes() (data []byte, ok bool) {
+	s, n, last := t.storage, t.elements(), t.offset
+	for i, side := range t.shape {
+		if side > 1 && t.stride[i] > len(s.data)/(side-1) {
+			return nil, false
+		}
+		last += max(side-1, 0) * t.stride[i]
+	}
+	if n > 0 && last >= len(s.data)/s.width {
+		return nil, false
+	}
+	if !t.strided {
+		from, to := t.offset*s.width, (t.offset+n)*s.width
+		if n == 0 {
+			from, to = 0, 0
+		}
+		return s.data[from:to:to], true
+	}
+	const mostCopies = 4
+	if s.copied += n * s.width; n*s.width > len(s.data) || s.copied > mostCopies*len(s.data) {
+		return nil, true
+	}
+	data = make([]byte, 0, n*s.width)
+	place := make([]int, len(t.shape))
+	for range n {
+		at := t.offset
+		for i, p := range place {
+			at += p * t.stride[i]
+		}
+		data = append(data, s.data[at*s.width:(at+1)*s.width]...)
+		for i := len(place) - 1; i >= 0; i-- { // the next place, the last axis first
+			if place[i]++; place[i] < t.shape[i] {
+				break
+			}
+			place[i] = 0
+		}
+	}
+	return data, true
 }
 
 // stateDict takes the tensors out of the object that was read: a dictionary of them, or one that holds such a state_dict.
@@ -307,7 +361,7 @@ func stateDict(object any) (*safetensors.File, error) {
 	return file, err
 }
 
-// tensors are those in a dictionary, in its order.
+// tensors are those in a dictionary, in its order. One that repeats numbers of its storage has no data.
 func tensors(dict *pickle.Dict) (*safetensors.File, error) {
 	file := &safetensors.File{}
 	for _, name := range dict.Keys {
@@ -315,18 +369,11 @@ func tensors(dict *pickle.Dict) (*safetensors.File, error) {
 		if !ok {
 			continue
 		}
-		if t.strided {
-			return nil, fmt.Errorf("tensor %.60q is not row-major: save it as .contiguous()", name)
-		}
-		elements := 1
-		for _, n := range t.shape {
-			elements *= n
-		}
-		from, to := t.offset*t.storage.width, (t.offset+elements)*t.storage.width
-		if to > len(t.storage.data) {
+		data, ok := t.bytes()
+		if !ok {
 			return nil, fmt.Errorf("tensor %.60q is larger than its data: damaged, fetch the file again", name)
 		}
-		file.Tensors = append(file.Tensors, safetensors.Tensor{Name: name, DType: t.storage.dtype, Shape: t.shape, Data: t.storage.data[from:to:to]})
+		file.Tensors = append(file.Tensors, safetensors.Tensor{Name: name, DType: t.storage.dtype, Shape: t.shape, Data: data})
 	}
 	return file, nil
 }

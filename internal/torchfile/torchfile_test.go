@@ -3,6 +3,7 @@ package torchfile_test
 import (
 	"archive/zip"
 	"bytes"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -58,6 +59,40 @@ func TestReadsWhatTorchSaved(t *testing.T) {
 	}
 }
 
+// Tensors that do not lie in memory row by row are read as if they did; one that repeats its numbers has none.
+func TestStrides(t *testing.T) {
+	file, err := torchfile.ReadFile("testdata/strided.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counted []float32
+	for i := range 24 {
+		counted = append(counted, float32(i))
+	}
+	for name, want := range map[string][]float32{"w": {0, 3, 1, 4, 2, 5}, "last": counted} {
+		tensor, _ := file.Lookup(name)
+		if values, err := tensor.Float32s(); err != nil || !slices.Equal(values, want) {
+			t.Errorf("%s is %v, %v; want %v", name, values, err, want)
+		}
+	}
+	repeated, _ := file.Lookup("repeated")
+	if _, err := repeated.Float32s(); err == nil || !slices.Equal(repeated.Shape, []int{1000, 3}) || repeated.Data != nil {
+		t.Errorf("repeated numbers: %v, %d bytes, error %v", repeated.Shape, len(repeated.Data), err)
+	}
+}
+
+// Options of a script are read whether they are a dictionary or a namespace, with NumPy's numbers among them.
+func TestOptions(t *testing.T) {
+	c, err := torchfile.ReadCheckpoint("testdata/options.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"steps": int64(40), "rate": 0.1, "wide": true, "seed": int64(-7), "name": "x"}
+	if got := c.Settings["FLAGS"]; !maps.Equal(got, want) || c.Settings[""]["best"] != 1.5 {
+		t.Errorf("options %v, want %v; %v", got, want, c.Settings[""])
+	}
+}
+
 func read(t *testing.T, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile("testdata/" + name)
@@ -69,10 +104,9 @@ func read(t *testing.T, name string) []byte {
 
 func TestRefuses(t *testing.T) {
 	for name, words := range map[string]string{
-		"transposed.pth": "row-major",
-		"module.pth":     `"torch.nn.modules.linear.Linear", which no data need`,
-		"list.pth":       "no dictionary of tensors",
-		"missing.pth":    "no such file",
+		"module.pth":  `"torch.nn.modules.linear.Linear", which no data need`,
+		"list.pth":    "no dictionary of tensors",
+		"missing.pth": "no such file",
 	} {
 		_, err := torchfile.ReadFile("testdata/" + name)
 		if err == nil || !strings.Contains(err.Error(), words) || !strings.HasPrefix(err.Error(), "testdata/"+name+": ") ||
@@ -119,7 +153,7 @@ func zipped(t *testing.T, method uint16, name, content string) []byte {
 
 // Nothing that Read accepts is larger than it is.
 func FuzzRead(f *testing.F) {
-	for _, name := range []string{"zip.pth", "legacy.pth", "checkpoint.pth"} {
+	for _, name := range []string{"zip.pth", "legacy.pth", "checkpoint.pth", "strided.pth", "options.pth"} {
 		data, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)
