@@ -82,16 +82,23 @@ func start(t *testing.T, ranks int, args ...[]string) job {
 	return j
 }
 
+// prepare is mpirun's command line.
 func prepare(t *testing.T, ranks int, args ...[]string) job {
 	t.Helper()
-	joule := program(t)
-	line := []string{"--oversubscribe", "--bind-to", "none"}
+	line := []string{"mpirun", "--oversubscribe", "--bind-to", "none"}
 	for i, a := range args {
 		if i > 0 {
 			line = append(line, ":")
 		}
 		line = append(append(line, "-n", strconv.Itoa(ranks/len(args))), a...)
 	}
+	return command(t, line)
+}
+
+// command is a job with the program in the place of the word joule.
+func command(t *testing.T, line []string) job {
+	t.Helper()
+	joule := program(t)
 	for i, word := range line {
 		if word == "joule" {
 			line[i] = joule
@@ -100,7 +107,7 @@ func prepare(t *testing.T, ranks int, args ...[]string) job {
 	const hangs = 3 * time.Minute // far longer than any job here takes
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)
 	t.Cleanup(cancel)
-	j := job{exec.CommandContext(ctx, "mpirun", line...), &bytes.Buffer{}}
+	j := job{exec.CommandContext(ctx, line[0], line[1:]...), &bytes.Buffer{}}
 	j.Cancel = func() error { return j.Process.Signal(syscall.SIGTERM) }
 	j.Env = append(os.Environ(), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	j.Stdout, j.Stderr = j.output, j.output
