@@ -5968,7 +5968,7 @@ end306:
 	RET
 
 // func avx512WinogradOutput2(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·avx512WinogradOutput2(SB), $576-120
 	MOVQ dst_base+0(FP), AX
 	MOVQ src_base+48(FP), CX
@@ -5982,77 +5982,89 @@ TEXT ·avx512WinogradOutput2(SB), $576-120
 	ANDQ $-64, R9
 
 tile308:
-	TESTQ DI, DI
-	JZ    end309
-	XORQ  R10, R10
-	MOVQ  SI, R11
-	SHLQ  $0x02, R11
+	TESTQ   DI, DI
+	JZ      end309
+	LEAQ    16(BX), R10
+	CMPQ    DI, $0x01
+	CMOVQLE BX, R10
+	XORQ    R11, R11
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
 
 channels310:
-	LEAQ    (CX)(R10*1), R12
-	VMOVUPS (R12), Z0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z3
-	ADDQ    DX, R12
-	VADDPS  Z1, Z0, Z0
-	VADDPS  Z2, Z0, Z0
-	VSUBPS  Z2, Z1, Z1
-	VSUBPS  Z3, Z1, Z1
-	VMOVUPS Z0, (R9)
-	VMOVUPS Z1, 64(R9)
-	VMOVUPS (R12), Z0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z3
-	ADDQ    DX, R12
-	VADDPS  Z1, Z0, Z0
-	VADDPS  Z2, Z0, Z0
-	VSUBPS  Z2, Z1, Z1
-	VSUBPS  Z3, Z1, Z1
-	VMOVUPS Z0, 128(R9)
-	VMOVUPS Z1, 192(R9)
-	VMOVUPS (R12), Z0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z3
-	ADDQ    DX, R12
-	VADDPS  Z1, Z0, Z0
-	VADDPS  Z2, Z0, Z0
-	VSUBPS  Z2, Z1, Z1
-	VSUBPS  Z3, Z1, Z1
-	VMOVUPS Z0, 256(R9)
-	VMOVUPS Z1, 320(R9)
-	VMOVUPS (R12), Z0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Z3
-	ADDQ    DX, R12
-	VADDPS  Z1, Z0, Z0
-	VADDPS  Z2, Z0, Z0
-	VSUBPS  Z2, Z1, Z1
-	VSUBPS  Z3, Z1, Z1
-	VMOVUPS Z0, 384(R9)
-	VMOVUPS Z1, 448(R9)
-	VXORPS  Z0, Z0, Z0
-	TESTQ   R8, R8
-	JZ      unbiased311
-	VMOVUPS (R8)(R10*1), Z0
+	LEAQ       (AX)(R11*1), R13
+	MOVLQSX    (R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	MOVLQSX    4(R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	MOVLQSX    8(R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	MOVLQSX    12(R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	LEAQ       (CX)(R11*1), R13
+	VMOVUPS    (R13), Z0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z3
+	ADDQ       DX, R13
+	VADDPS     Z1, Z0, Z0
+	VADDPS     Z2, Z0, Z0
+	VSUBPS     Z2, Z1, Z1
+	VSUBPS     Z3, Z1, Z1
+	VMOVUPS    Z0, (R9)
+	VMOVUPS    Z1, 64(R9)
+	VMOVUPS    (R13), Z0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z3
+	ADDQ       DX, R13
+	VADDPS     Z1, Z0, Z0
+	VADDPS     Z2, Z0, Z0
+	VSUBPS     Z2, Z1, Z1
+	VSUBPS     Z3, Z1, Z1
+	VMOVUPS    Z0, 128(R9)
+	VMOVUPS    Z1, 192(R9)
+	VMOVUPS    (R13), Z0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z3
+	ADDQ       DX, R13
+	VADDPS     Z1, Z0, Z0
+	VADDPS     Z2, Z0, Z0
+	VSUBPS     Z2, Z1, Z1
+	VSUBPS     Z3, Z1, Z1
+	VMOVUPS    Z0, 256(R9)
+	VMOVUPS    Z1, 320(R9)
+	VMOVUPS    (R13), Z0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Z3
+	ADDQ       DX, R13
+	VADDPS     Z1, Z0, Z0
+	VADDPS     Z2, Z0, Z0
+	VSUBPS     Z2, Z1, Z1
+	VSUBPS     Z3, Z1, Z1
+	VMOVUPS    Z0, 384(R9)
+	VMOVUPS    Z1, 448(R9)
+	VXORPS     Z0, Z0, Z0
+	TESTQ      R8, R8
+	JZ         unbiased311
+	VMOVUPS    (R8)(R11*1), Z0
 
 unbiased311:
-	LEAQ    (AX)(R10*1), R12
+	LEAQ    (AX)(R11*1), R13
 	VMOVUPS (R9), Z1
 	VMOVUPS 128(R9), Z2
 	VMOVUPS 256(R9), Z3
@@ -6061,12 +6073,12 @@ unbiased311:
 	VADDPS  Z3, Z1, Z1
 	VSUBPS  Z3, Z2, Z2
 	VSUBPS  Z4, Z2, Z2
-	MOVLQSX (BX), R13
+	MOVLQSX (BX), R14
 	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R12)(R13*4)
-	MOVLQSX 8(BX), R13
+	VMOVUPS Z1, (R13)(R14*4)
+	MOVLQSX 8(BX), R14
 	VADDPS  Z0, Z2, Z2
-	VMOVUPS Z2, (R12)(R13*4)
+	VMOVUPS Z2, (R13)(R14*4)
 	VMOVUPS 64(R9), Z1
 	VMOVUPS 192(R9), Z2
 	VMOVUPS 320(R9), Z3
@@ -6075,14 +6087,14 @@ unbiased311:
 	VADDPS  Z3, Z1, Z1
 	VSUBPS  Z3, Z2, Z2
 	VSUBPS  Z4, Z2, Z2
-	MOVLQSX 4(BX), R13
+	MOVLQSX 4(BX), R14
 	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R12)(R13*4)
-	MOVLQSX 12(BX), R13
+	VMOVUPS Z1, (R13)(R14*4)
+	MOVLQSX 12(BX), R14
 	VADDPS  Z0, Z2, Z2
-	VMOVUPS Z2, (R12)(R13*4)
-	ADDQ    $0x00000040, R10
-	CMPQ    R10, R11
+	VMOVUPS Z2, (R13)(R14*4)
+	ADDQ    $0x00000040, R11
+	CMPQ    R11, R12
 	JL      channels310
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
@@ -7181,7 +7193,7 @@ DATA avx512_40100000<>+60(SB)/4, $0x40100000
 GLOBL avx512_40100000<>(SB), RODATA|NOPTR, $64
 
 // func avx512WinogradOutput4(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·avx512WinogradOutput4(SB), $1600-120
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    src_base+48(FP), CX
@@ -7201,26 +7213,62 @@ TEXT ·avx512WinogradOutput4(SB), $1600-120
 	ANDQ    $-64, R9
 
 tile320:
-	TESTQ DI, DI
-	JZ    end321
-	XORQ  R10, R10
-	MOVQ  SI, R11
-	SHLQ  $0x02, R11
+	TESTQ   DI, DI
+	JZ      end321
+	LEAQ    64(BX), R10
+	CMPQ    DI, $0x01
+	CMOVQLE BX, R10
+	XORQ    R11, R11
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
 
 channels322:
-	LEAQ        (CX)(R10*1), R12
-	VMOVUPS     (R12), Z6
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z7
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z8
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z9
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z10
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z11
-	ADDQ        DX, R12
+	LEAQ        (AX)(R11*1), R13
+	MOVLQSX     (R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     4(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     8(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     12(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     16(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     20(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     24(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     28(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     32(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     36(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     40(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     44(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     48(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     52(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     56(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     60(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	LEAQ        (CX)(R11*1), R13
+	VMOVUPS     (R13), Z6
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z7
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z8
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z9
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z10
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z11
+	ADDQ        DX, R13
 	VADDPS      Z8, Z7, Z12
 	VSUBPS      Z8, Z7, Z7
 	VADDPS      Z10, Z9, Z8
@@ -7241,18 +7289,18 @@ channels322:
 	VMOVUPS     Z10, 64(R9)
 	VMOVUPS     Z12, 128(R9)
 	VMOVUPS     Z7, 192(R9)
-	VMOVUPS     (R12), Z6
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z7
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z8
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z9
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z10
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z11
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Z6
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z7
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z8
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z9
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z10
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z11
+	ADDQ        DX, R13
 	VADDPS      Z8, Z7, Z12
 	VSUBPS      Z8, Z7, Z7
 	VADDPS      Z10, Z9, Z8
@@ -7273,18 +7321,18 @@ channels322:
 	VMOVUPS     Z10, 320(R9)
 	VMOVUPS     Z12, 384(R9)
 	VMOVUPS     Z7, 448(R9)
-	VMOVUPS     (R12), Z6
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z7
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z8
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z9
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z10
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z11
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Z6
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z7
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z8
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z9
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z10
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z11
+	ADDQ        DX, R13
 	VADDPS      Z8, Z7, Z12
 	VSUBPS      Z8, Z7, Z7
 	VADDPS      Z10, Z9, Z8
@@ -7305,18 +7353,18 @@ channels322:
 	VMOVUPS     Z10, 576(R9)
 	VMOVUPS     Z12, 640(R9)
 	VMOVUPS     Z7, 704(R9)
-	VMOVUPS     (R12), Z6
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z7
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z8
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z9
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z10
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z11
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Z6
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z7
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z8
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z9
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z10
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z11
+	ADDQ        DX, R13
 	VADDPS      Z8, Z7, Z12
 	VSUBPS      Z8, Z7, Z7
 	VADDPS      Z10, Z9, Z8
@@ -7337,18 +7385,18 @@ channels322:
 	VMOVUPS     Z10, 832(R9)
 	VMOVUPS     Z12, 896(R9)
 	VMOVUPS     Z7, 960(R9)
-	VMOVUPS     (R12), Z6
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z7
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z8
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z9
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z10
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z11
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Z6
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z7
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z8
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z9
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z10
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z11
+	ADDQ        DX, R13
 	VADDPS      Z8, Z7, Z12
 	VSUBPS      Z8, Z7, Z7
 	VADDPS      Z10, Z9, Z8
@@ -7369,18 +7417,18 @@ channels322:
 	VMOVUPS     Z10, 1088(R9)
 	VMOVUPS     Z12, 1152(R9)
 	VMOVUPS     Z7, 1216(R9)
-	VMOVUPS     (R12), Z6
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z7
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z8
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z9
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z10
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Z11
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Z6
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z7
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z8
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z9
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z10
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Z11
+	ADDQ        DX, R13
 	VADDPS      Z8, Z7, Z12
 	VSUBPS      Z8, Z7, Z7
 	VADDPS      Z10, Z9, Z8
@@ -7404,10 +7452,10 @@ channels322:
 	VXORPS      Z6, Z6, Z6
 	TESTQ       R8, R8
 	JZ          unbiased323
-	VMOVUPS     (R8)(R10*1), Z6
+	VMOVUPS     (R8)(R11*1), Z6
 
 unbiased323:
-	LEAQ        (AX)(R10*1), R12
+	LEAQ        (AX)(R11*1), R13
 	VMOVUPS     (R9), Z7
 	VMOVUPS     256(R9), Z8
 	VMOVUPS     512(R9), Z9
@@ -7430,18 +7478,18 @@ unbiased323:
 	VFMADD231PS Z2, Z8, Z9
 	VMOVAPS     Z9, Z8
 	VFMADD231PS Z5, Z10, Z8
-	MOVLQSX     (BX), R13
+	MOVLQSX     (BX), R14
 	VADDPS      Z6, Z7, Z7
-	VMOVUPS     Z7, (R12)(R13*4)
-	MOVLQSX     16(BX), R13
+	VMOVUPS     Z7, (R13)(R14*4)
+	MOVLQSX     16(BX), R14
 	VADDPS      Z6, Z11, Z11
-	VMOVUPS     Z11, (R12)(R13*4)
-	MOVLQSX     32(BX), R13
+	VMOVUPS     Z11, (R13)(R14*4)
+	MOVLQSX     32(BX), R14
 	VADDPS      Z6, Z13, Z13
-	VMOVUPS     Z13, (R12)(R13*4)
-	MOVLQSX     48(BX), R13
+	VMOVUPS     Z13, (R13)(R14*4)
+	MOVLQSX     48(BX), R14
 	VADDPS      Z6, Z8, Z8
-	VMOVUPS     Z8, (R12)(R13*4)
+	VMOVUPS     Z8, (R13)(R14*4)
 	VMOVUPS     64(R9), Z7
 	VMOVUPS     320(R9), Z8
 	VMOVUPS     576(R9), Z9
@@ -7464,18 +7512,18 @@ unbiased323:
 	VFMADD231PS Z2, Z8, Z9
 	VMOVAPS     Z9, Z8
 	VFMADD231PS Z5, Z10, Z8
-	MOVLQSX     4(BX), R13
+	MOVLQSX     4(BX), R14
 	VADDPS      Z6, Z7, Z7
-	VMOVUPS     Z7, (R12)(R13*4)
-	MOVLQSX     20(BX), R13
+	VMOVUPS     Z7, (R13)(R14*4)
+	MOVLQSX     20(BX), R14
 	VADDPS      Z6, Z11, Z11
-	VMOVUPS     Z11, (R12)(R13*4)
-	MOVLQSX     36(BX), R13
+	VMOVUPS     Z11, (R13)(R14*4)
+	MOVLQSX     36(BX), R14
 	VADDPS      Z6, Z13, Z13
-	VMOVUPS     Z13, (R12)(R13*4)
-	MOVLQSX     52(BX), R13
+	VMOVUPS     Z13, (R13)(R14*4)
+	MOVLQSX     52(BX), R14
 	VADDPS      Z6, Z8, Z8
-	VMOVUPS     Z8, (R12)(R13*4)
+	VMOVUPS     Z8, (R13)(R14*4)
 	VMOVUPS     128(R9), Z7
 	VMOVUPS     384(R9), Z8
 	VMOVUPS     640(R9), Z9
@@ -7498,18 +7546,18 @@ unbiased323:
 	VFMADD231PS Z2, Z8, Z9
 	VMOVAPS     Z9, Z8
 	VFMADD231PS Z5, Z10, Z8
-	MOVLQSX     8(BX), R13
+	MOVLQSX     8(BX), R14
 	VADDPS      Z6, Z7, Z7
-	VMOVUPS     Z7, (R12)(R13*4)
-	MOVLQSX     24(BX), R13
+	VMOVUPS     Z7, (R13)(R14*4)
+	MOVLQSX     24(BX), R14
 	VADDPS      Z6, Z11, Z11
-	VMOVUPS     Z11, (R12)(R13*4)
-	MOVLQSX     40(BX), R13
+	VMOVUPS     Z11, (R13)(R14*4)
+	MOVLQSX     40(BX), R14
 	VADDPS      Z6, Z13, Z13
-	VMOVUPS     Z13, (R12)(R13*4)
-	MOVLQSX     56(BX), R13
+	VMOVUPS     Z13, (R13)(R14*4)
+	MOVLQSX     56(BX), R14
 	VADDPS      Z6, Z8, Z8
-	VMOVUPS     Z8, (R12)(R13*4)
+	VMOVUPS     Z8, (R13)(R14*4)
 	VMOVUPS     192(R9), Z7
 	VMOVUPS     448(R9), Z8
 	VMOVUPS     704(R9), Z9
@@ -7532,20 +7580,20 @@ unbiased323:
 	VFMADD231PS Z2, Z8, Z9
 	VMOVAPS     Z9, Z8
 	VFMADD231PS Z5, Z10, Z8
-	MOVLQSX     12(BX), R13
+	MOVLQSX     12(BX), R14
 	VADDPS      Z6, Z7, Z7
-	VMOVUPS     Z7, (R12)(R13*4)
-	MOVLQSX     28(BX), R13
+	VMOVUPS     Z7, (R13)(R14*4)
+	MOVLQSX     28(BX), R14
 	VADDPS      Z6, Z11, Z11
-	VMOVUPS     Z11, (R12)(R13*4)
-	MOVLQSX     44(BX), R13
+	VMOVUPS     Z11, (R13)(R14*4)
+	MOVLQSX     44(BX), R14
 	VADDPS      Z6, Z13, Z13
-	VMOVUPS     Z13, (R12)(R13*4)
-	MOVLQSX     60(BX), R13
+	VMOVUPS     Z13, (R13)(R14*4)
+	MOVLQSX     60(BX), R14
 	VADDPS      Z6, Z8, Z8
-	VMOVUPS     Z8, (R12)(R13*4)
-	ADDQ        $0x00000040, R10
-	CMPQ        R10, R11
+	VMOVUPS     Z8, (R13)(R14*4)
+	ADDQ        $0x00000040, R11
+	CMPQ        R11, R12
 	JL          channels322
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
@@ -8845,7 +8893,7 @@ end330:
 	RET
 
 // func avx2WinogradOutput2(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
-// Requires: AVX
+// Requires: AVX, CMOV, MMX+
 TEXT ·avx2WinogradOutput2(SB), $288-120
 	MOVQ dst_base+0(FP), AX
 	MOVQ src_base+48(FP), CX
@@ -8859,77 +8907,89 @@ TEXT ·avx2WinogradOutput2(SB), $288-120
 	ANDQ $-32, R9
 
 tile332:
-	TESTQ DI, DI
-	JZ    end333
-	XORQ  R10, R10
-	MOVQ  SI, R11
-	SHLQ  $0x02, R11
+	TESTQ   DI, DI
+	JZ      end333
+	LEAQ    16(BX), R10
+	CMPQ    DI, $0x01
+	CMOVQLE BX, R10
+	XORQ    R11, R11
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
 
 channels334:
-	LEAQ    (CX)(R10*1), R12
-	VMOVUPS (R12), Y0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y3
-	ADDQ    DX, R12
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, (R9)
-	VMOVUPS Y1, 32(R9)
-	VMOVUPS (R12), Y0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y3
-	ADDQ    DX, R12
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, 64(R9)
-	VMOVUPS Y1, 96(R9)
-	VMOVUPS (R12), Y0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y3
-	ADDQ    DX, R12
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, 128(R9)
-	VMOVUPS Y1, 160(R9)
-	VMOVUPS (R12), Y0
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y1
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y2
-	ADDQ    DX, R12
-	VMOVUPS (R12), Y3
-	ADDQ    DX, R12
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y2, Y0, Y0
-	VSUBPS  Y2, Y1, Y1
-	VSUBPS  Y3, Y1, Y1
-	VMOVUPS Y0, 192(R9)
-	VMOVUPS Y1, 224(R9)
-	VXORPS  Y0, Y0, Y0
-	TESTQ   R8, R8
-	JZ      unbiased335
-	VMOVUPS (R8)(R10*1), Y0
+	LEAQ       (AX)(R11*1), R13
+	MOVLQSX    (R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	MOVLQSX    4(R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	MOVLQSX    8(R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	MOVLQSX    12(R10), R14
+	PREFETCHT0 (R13)(R14*4)
+	LEAQ       (CX)(R11*1), R13
+	VMOVUPS    (R13), Y0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y3
+	ADDQ       DX, R13
+	VADDPS     Y1, Y0, Y0
+	VADDPS     Y2, Y0, Y0
+	VSUBPS     Y2, Y1, Y1
+	VSUBPS     Y3, Y1, Y1
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    Y1, 32(R9)
+	VMOVUPS    (R13), Y0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y3
+	ADDQ       DX, R13
+	VADDPS     Y1, Y0, Y0
+	VADDPS     Y2, Y0, Y0
+	VSUBPS     Y2, Y1, Y1
+	VSUBPS     Y3, Y1, Y1
+	VMOVUPS    Y0, 64(R9)
+	VMOVUPS    Y1, 96(R9)
+	VMOVUPS    (R13), Y0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y3
+	ADDQ       DX, R13
+	VADDPS     Y1, Y0, Y0
+	VADDPS     Y2, Y0, Y0
+	VSUBPS     Y2, Y1, Y1
+	VSUBPS     Y3, Y1, Y1
+	VMOVUPS    Y0, 128(R9)
+	VMOVUPS    Y1, 160(R9)
+	VMOVUPS    (R13), Y0
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y1
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y2
+	ADDQ       DX, R13
+	VMOVUPS    (R13), Y3
+	ADDQ       DX, R13
+	VADDPS     Y1, Y0, Y0
+	VADDPS     Y2, Y0, Y0
+	VSUBPS     Y2, Y1, Y1
+	VSUBPS     Y3, Y1, Y1
+	VMOVUPS    Y0, 192(R9)
+	VMOVUPS    Y1, 224(R9)
+	VXORPS     Y0, Y0, Y0
+	TESTQ      R8, R8
+	JZ         unbiased335
+	VMOVUPS    (R8)(R11*1), Y0
 
 unbiased335:
-	LEAQ    (AX)(R10*1), R12
+	LEAQ    (AX)(R11*1), R13
 	VMOVUPS (R9), Y1
 	VMOVUPS 64(R9), Y2
 	VMOVUPS 128(R9), Y3
@@ -8938,12 +8998,12 @@ unbiased335:
 	VADDPS  Y3, Y1, Y1
 	VSUBPS  Y3, Y2, Y2
 	VSUBPS  Y4, Y2, Y2
-	MOVLQSX (BX), R13
+	MOVLQSX (BX), R14
 	VADDPS  Y0, Y1, Y1
-	VMOVUPS Y1, (R12)(R13*4)
-	MOVLQSX 8(BX), R13
+	VMOVUPS Y1, (R13)(R14*4)
+	MOVLQSX 8(BX), R14
 	VADDPS  Y0, Y2, Y2
-	VMOVUPS Y2, (R12)(R13*4)
+	VMOVUPS Y2, (R13)(R14*4)
 	VMOVUPS 32(R9), Y1
 	VMOVUPS 96(R9), Y2
 	VMOVUPS 160(R9), Y3
@@ -8952,14 +9012,14 @@ unbiased335:
 	VADDPS  Y3, Y1, Y1
 	VSUBPS  Y3, Y2, Y2
 	VSUBPS  Y4, Y2, Y2
-	MOVLQSX 4(BX), R13
+	MOVLQSX 4(BX), R14
 	VADDPS  Y0, Y1, Y1
-	VMOVUPS Y1, (R12)(R13*4)
-	MOVLQSX 12(BX), R13
+	VMOVUPS Y1, (R13)(R14*4)
+	MOVLQSX 12(BX), R14
 	VADDPS  Y0, Y2, Y2
-	VMOVUPS Y2, (R12)(R13*4)
-	ADDQ    $0x00000020, R10
-	CMPQ    R10, R11
+	VMOVUPS Y2, (R13)(R14*4)
+	ADDQ    $0x00000020, R11
+	CMPQ    R11, R12
 	JL      channels334
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
@@ -10002,7 +10062,7 @@ DATA avx2_40100000<>+28(SB)/4, $0x40100000
 GLOBL avx2_40100000<>(SB), RODATA|NOPTR, $32
 
 // func avx2WinogradOutput4(dst []float32, offsets []int32, src []float32, stride int, tiles int, channels int, bias []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·avx2WinogradOutput4(SB), $800-120
 	MOVQ dst_base+0(FP), AX
 	MOVQ src_base+48(FP), CX
@@ -10016,26 +10076,62 @@ TEXT ·avx2WinogradOutput4(SB), $800-120
 	ANDQ $-32, R9
 
 tile344:
-	TESTQ DI, DI
-	JZ    end345
-	XORQ  R10, R10
-	MOVQ  SI, R11
-	SHLQ  $0x02, R11
+	TESTQ   DI, DI
+	JZ      end345
+	LEAQ    64(BX), R10
+	CMPQ    DI, $0x01
+	CMOVQLE BX, R10
+	XORQ    R11, R11
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
 
 channels346:
-	LEAQ        (CX)(R10*1), R12
-	VMOVUPS     (R12), Y0
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y1
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y2
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y3
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y4
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y5
-	ADDQ        DX, R12
+	LEAQ        (AX)(R11*1), R13
+	MOVLQSX     (R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     4(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     8(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     12(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     16(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     20(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     24(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     28(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     32(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     36(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     40(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     44(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     48(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     52(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     56(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	MOVLQSX     60(R10), R14
+	PREFETCHT0  (R13)(R14*4)
+	LEAQ        (CX)(R11*1), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y1
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y2
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y3
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y4
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y5
+	ADDQ        DX, R13
 	VADDPS      Y2, Y1, Y6
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
@@ -10056,18 +10152,18 @@ channels346:
 	VMOVUPS     Y4, 32(R9)
 	VMOVUPS     Y6, 64(R9)
 	VMOVUPS     Y1, 96(R9)
-	VMOVUPS     (R12), Y0
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y1
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y2
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y3
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y4
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y5
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Y0
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y1
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y2
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y3
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y4
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y5
+	ADDQ        DX, R13
 	VADDPS      Y2, Y1, Y6
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
@@ -10088,18 +10184,18 @@ channels346:
 	VMOVUPS     Y4, 160(R9)
 	VMOVUPS     Y6, 192(R9)
 	VMOVUPS     Y1, 224(R9)
-	VMOVUPS     (R12), Y0
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y1
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y2
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y3
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y4
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y5
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Y0
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y1
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y2
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y3
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y4
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y5
+	ADDQ        DX, R13
 	VADDPS      Y2, Y1, Y6
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
@@ -10120,18 +10216,18 @@ channels346:
 	VMOVUPS     Y4, 288(R9)
 	VMOVUPS     Y6, 320(R9)
 	VMOVUPS     Y1, 352(R9)
-	VMOVUPS     (R12), Y0
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y1
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y2
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y3
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y4
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y5
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Y0
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y1
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y2
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y3
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y4
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y5
+	ADDQ        DX, R13
 	VADDPS      Y2, Y1, Y6
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
@@ -10152,18 +10248,18 @@ channels346:
 	VMOVUPS     Y4, 416(R9)
 	VMOVUPS     Y6, 448(R9)
 	VMOVUPS     Y1, 480(R9)
-	VMOVUPS     (R12), Y0
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y1
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y2
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y3
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y4
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y5
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Y0
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y1
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y2
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y3
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y4
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y5
+	ADDQ        DX, R13
 	VADDPS      Y2, Y1, Y6
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
@@ -10184,18 +10280,18 @@ channels346:
 	VMOVUPS     Y4, 544(R9)
 	VMOVUPS     Y6, 576(R9)
 	VMOVUPS     Y1, 608(R9)
-	VMOVUPS     (R12), Y0
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y1
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y2
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y3
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y4
-	ADDQ        DX, R12
-	VMOVUPS     (R12), Y5
-	ADDQ        DX, R12
+	VMOVUPS     (R13), Y0
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y1
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y2
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y3
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y4
+	ADDQ        DX, R13
+	VMOVUPS     (R13), Y5
+	ADDQ        DX, R13
 	VADDPS      Y2, Y1, Y6
 	VSUBPS      Y2, Y1, Y1
 	VADDPS      Y4, Y3, Y2
@@ -10219,10 +10315,10 @@ channels346:
 	VXORPS      Y0, Y0, Y0
 	TESTQ       R8, R8
 	JZ          unbiased347
-	VMOVUPS     (R8)(R10*1), Y0
+	VMOVUPS     (R8)(R11*1), Y0
 
 unbiased347:
-	LEAQ        (AX)(R10*1), R12
+	LEAQ        (AX)(R11*1), R13
 	VMOVUPS     (R9), Y1
 	VMOVUPS     128(R9), Y2
 	VMOVUPS     256(R9), Y3
@@ -10245,18 +10341,18 @@ unbiased347:
 	VFMADD231PS avx2_3e7a0000<>+0(SB), Y2, Y3
 	VMOVAPS     Y3, Y2
 	VFMADD231PS avx2_40580000<>+0(SB), Y4, Y2
-	MOVLQSX     (BX), R13
+	MOVLQSX     (BX), R14
 	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (R12)(R13*4)
-	MOVLQSX     16(BX), R13
+	VMOVUPS     Y1, (R13)(R14*4)
+	MOVLQSX     16(BX), R14
 	VADDPS      Y0, Y5, Y5
-	VMOVUPS     Y5, (R12)(R13*4)
-	MOVLQSX     32(BX), R13
+	VMOVUPS     Y5, (R13)(R14*4)
+	MOVLQSX     32(BX), R14
 	VADDPS      Y0, Y7, Y7
-	VMOVUPS     Y7, (R12)(R13*4)
-	MOVLQSX     48(BX), R13
+	VMOVUPS     Y7, (R13)(R14*4)
+	MOVLQSX     48(BX), R14
 	VADDPS      Y0, Y2, Y2
-	VMOVUPS     Y2, (R12)(R13*4)
+	VMOVUPS     Y2, (R13)(R14*4)
 	VMOVUPS     32(R9), Y1
 	VMOVUPS     160(R9), Y2
 	VMOVUPS     288(R9), Y3
@@ -10279,18 +10375,18 @@ unbiased347:
 	VFMADD231PS avx2_3e7a0000<>+0(SB), Y2, Y3
 	VMOVAPS     Y3, Y2
 	VFMADD231PS avx2_40580000<>+0(SB), Y4, Y2
-	MOVLQSX     4(BX), R13
+	MOVLQSX     4(BX), R14
 	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (R12)(R13*4)
-	MOVLQSX     20(BX), R13
+	VMOVUPS     Y1, (R13)(R14*4)
+	MOVLQSX     20(BX), R14
 	VADDPS      Y0, Y5, Y5
-	VMOVUPS     Y5, (R12)(R13*4)
-	MOVLQSX     36(BX), R13
+	VMOVUPS     Y5, (R13)(R14*4)
+	MOVLQSX     36(BX), R14
 	VADDPS      Y0, Y7, Y7
-	VMOVUPS     Y7, (R12)(R13*4)
-	MOVLQSX     52(BX), R13
+	VMOVUPS     Y7, (R13)(R14*4)
+	MOVLQSX     52(BX), R14
 	VADDPS      Y0, Y2, Y2
-	VMOVUPS     Y2, (R12)(R13*4)
+	VMOVUPS     Y2, (R13)(R14*4)
 	VMOVUPS     64(R9), Y1
 	VMOVUPS     192(R9), Y2
 	VMOVUPS     320(R9), Y3
@@ -10313,18 +10409,18 @@ unbiased347:
 	VFMADD231PS avx2_3e7a0000<>+0(SB), Y2, Y3
 	VMOVAPS     Y3, Y2
 	VFMADD231PS avx2_40580000<>+0(SB), Y4, Y2
-	MOVLQSX     8(BX), R13
+	MOVLQSX     8(BX), R14
 	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (R12)(R13*4)
-	MOVLQSX     24(BX), R13
+	VMOVUPS     Y1, (R13)(R14*4)
+	MOVLQSX     24(BX), R14
 	VADDPS      Y0, Y5, Y5
-	VMOVUPS     Y5, (R12)(R13*4)
-	MOVLQSX     40(BX), R13
+	VMOVUPS     Y5, (R13)(R14*4)
+	MOVLQSX     40(BX), R14
 	VADDPS      Y0, Y7, Y7
-	VMOVUPS     Y7, (R12)(R13*4)
-	MOVLQSX     56(BX), R13
+	VMOVUPS     Y7, (R13)(R14*4)
+	MOVLQSX     56(BX), R14
 	VADDPS      Y0, Y2, Y2
-	VMOVUPS     Y2, (R12)(R13*4)
+	VMOVUPS     Y2, (R13)(R14*4)
 	VMOVUPS     96(R9), Y1
 	VMOVUPS     224(R9), Y2
 	VMOVUPS     352(R9), Y3
@@ -10347,20 +10443,20 @@ unbiased347:
 	VFMADD231PS avx2_3e7a0000<>+0(SB), Y2, Y3
 	VMOVAPS     Y3, Y2
 	VFMADD231PS avx2_40580000<>+0(SB), Y4, Y2
-	MOVLQSX     12(BX), R13
+	MOVLQSX     12(BX), R14
 	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (R12)(R13*4)
-	MOVLQSX     28(BX), R13
+	VMOVUPS     Y1, (R13)(R14*4)
+	MOVLQSX     28(BX), R14
 	VADDPS      Y0, Y5, Y5
-	VMOVUPS     Y5, (R12)(R13*4)
-	MOVLQSX     44(BX), R13
+	VMOVUPS     Y5, (R13)(R14*4)
+	MOVLQSX     44(BX), R14
 	VADDPS      Y0, Y7, Y7
-	VMOVUPS     Y7, (R12)(R13*4)
-	MOVLQSX     60(BX), R13
+	VMOVUPS     Y7, (R13)(R14*4)
+	MOVLQSX     60(BX), R14
 	VADDPS      Y0, Y2, Y2
-	VMOVUPS     Y2, (R12)(R13*4)
-	ADDQ        $0x00000020, R10
-	CMPQ        R10, R11
+	VMOVUPS     Y2, (R13)(R14*4)
+	ADDQ        $0x00000020, R11
+	CMPQ        R11, R12
 	JL          channels346
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX

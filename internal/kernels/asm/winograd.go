@@ -220,6 +220,26 @@ func (w winograd) rows(dst, stride Register, c GPVirtual, spilled func(row, colu
 	}
 }
 
+// next is where the offsets of the next tile are, each of so many pixels, or those of this one if it is the last.
+func (w winograd) next(offsets, tiles Register, pixels int) Register {
+	next := GP64()
+	LEAQ(Mem{Base: offsets, Disp: 4 * pixels}, next)
+	CMPQ(tiles, U8(1))
+	CMOVQLE(offsets, next)
+	return next
+}
+
+// prefetch asks for so many pixels. A tile's are pieces of several rows, which processors do not foresee.
+func (w winograd) prefetch(x Register, c GPVirtual, offsets Register, pixels int) {
+	base := GP64()
+	LEAQ(Mem{Base: x, Index: c, Scale: 1}, base)
+	for p := range pixels {
+		at := GP64()
+		MOVLQSX(Mem{Base: offsets, Disp: 4 * p}, at)
+		PREFETCHT0(Mem{Base: base, Index: at, Scale: 4})
+	}
+}
+
 // gather writes the transforms of side×side pixels to the elements of a tile.
 func (w winograd) gather(name string, side int, matrix func() line) {
 	w.begin(name, "func(dst []float32, stride int, x []float32, offsets []int32, tiles, channels int)")
@@ -269,7 +289,9 @@ func (w winograd) output() {
 	Label(loop)
 	TESTQ(tiles, tiles)
 	JZ(LabelRef(end))
+	next := w.next(offsets, tiles, w.m*w.m)
 	w.channelLoop(channels, func(c GPVirtual) {
+		w.prefetch(dst, c, next, w.m*w.m) // to write: outputs are often larger than the second-level cache
 		from := GP64()
 		LEAQ(Mem{Base: src, Index: c, Scale: 1}, from)
 		for row := range side {
