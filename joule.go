@@ -10,7 +10,7 @@
 //   - [github.com/joule-ebm/joule/dataset]: where images come from;
 //   - [github.com/joule-ebm/joule/model]: a learnt energy as a thing one can hold: opened, saved, sampled, measured;
 //   - [github.com/joule-ebm/joule/detect]: what is out of distribution, with what certainty, since when and where;
-//   - [github.com/joule-ebm/joule/eval]: how good a model is: quality, likelihood, chains, ablation;
+//   - [github.com/joule-ebm/joule/eval]: how good a model is: quality, likelihood, chains, studies;
 //   - [github.com/joule-ebm/joule/run]: a training run as a directory that survives being killed;
 //   - [github.com/joule-ebm/joule/report]: a run as a page.
 //

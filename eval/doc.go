@@ -4,11 +4,12 @@
 //   - quality: how near samples are to data, by the features of a network (FID, KID, Inception Score, precision, recall, density, coverage);
 //   - likelihood: log Z by annealed importance sampling, and bits per dimension;
 //   - chains: whether chains mix, copy training images, cover the classes;
-//   - ablation: the method with parts of it taken out;
+//   - collapse: whether samples from noise show as much as the replay buffer, while a model learns;
+//   - study: ways to train, compared over seeds; the method with parts of it taken out;
 //
 // with what they stand on:
 //
-//   - features: networks that describe images: a classifier of digits, and Inception;
+//   - features: networks that describe images: those that come with Joule, and Inception;
 //   - statistics: samples against data by statistics of pixels.
 //
 // How well a model tells in-distribution images from others is the subject of package detect/benchmark.

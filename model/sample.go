@@ -26,6 +26,9 @@ type Sampling struct {
 	Threads    int    // for augmentation; 0: all cores
 	// Together is the number of chains that run, and are in memory, at a time; 0: 64, and 16 a thread where there are many.
 	Together int
+	// Chain, if not nil, is what [Model.NewChain] made for the model or one with the same energy and sampler: it is used, with the model's
+	// parameters, and none compiled.
+	Chain *mcmc.Chain
 	// Look, if not nil, is called with the images x (N,H,W,C, in [0, 1]) that have made so many steps: at first 0, and at last all of
 	// them; Every is the number of steps in between, 0 a round. The first of the images is image number first. An error of Look ends
 	// the sampling.
@@ -126,7 +129,13 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 			return fmt.Errorf("model: a condition of %d numbers, but the model's label has length %d", len(y), m.Energy.Classes)
 		}
 	}
-	chain, err := m.NewChain(e)
+	chain := s.Chain
+	var err error
+	if chain == nil {
+		chain, err = m.NewChain(e)
+	} else {
+		err = chain.Bind(m.Params)
+	}
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type Training struct {
 		Samples    int64 `yaml:"samples" doc:"iterations between pictures of samples; 0: none"`
 		Pictures   int   `yaml:"pictures" doc:"images in a picture of samples"`
 		HeldOut    int64 `yaml:"held_out" doc:"iterations between energies of the images held out; 0: never"`
+		Noise      int64 `yaml:"noise" doc:"iterations between looks at samples from noise, whether they show as much as the buffer; 0: never"`
 		Diagnose   int64 `yaml:"diagnose" doc:"iterations between gradient norms of each term, which cost time; 0: never"`
 	} `yaml:"output" doc:"how often to write"`
 
@@ -60,6 +61,7 @@ type Training struct {
 type Limits struct {
 	Iterations int64         `yaml:"iterations" doc:"in all; 0: no limit"`
 	For        time.Duration `yaml:"for" doc:"training time since the run was started or resumed, such as 10m; 0: no limit"`
+	Processor  time.Duration `yaml:"processor" doc:"the same in processor time, which stands still while other programs have the cores; 0: no limit"`
 }
 
 // Validate says, in one line that names the setting, what cannot work. It completes what was left open, as [model.Config.Validate] does.
@@ -84,6 +86,7 @@ func (c *Config) Validate() error {
 		{"output.samples", float64(c.Output.Samples), 0, many},
 		{"output.pictures", float64(c.Output.Pictures), 1, 1024},
 		{"output.held_out", float64(c.Output.HeldOut), 0, many},
+		{"output.noise", float64(c.Output.Noise), 0, many},
 		{"output.diagnose", float64(c.Output.Diagnose), 0, many},
 		{"recovery.failures", float64(c.Recovery.Failures), 1, 100},
 		{"recovery.rate_factor", c.Recovery.RateFactor, 1e-6, 1},
@@ -100,8 +103,10 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("setting %s is %v: want 0 or more and less than 1", k.key, k.value)
 		}
 	}
-	if c.Limits.For < 0 {
-		return fmt.Errorf("setting limits.for is %v: want a duration such as 10m, or 0 for no limit", c.Limits.For)
+	for key, limit := range map[string]time.Duration{"for": c.Limits.For, "processor": c.Limits.Processor} {
+		if limit < 0 {
+			return fmt.Errorf("setting limits.%s is %v: want a duration such as 10m, or 0 for no limit", key, limit)
+		}
 	}
 	if err := c.Loss.validate(c.Buffer.Size); err != nil {
 		return err

@@ -62,6 +62,7 @@ func iterations(t *testing.T, dir string) (lines []map[string]float64) {
 			t.Fatal(err)
 		}
 		delete(fields, run.SecondsField)
+		delete(fields, run.ProcessorField)
 		lines = append(lines, fields)
 	}
 	return lines

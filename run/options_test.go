@@ -24,7 +24,7 @@ const (
 
 // settingsToTry are values for every setting, alone and together; each must make a difference to the run before it in its line.
 var settingsToTry = [][]string{
-	{"data=mnist:test"}, {"held_out=2"}, {"seed=2"}, {"exclude=digit=1"},
+	{"data=mnist:test"}, {"held_out=2"}, {"seed=2"}, {"exclude=class=1"},
 	{"network.name=mnist"}, {"network.filters=3"}, {"network.image=16,14,1"}, {"network.image=12,12,3"},
 	{"network.norm=layer"}, {"network.norm=none"}, {"network.kernel=spectral"}, {"network.kernel=plain"},
 	{"network.conditional=true"}, {"network.attention=true network.filters=4"},
@@ -45,11 +45,11 @@ var settingsToTry = [][]string{
 	{"optimiser.clip=0.01"}, {"optimiser.clip=0"}, {"optimiser.average=0.5"}, {"optimiser.warmup=10"}, {"optimiser.lanes=1"},
 	{"optimiser.cooldown=1"},
 	{"output.samples=2"}, {"output.samples=0"}, {"output.pictures=9"}, {"output.held_out=2"}, {"output.held_out=0"},
-	{"output.diagnose=2"}, {"output.diagnose=0"}, {"output.checkpoint=2"},
+	{"output.diagnose=2"}, {"output.diagnose=0"}, {"output.noise=2"}, {"output.noise=0"}, {"output.checkpoint=2"},
 }
 
 // Other tests try these.
-var settingsTriedElsewhere = []string{"attribute", "network.numbers", "limits.iterations", "limits.for", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain"}
+var settingsTriedElsewhere = []string{"attribute", "network.numbers", "limits.iterations", "limits.for", "limits.processor", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain"}
 
 func TestEverySetting(t *testing.T) {
 	dir := t.TempDir()

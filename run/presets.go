@@ -51,7 +51,7 @@ func Presets() []Preset {
 			c.Buffer.Restart = 0.02
 			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
 			c.Optimiser.Lanes = cpu.DefaultLanes
-			c.Output.Checkpoint, c.Output.Samples = 20, 20
+			c.Output.Checkpoint, c.Output.Samples, c.Output.Noise = 20, 20, 400
 			c.Limits.Iterations = 2000
 		}},
 		{"celeba128", "the paper's model of faces at 128×128, for many cores; needs --data", func(c *Config) {
@@ -99,6 +99,7 @@ func paper() Config {
 	c.Optimiser.Clip, c.Optimiser.Average, c.Optimiser.Warmup = s.ClipNorm, s.Decay, s.Warmup
 	c.Optimiser.Lanes = 128 // 64 cores share the paper's batch of 128 evenly
 	c.Output.Checkpoint, c.Output.Samples, c.Output.Pictures, c.Output.HeldOut, c.Output.Diagnose = 50, 50, 64, 50, 50
+	c.Output.Noise = 200
 	c.Recovery.Failures, c.Recovery.RateFactor = 5, 0.5
 	return c
 }
@@ -107,6 +108,7 @@ func paper() Config {
 func before() Config {
 	c := paper()
 	c.Sampler.Precision, c.Optimiser.Lanes = string(engine.Float32), cpu.DefaultLanes
+	c.Output.Noise = 0
 	return c
 }
 

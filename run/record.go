@@ -57,10 +57,12 @@ const (
 	heldOutSpreadName = "held_out/spread" // its standard deviation
 	bitsName          = "chain/bits"      // significant bits of a factor in the chain's convolutions
 	secondsName       = "time/seconds"    // of the iteration
+	processorName     = "time/processor"  // the same in seconds of processor time
 )
 
-// SecondsField is the name in metrics.jsonl of the only number that differs between equal runs: the time an iteration took.
-var SecondsField = jsonName(secondsName)
+// SecondsField and ProcessorField are the names in metrics.jsonl of the only numbers that differ between equal runs: the time that an
+// iteration took, and the processor time.
+var SecondsField, ProcessorField = jsonName(secondsName), jsonName(processorName)
 
 func jsonName(name string) string { return strings.ReplaceAll(name, "/", "_") }
 

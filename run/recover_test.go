@@ -109,7 +109,7 @@ func TestMetrics(t *testing.T) {
 	start(t, at, c)
 	always := []string{"loss_total", "loss_cd", "loss_reg", "loss_opt", "loss_ent", "energy_data", "energy_samples", "energy_gap",
 		"energy_spread_data", "energy_spread_samples", "gradient_norm", "chain_moved", "chain_acceptance", "diversity_samples",
-		"diversity_data", "buffer_size", "buffer_age", "update_learning_rate", "update_attempt", "chain_bits", run.SecondsField}
+		"diversity_data", "buffer_size", "buffer_age", "update_learning_rate", "update_attempt", "chain_bits", run.SecondsField, run.ProcessorField}
 	list := records(t, at)
 	for _, m := range list {
 		names := append([]string{}, always...)
@@ -121,6 +121,9 @@ func TestMetrics(t *testing.T) {
 		}
 		if m.Iteration%4 == 0 { // output.held_out
 			names = append(names, "held_out_energy", "held_out_spread")
+		}
+		if m.Iteration%6 == 0 { // output.noise; no network comes with Joule for such images
+			names = append(names, "noise_spacing", "noise_energy", "buffer_spacing", "buffer_energy", "data_spacing")
 		}
 		if len(m.Fields) != len(names) {
 			t.Errorf("iteration %d: %d numbers, want %d", m.Iteration, len(m.Fields), len(names))

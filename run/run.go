@@ -28,9 +28,11 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/device"
+	"github.com/joule-ebm/joule/eval/collapse"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/kernels"
 	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -52,6 +54,7 @@ type Options struct {
 	Devices  int            // of an accelerator, that share each batch; 0: 1
 	Group    engine.Group   // the processes that train together; nil: this one alone
 	Log      *slog.Logger   // of what happens; nil: nowhere
+	Spent    Spent          // before, that counts towards the limits too; the zero value: none
 	Progress func(Progress) // called after every iteration; may be nil
 	// Work is called as work goes on that is no training: done of total images read or steps of chains made. It may be nil.
 	Work func(what, unit string, done, total int64)
@@ -62,6 +65,9 @@ func (o *Options) work(what, unit string, done, total int) {
 		o.Work(what, unit, int64(done), int64(total))
 	}
 }
+
+// Spent is time that a run has taken before it was resumed.
+type Spent struct{ Time, Processor time.Duration }
 
 // Progress is how far a run is.
 type Progress struct {
@@ -102,6 +108,9 @@ type runner struct {
 	conditions []float32      // these numbers of each training image
 	data       dataset.Fingerprint
 	recovery   recovery
+	collapse   collapse.Memory
+	watch      *collapse.Watch // that looks at samples from noise; nil before the first look
+	lookChain  *mcmc.Chain     // that draws them
 	log        *records
 	saving     chan error // receives when the checkpoint that is being written is on the disk; nil: none is
 }

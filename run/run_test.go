@@ -59,7 +59,7 @@ func stripes(t testing.TB, dir string, n int, seed uint64) string {
 var tiny = []string{
 	"network.filters=2", "network.image=12,12,1", "held_out=6", "sampler.steps=2", "buffer.size=40", "loss.references=5",
 	"loss.entropy_after=10", "optimiser.batch=4", "limits.iterations=30", "output.checkpoint=7", "output.samples=5",
-	"output.pictures=4", "output.held_out=4", "output.diagnose=3",
+	"output.pictures=4", "output.held_out=4", "output.diagnose=3", "output.noise=6",
 }
 
 // config is the default preset with changes.
@@ -114,7 +114,7 @@ func stopAt(t testing.TB, n int64) (context.Context, run.Options) {
 }
 
 // times is what differs between equal runs.
-var times = regexp.MustCompile(`,"` + run.SecondsField + `":[^,}]*`)
+var times = regexp.MustCompile(`,"(` + run.SecondsField + `|` + run.ProcessorField + `)":[^,}]*`)
 
 // kept is all that a run has learnt and measured, by file: what must not depend on threads, interruptions and kills.
 func kept(t testing.TB, dir string) map[string]string {

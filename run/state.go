@@ -17,6 +17,7 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/eval/collapse"
 	"github.com/joule-ebm/joule/internal/checkpoint"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/settings"
@@ -30,6 +31,7 @@ type counters struct {
 	RateScale   float64             `json:"rate_scale"`
 	AdamUpdates int64               `json:"adam_updates"`
 	Recovery    recovery            `json:"recovery"`
+	Collapse    collapse.Memory     `json:"collapse,omitzero"`
 	Data        dataset.Fingerprint `json:"data"`
 }
 
@@ -50,7 +52,7 @@ func (r *runner) encode() ([]checkpoint.Section, error) {
 	if err := t.Pull(); err != nil {
 		return nil, err
 	}
-	head, err := json.Marshal(counters{t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery, r.data})
+	head, err := json.Marshal(counters{t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery, r.collapse, r.data})
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +104,7 @@ func (r *runner) decode(c *checkpoint.Checkpoint) error {
 	}
 	t.Push()
 	t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery = head.Iteration, head.Attempt, head.RateScale, head.AdamUpdates, head.Recovery
+	r.collapse = head.Collapse
 	return nil
 }
 

@@ -5,6 +5,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
@@ -12,6 +13,7 @@ import (
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/internal/machine"
 	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
@@ -21,12 +23,13 @@ import (
 const (
 	streamPicture = iota + 101
 	streamOutliers
+	streamLook
 )
 
 // train makes iterations until a limit is reached, or ctx is done: then it is interrupted.
 func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 	t, c := r.trainer, &r.config
-	clock := newClock(c.Limits)
+	clock := newClock(c.Limits, r.options.Spent)
 	if clock.done(t.Iteration) {
 		r.options.Log.Info("the run has made all its iterations; --iterations or --for make it go on", "iteration", t.Iteration)
 	}
@@ -38,7 +41,7 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 			return now.interrupted, err
 		}
 		t.Schedule = cooling(c.Optimiser.Cooldown, now.left)
-		started := time.Now()
+		started, processor := time.Now(), machine.ProcessorTime()
 		images, labels := r.training.Batch(c.Seed, uint64(t.Iteration), c.Optimiser.Batch)
 		m, err := t.Step(ctx, images, labels)
 		switch {
@@ -57,7 +60,8 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		measured = append(measured, metrics.Field{Name: secondsName, Value: time.Since(started).Seconds()})
+		measured = append(measured, metrics.Field{Name: secondsName, Value: time.Since(started).Seconds()},
+			metrics.Field{Name: processorName, Value: (machine.ProcessorTime() - processor).Seconds()})
 		if err := r.log.add(&m, measured...); err != nil {
 			return false, err
 		}
@@ -88,12 +92,22 @@ func due(iteration, every int64) bool { return every > 0 && iteration%every == 0
 func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
 	fields := []metrics.Field{{Name: attemptName, Value: float64(r.trainer.Attempt)},
 		{Name: bitsName, Value: float64(engine.Precision(r.config.Sampler.Precision).Bits())}}
-	if !due(r.trainer.Iteration, r.config.Output.HeldOut) {
-		return fields, nil
+	if due(r.trainer.Iteration, r.config.Output.HeldOut) {
+		energies, err := r.energies(ctx, r.heldOut.Pixels)
+		if err != nil {
+			return nil, err
+		}
+		mean, spread := stat.PopMeanStdDev(energies, nil)
+		fields = append(fields, metrics.Field{Name: heldOutEnergyName, Value: mean}, metrics.Field{Name: heldOutSpreadName, Value: spread})
 	}
-	energies, err := r.energies(ctx, r.heldOut.Pixels)
-	mean, spread := stat.PopMeanStdDev(energies, nil)
-	return append(fields, metrics.Field{Name: heldOutEnergyName, Value: mean}, metrics.Field{Name: heldOutSpreadName, Value: spread}), err
+	if due(r.trainer.Iteration, r.config.Output.Noise) {
+		seen, err := r.lookAtNoise(ctx)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, seen...)
+	}
+	return fields, nil
 }
 
 // drawBuffer makes a picture of images in the replay buffer: where chains ended.
@@ -120,26 +134,47 @@ func (r *runner) blank(n int) (images []float32, labels []int32) {
 
 // clock says how far a run is and how fast it goes.
 type clock struct {
-	limits  Limits
-	started time.Time
-	last    time.Time
-	seconds float64 // of an iteration, lately
+	iterations int64 // the limit; 0: none
+	times      []timer
+	started    time.Time
+	last       time.Time
+	seconds    float64 // of an iteration, lately
 }
 
-func newClock(l Limits) *clock { return &clock{limits: l, started: time.Now(), last: time.Now()} }
+// timer is a limited time.
+type timer struct {
+	limit  time.Duration
+	before time.Duration // used when the clock started
+	used   func() time.Duration
+}
+
+func newClock(l Limits, spent Spent) *clock {
+	started, processor := time.Now(), machine.ProcessorTime()
+	c := &clock{iterations: l.Iterations, started: started, last: started}
+	for _, t := range []timer{
+		{l.For, spent.Time, func() time.Duration { return spent.Time + time.Since(started) }},
+		{l.Processor, spent.Processor, func() time.Duration { return spent.Processor + machine.ProcessorTime() - processor }},
+	} {
+		if t.limit > 0 {
+			c.times = append(c.times, t)
+		}
+	}
+	return c
+}
 
 func (c *clock) done(iteration int64) bool {
-	return c.limits.Iterations > 0 && iteration >= c.limits.Iterations || c.limits.For > 0 && time.Since(c.started) >= c.limits.For
+	return c.iterations > 0 && iteration >= c.iterations ||
+		slices.ContainsFunc(c.times, func(t timer) bool { return t.used() >= t.limit })
 }
 
 // left is the share of the run that is to come, by the limit that is nearer; 1 without limits.
 func (c *clock) left(iteration int64) float64 {
 	left := 1.0
-	if n := c.limits.Iterations; n > 0 {
+	if n := c.iterations; n > 0 {
 		left = min(left, float64(n-iteration)/float64(n))
 	}
-	if c.limits.For > 0 {
-		left = min(left, 1-time.Since(c.started).Seconds()/c.limits.For.Seconds())
+	for _, t := range c.times {
+		left = min(left, 1-t.used().Seconds()/t.limit.Seconds())
 	}
 	return max(0, left)
 }
@@ -166,17 +201,22 @@ func (c *clock) tick(m cd.Metrics) Progress {
 		c.seconds = seconds
 	}
 	c.seconds = memory*c.seconds + (1-memory)*seconds
-	p := Progress{Iteration: m.Iteration, Iterations: c.limits.Iterations, Rate: 1 / c.seconds, Metrics: m}
+	p := Progress{Iteration: m.Iteration, Iterations: c.iterations, Rate: 1 / c.seconds, Metrics: m}
 	limit := func(fraction, left float64) {
 		if d := time.Duration(left * float64(time.Second)); p.Fraction == 0 || d < p.Left {
 			p.Fraction, p.Left = min(1, fraction), max(0, d)
 		}
 	}
-	if n := c.limits.Iterations; n > 0 {
+	if n := c.iterations; n > 0 {
 		limit(float64(m.Iteration)/float64(n), float64(n-m.Iteration)*c.seconds)
 	}
-	if c.limits.For > 0 {
-		limit(now.Sub(c.started).Seconds()/c.limits.For.Seconds(), (c.limits.For - now.Sub(c.started)).Seconds())
+	for _, t := range c.times {
+		used := t.used()
+		left := (t.limit - used).Seconds()
+		if now := used - t.before; now > 0 { // processor time passes faster on many cores, and slower on those that others use too
+			left *= time.Since(c.started).Seconds() / now.Seconds()
+		}
+		limit(used.Seconds()/t.limit.Seconds(), left)
 	}
 	return p
 }

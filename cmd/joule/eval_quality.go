@@ -4,6 +4,8 @@ package main
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,11 +36,15 @@ model.safetensors file.
   IS         Inception Score: how surely and evenly the samples are told apart; at most the classes
   precision  share of samples among the data       density   the same, robust; about 1 is alike
   recall     share of data among the samples       coverage  the same, robust; 1 is best
+  class entropy  of the classes that samples show: at most that of the data's
 
 The features are those of
-  digits     a classifier that Joule has trained on MNIST, for grey images of 28x28
-  inception  the network that FID, KID and IS are named after, for all images; its weights come by
-             joule eval fetch-inception. An image takes about a tenth of a second on a fast core
+  digits       a classifier that Joule has trained on MNIST, for grey images of 28x28
+  scenes       what Joule reads the pictures of objects with
+  inception    the network that FID, KID and IS are named after, for all images; its weights come by
+               joule eval fetch-inception. An image takes about a tenth of a second on a fast core
+
+Only figures by inception compare with published ones.
 
 Figures compare only if made with the same features, data and numbers of images. For a scale, the
 same is done with real images of the training split in place of samples ("real").`,
@@ -54,7 +60,7 @@ same is done with real images of the training split in place of samples ("real")
 	f.StringVar(&o.Samples, "samples", "", "images to take in place of generating some, a `data` set: a folder of pictures, say")
 	f.StringVar(&o.Data, "data", "", "images to compare with, a `data` set (default the test split of the run's own)")
 	f.IntVar(&o.DataMax, "data-number", o.DataMax, "most images to take of the data, chosen by --seed; 0 takes all")
-	f.StringVar(&o.Network, "features", "", "`network` that describes the images (default digits for grey images of 28x28, else inception)")
+	f.StringVar(&o.Network, "features", "", "`network` that describes the images (default the one above that is for such images)")
 	f.StringVar(&o.Weights, "inception-weights", "", "`file` of the weights of inception, .pth or .safetensors (default where fetch-inception puts it)")
 	f.StringVar(&o.input, "inception-input", o.Input.String(), "how images are resized: pytorch, as pytorch-fid does, or tensorflow, as torch-fidelity does")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default as for joule sample)")
@@ -70,8 +76,8 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	if o.Input, err = inception.ParseInput(o.input); err != nil {
 		return usageErrorf("--inception-input: %w", err)
 	}
-	if o.Network != "" && o.Network != quality.Digits && o.Network != quality.Inception {
-		return usageErrorf("--features is %q: want digits or inception", o.Network)
+	if o.Network != "" && !slices.Contains(quality.Networks(), o.Network) {
+		return usageErrorf("--features is %q: want one of %s", o.Network, strings.Join(quality.Networks(), ", "))
 	}
 	if err := checkBounds(bounds{"number", o.Number, 20, math.MaxInt32}, bounds{"data-number", o.DataMax, 0, math.MaxInt32},
 		bounds{"steps", o.Steps, 0, math.MaxInt32}, bounds{"threads", o.Threads, 0, mostThreads}); err != nil {

@@ -83,7 +83,7 @@ func TestQualityRefuses(t *testing.T) {
 		{[]string{}, 2, "name both --samples and --data"},
 		{[]string{"--samples", few}, 2, "name both --samples and --data"},
 		{[]string{trained, "-n", "5"}, 2, "--number is 5: want 20"},
-		{[]string{trained, "--features", "vgg"}, 2, "want digits or inception"},
+		{[]string{trained, "--features", "vgg"}, 2, "want one of digits"},
 		{[]string{trained, "--data", "minst"}, 1, "minst: no such file or folder"},
 		{[]string{"--samples", few, "--data", "mnist"}, 1, "1 images of samples"},
 		{[]string{colour, "--data", coloured, "--features", "digits"}, 1, "takes 28x28x1 only; the network inception takes all"},

@@ -41,7 +41,7 @@ var commands = []func() *cobra.Command{
 	newWatchCommand,
 	newServeCommand,
 	newEvalCommand,
-	newAblateCommand,
+	newStudyCommand, newAblateCommand,
 	newReportCommand,
 	newConformCommand,
 	newBenchCommand,

@@ -136,6 +136,7 @@ func TestHelp(t *testing.T) {
 		{},
 		{"--help"},
 		{"ablate", "--help"},
+		{"study", "--help"},
 		{"calibrate", "--help"},
 		{"compose", "--help"},
 		{"edit", "--help"},

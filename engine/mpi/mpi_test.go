@@ -221,7 +221,7 @@ func alone(t *testing.T, args []string) {
 	}
 }
 
-var seconds = regexp.MustCompile(`,"time_seconds":[^,}]*`)
+var seconds = regexp.MustCompile(`,"time_(seconds|processor)":[^,}]*`)
 
 // kept is what a run has learnt and measured, by file.
 func kept(t *testing.T, dir string) map[string]string {

@@ -24,7 +24,8 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/features"
-	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/eval/features/shipped"
+	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
@@ -103,10 +104,10 @@ type Memory struct {
 // Found says whether training images have lower energies, significantly: the model has memorised something of them.
 func (m Memory) Found() bool { return m.HeldOutAbove.P < level && m.HeldOutAbove.Z > 0 }
 
-// Classes are those that samples show, by the classifier of digits.
+// Classes are those that samples show, by the classifier that comes with Joule for such images.
 type Classes struct {
 	Names []string `json:"names"` // of the data's; may be nil
-	Coverage
+	quality.Classes
 }
 
 // Agree says whether the chains agree: R̂ is 1.05 at most in every trace (Gelman and others ask for 1.1, Stan's authors now for 1.01).
@@ -236,9 +237,9 @@ func (x *examination) memory() error {
 	return err
 }
 
-// classes asks the classifier of digits, where the model is of digits.
+// classes asks the classifier that comes with Joule, where there is one for such images.
 func (x *examination) classes() error {
-	classifier, err := digits.For(x.engine, x.training)
+	classifier, err := shipped.For(x.engine, x.training)
 	if err != nil || classifier == nil {
 		return err
 	}
@@ -250,7 +251,7 @@ func (x *examination) classes() error {
 	if err != nil {
 		return err
 	}
-	c, err := Cover(samples.Probabilities, images.Probabilities, classifier.Classes())
+	c, err := quality.MeasureClasses(samples.Probabilities, images.Probabilities, classifier.Classes())
 	x.Classes = &Classes{x.heldOut.Classes, c}
 	return err
 }

@@ -52,7 +52,7 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Report
 	if err != nil {
 		return nil, err
 	}
-	net, err := OpenNetwork(e, p.Network, data.Size(), p.Weights, inception.Options{Threads: p.Threads, Input: p.Input})
+	net, err := OpenNetwork(e, p.Network, data, p.Weights, inception.Options{Threads: p.Threads, Input: p.Input})
 	if err != nil {
 		return nil, err
 	}

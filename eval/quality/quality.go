@@ -86,6 +86,7 @@ type Figures struct {
 	KID            KID            `json:"kid"`
 	InceptionScore InceptionScore `json:"inception_score"`
 	Manifold       Manifold       `json:"manifold"`
+	Classes        Classes        `json:"classes"` // of the network's own; those of Inception are ImageNet's
 	Warnings       []string       `json:"warnings,omitempty"`
 }
 
@@ -117,6 +118,9 @@ func Measure(ctx context.Context, net features.Network, samples, data features.D
 		return r, err
 	}
 	if r.InceptionScore, err = MeasureInceptionScore(samples.Probabilities, net.Classes(), Splits); err != nil {
+		return r, err
+	}
+	if r.Classes, err = MeasureClasses(samples.Probabilities, data.Probabilities, net.Classes()); err != nil {
 		return r, err
 	}
 	r.FID, err = MeasureFID(s, d)

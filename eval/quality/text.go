@@ -58,6 +58,7 @@ func figures(r Figures) []figure {
 		{fmt.Sprintf("  %d x %d images", r.KID.Subsets, r.KID.SubsetSize), number(r.KID.SubsetMean), "+-" + number(r.KID.SubsetStd)},
 		{"IS", number(r.InceptionScore.Mean), "+-" + number(r.InceptionScore.Std)},
 	}
+	list = append(list, figure{"class entropy", number(r.Classes.Entropy), fmt.Sprintf("%d of %d classes", r.Classes.Covered, len(r.Classes.Counts))})
 	for _, s := range []struct {
 		name string
 		Estimate

@@ -18,6 +18,15 @@ func FromFloat32s(name string, shape []int, values []float32) Tensor {
 	return Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
 }
 
+// HalfFromFloat32s is a tensor of type F16 with the values rounded to the nearest that it can hold, of two the even one.
+func HalfFromFloat32s(name string, shape []int, values []float32) Tensor {
+	data := make([]byte, 0, 2*len(values))
+	for _, v := range values {
+		data = binary.LittleEndian.AppendUint16(data, toHalf(v))
+	}
+	return Tensor{Name: name, DType: "F16", Shape: shape, Data: data}
+}
+
 // Float32s returns the elements of a tensor of type F32, F16, BF16 (all exactly) or F64 (rounded to nearest).
 func (t Tensor) Float32s() ([]float32, error) {
 	order := binary.LittleEndian
@@ -69,4 +78,20 @@ func fromHalf(h uint16) float32 {
 		return math.Float32frombits(sign | 0xff<<23 | mantissa<<13)
 	}
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | mantissa<<13)
+}
+
+// toHalf rounds to a binary16. What is beyond its range becomes infinite.
+func toHalf(v float32) uint16 {
+	bits := math.Float32bits(v)
+	sign, magnitude := uint16(bits>>16)&0x8000, bits&^(1<<31)
+	switch {
+	case magnitude > 0xff<<23: // NaN stays one
+		return sign | 0x7e00
+	case magnitude >= 0x477ff000: // 65520, half way between the largest number and the next that there would be
+		return sign | 0x7c00
+	case magnitude < 0x38800000: // 2^-14, the least normal number: a multiple of 2^-24, of which 1024 make that number
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(magnitude))*0x1p24))
+	}
+	magnitude += 0xfff + magnitude>>13&1 // carries where the 13 bits that go are more than half, or half of an odd number
+	return sign | uint16(magnitude>>13-(127-15)<<10)
 }

@@ -77,14 +77,6 @@ func New(e engine.Engine) (*Classifier, error) {
 	return &Classifier{program}, nil
 }
 
-// For makes the classifier that suits a set of images; it is nil unless they are digits of MNIST's size.
-func For(e engine.Engine, set *dataset.Set) (features.Network, error) {
-	if set.Subject != dataset.Digits || (*Classifier)(nil).Takes(set.Size()) != nil {
-		return nil, nil
-	}
-	return New(e)
-}
-
 // Name is the network's name.
 func (c *Classifier) Name() string { return "digits" }
 

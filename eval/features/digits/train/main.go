@@ -56,7 +56,7 @@ func train(ctx context.Context, output string, threads, epochs int) error {
 	}
 	metadata := map[string]string{"format": "pt", "data": "mnist:train", "program": "joule, github.com/joule-ebm/joule",
 		"about": "a classifier of digits; figures from its features do not compare with Inception FID"}
-	return l.Save(output, metadata)
+	return l.Save(output, network.Single, metadata)
 }
 
 // newLearner makes what minimises the cross-entropy

@@ -46,7 +46,7 @@ func train(ctx context.Context, output string, threads, steps int) error {
 			sum = 0
 		}
 	}
-	return l.Save(output, about)
+	return l.Save(output, network.Single, about)
 }
 
 var about = map[string]string{"format": "pt", "data": "objects, other seeds", "program": "joule, github.com/joule-ebm/joule",

@@ -1,4 +1,4 @@
-package chains
+package quality
 
 // This file asks which classes samples show, in the eyes of a classifier, against the classes of images: are modes missing?
 
@@ -12,9 +12,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Coverage says how samples spread over classes. Each counts for the class that the classifier finds likeliest, even if it shows
+// Classes says how samples spread over classes. Each counts for the class that the classifier finds likeliest, even if it shows
 // nothing: read Sure first.
-type Coverage struct {
+type Classes struct {
 	Counts  []int     `json:"counts"`  // of the samples in each class
 	Shares  []float64 `json:"shares"`  // of the images in each class
 	Covered int       `json:"covered"` // classes of which there are samples: at least a tenth of the images' share
@@ -35,16 +35,16 @@ const (
 	coveredShare = 0.1
 )
 
-// Cover compares the class probabilities of samples with those of images, one row of the given number of classes each.
-func Cover(samples, images []float32, classes int) (Coverage, error) {
+// MeasureClasses compares the class probabilities of samples with those of images, one row of the given number of classes each.
+func MeasureClasses(samples, images []float32, classes int) (Classes, error) {
 	if classes < 2 || len(samples) == 0 || len(images) == 0 || len(samples)%classes != 0 || len(images)%classes != 0 {
-		return Coverage{}, fmt.Errorf("chains: %d and %d probabilities of %d classes: want whole rows, at least one of each",
+		return Classes{}, fmt.Errorf("quality: %d and %d probabilities of %d classes: want whole rows, at least one of each",
 			len(samples), len(images), classes)
 	}
 	counts, sure := count(samples, classes)
 	others, sureImages := count(images, classes)
 	n, m := float64(len(samples)/classes), float64(len(images)/classes)
-	c := Coverage{Counts: counts, Sure: float64(sure) / n, SureImages: float64(sureImages) / m}
+	c := Classes{Counts: counts, Sure: float64(sure) / n, SureImages: float64(sureImages) / m}
 	shares := make([]float64, classes)
 	statistic, present := 0.0, -1
 	for k := range classes {
@@ -65,7 +65,7 @@ func Cover(samples, images []float32, classes int) (Coverage, error) {
 		c.P = distuv.ChiSquared{K: float64(present)}.Survival(statistic)
 	}
 	if math.IsNaN(c.P) {
-		return c, errors.New("chains: the classes cannot be compared")
+		return c, errors.New("quality: the classes cannot be compared")
 	}
 	return c, nil
 }

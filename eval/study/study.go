@@ -1,6 +1,6 @@
-package ablation
+package study
 
-// This file trains the cells of a study, one after the other, and keeps what each came to.
+// This file trains the cells of a study, a variant with a seed each, one after the other, and keeps what each came to.
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/features"
-	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/eval/features/shipped"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/metrics"
 	"github.com/joule-ebm/joule/internal/settings"
@@ -40,7 +40,9 @@ const (
 type Study struct {
 	Dir  string     // of the study; cells are directories in it
 	Base run.Config // what the cells have in common; it must have a limit, the budget of each
-	Grid Grid
+	// Variants are the configurations: the first is what the others are compared with. Seeds are those of the trainings of each; none: 1.
+	Variants []Variant
+	Seeds    []uint64
 
 	// Images say what models are judged by: in-distribution images and outliers; none: [DefaultOutliers].
 	Images  benchmark.Plan
@@ -59,15 +61,24 @@ type Study struct {
 	Progress func(Progress) // of training; may be nil
 	Work     eval.Progress  // of reading images and of judging; may be nil
 
-	cells      []Cell
-	engine     engine.Engine // that models are judged with
-	in         *dataset.Set
-	outliers   []*dataset.Set
-	classifier features.Network // nil unless the images are digits
+	cells    []Cell        // one seed after the other, so that a study cut short has whole comparisons
+	engine   engine.Engine // that models are judged with
+	in       *dataset.Set
+	outliers []*dataset.Set
+	network  features.Network // nil if none comes with Joule for such images
 }
 
 // DefaultOutliers are what models are judged by where nothing is named: another data set, and in-distribution images turned and mixed.
 func DefaultOutliers() []string { return []string{"fashion-mnist", "rotated", "interpolation"} }
+
+// Cell is one training of a study.
+type Cell struct {
+	Variant
+	Seed uint64 `json:"seed"`
+}
+
+// Directory is the name of the cell's.
+func (c Cell) Directory() string { return fmt.Sprintf("%s-seed%d", c.Name, c.Seed) }
 
 // Progress is how far a study is.
 type Progress struct {
@@ -82,6 +93,7 @@ type Row struct {
 	Cell
 	Iterations int64   `json:"iterations"` // that the model judged has made
 	Seconds    float64 `json:"seconds"`    // of training
+	Processor  float64 `json:"processor"`  // seconds of processor time of training
 	// Diverged says whether training failed, at iteration DivergedAt and for the given reason. What is judged is then the last
 	// checkpoint before.
 	Diverged   bool   `json:"diverged"`
@@ -106,26 +118,42 @@ type AUROC struct {
 // Check says what of the study cannot work, before its first hour: it takes no time.
 func (s *Study) Check() (err error) {
 	if s.Base.Data == "" {
-		return errors.New("ablation: the configuration has no data")
+		return errors.New("study: the configuration has no data")
 	}
 	if s.Base.Limits == (run.Limits{}) {
-		return errors.New("ablation: the configuration has no limit, the budget of each training: set one")
+		return errors.New("study: the configuration has no limit, the budget of each training: set one")
 	}
 	if s.Samples < 4 || s.Steps < 0 {
-		return fmt.Errorf("ablation: %d samples by chains of %d steps: want 4 samples or more, and 0 steps or more", s.Samples, s.Steps)
+		return fmt.Errorf("study: %d samples by chains of %d steps: want 4 samples or more, and 0 steps or more", s.Samples, s.Steps)
 	}
-	if s.cells, err = s.Grid.Cells(); err != nil {
-		return err
+	if len(s.Variants) == 0 {
+		return errors.New("study: no configurations to compare")
 	}
-	for _, c := range s.cells {
-		if _, err := c.Config(s.Base); err != nil {
-			return fmt.Errorf("%s: %w", c.Name(), err)
+	if len(s.Seeds) == 0 {
+		s.Seeds = []uint64{1}
+	}
+	s.cells = nil
+	directories := map[string]bool{}
+	for _, seed := range s.Seeds {
+		for _, v := range s.Variants {
+			c := Cell{v, seed}
+			if err := v.check(); err != nil {
+				return err
+			}
+			if directories[c.Directory()] {
+				return fmt.Errorf("study: the configuration %s with seed %d is there twice: want each once", v.Name, seed)
+			}
+			directories[c.Directory()] = true
+			if _, err := v.Config(s.Base, seed); err != nil {
+				return fmt.Errorf("%s: %w", v.Name, err)
+			}
+			s.cells = append(s.cells, c)
 		}
 	}
 	return nil
 }
 
-// Run trains what is not finished yet and writes the report into the study's directory after each cell (ablation.json, ablation.md).
+// Run trains what is not finished yet and writes the report into the study's directory after each cell (study.json, study.md).
 // With an error or an interruption the report has the rows before it.
 func (s *Study) Run(ctx context.Context) (*Report, error) {
 	if s.Log == nil {
@@ -159,7 +187,7 @@ func (s *Study) Run(ctx context.Context) (*Report, error) {
 func (s *Study) openImages(ctx context.Context) (err error) {
 	p := s.Images
 	p.Progress = s.Work
-	config, err := s.cells[0].Config(s.Base) // which is complete; the base need not be
+	config, err := s.cells[0].Config(s.Base, s.cells[0].Seed) // which is complete; the base need not be
 	if err != nil {
 		return err
 	}
@@ -167,12 +195,12 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 		return err
 	}
 	if s.Samples > s.in.Len() {
-		return fmt.Errorf("ablation: %d samples, but there are %d in-distribution images to compare them with: want no more", s.Samples, s.in.Len())
+		return fmt.Errorf("study: %d samples, but there are %d in-distribution images to compare them with: want no more", s.Samples, s.in.Len())
 	}
 	if s.engine, err = device.Open(s.Device, device.Options{Threads: s.Threads, Devices: s.Devices, Log: s.Log}); err != nil {
 		return err
 	}
-	if s.classifier, err = digits.For(s.engine, s.in); err != nil {
+	if s.network, err = shipped.For(s.engine, s.in); err != nil {
 		return err
 	}
 	if len(p.Out) == 0 {
@@ -191,16 +219,17 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 
 // cell is the row of the i-th cell, which is trained and judged if it is not finished.
 func (s *Study) cell(ctx context.Context, i int, cell Cell, clock *studyClock) (Row, error) {
-	config, err := cell.Config(s.Base)
+	config, err := cell.Config(s.Base, cell.Seed)
 	if err != nil {
-		return Row{}, fmt.Errorf("%s: %w", cell.Name(), err)
+		return Row{}, fmt.Errorf("%s: %w", cell.Name, err)
 	}
-	dir := filepath.Join(s.Dir, cell.Name())
+	dir := filepath.Join(s.Dir, cell.Directory())
 	begun, err := hasBegun(dir, s.Base, config)
 	if err != nil {
 		return Row{}, err
 	}
 	row, err := readRow(dir)
+	row.Cell = cell
 	switch {
 	case err == nil:
 		clock.skipped++
@@ -208,11 +237,11 @@ func (s *Study) cell(ctx context.Context, i int, cell Cell, clock *studyClock) (
 	case !errors.Is(err, fs.ErrNotExist):
 		return row, err
 	}
-	s.Log.Info("cell", "name", cell.Name(), "number", i+1, "of", len(s.cells))
+	s.Log.Info("cell", "name", cell.Directory(), "number", i+1, "of", len(s.cells))
 	if row, err = s.train(ctx, i, dir, config, begun, clock); err != nil {
 		return row, err
 	}
-	s.Log.Info("cell done", "name", cell.Name(), "diverged", row.Diverged)
+	s.Log.Info("cell done", "name", cell.Directory(), "diverged", row.Diverged)
 	return row, nil
 }
 
@@ -263,6 +292,11 @@ func (s *Study) train(ctx context.Context, i int, dir string, config run.Config,
 	var result run.Result
 	var err error
 	if begun {
+		spent, metricsErr := readMetrics(filepath.Join(dir, metricsFile))
+		if metricsErr != nil {
+			return row, metricsErr
+		}
+		options.Spent = run.Spent{Time: spent.seconds, Processor: spent.processor}
 		result, err = run.Resume(ctx, dir, nil, options)
 	} else {
 		result, err = run.Start(ctx, dir, config, options)
@@ -275,9 +309,11 @@ func (s *Study) train(ctx context.Context, i int, dir string, config run.Config,
 	case result.Interrupted:
 		return row, context.Cause(ctx)
 	}
-	if err := row.readMetrics(filepath.Join(dir, metricsFile)); err != nil {
+	m, err := readMetrics(filepath.Join(dir, metricsFile))
+	if err != nil {
 		return row, err
 	}
+	row.add(m)
 	if err := s.judge(ctx, &row, dir); err != nil {
 		return row, err
 	}
@@ -301,34 +337,49 @@ func readRow(dir string) (Row, error) {
 	return row, nil
 }
 
-// readMetrics reads what the training has measured.
-func (r *Row) readMetrics(path string) error {
-	var gaps []float64
-	var last int64
+// measured is what a training has written down.
+type measured struct {
+	last               int64 // iteration
+	seconds, processor time.Duration
+	gradient           float64 // the longest
+	gaps               []float64
+}
+
+func readMetrics(path string) (m measured, err error) {
 	for record, err := range metrics.Read(path) {
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return m, nil
+		case err != nil:
+			return m, err
 		}
-		last = int64(record.Iteration)
+		m.last = int64(record.Iteration)
 		for _, f := range record.Fields {
 			switch f.Name {
 			case run.SecondsField:
-				r.Seconds += f.Value
+				m.seconds += time.Duration(f.Value * float64(time.Second))
+			case run.ProcessorField:
+				m.processor += time.Duration(f.Value * float64(time.Second))
 			case "gradient_norm":
-				r.Gradient = max(r.Gradient, f.Value)
+				m.gradient = max(m.gradient, f.Value)
 			case "energy_gap":
-				gaps = append(gaps, f.Value)
+				m.gaps = append(m.gaps, f.Value)
 			}
 		}
 	}
+	return m, nil
+}
+
+// add takes what a training has measured into its row.
+func (r *Row) add(m measured) {
+	r.Seconds, r.Processor, r.Gradient = m.seconds.Seconds(), m.processor.Seconds(), m.gradient
 	if r.Diverged {
-		r.DivergedAt = last + 1
+		r.DivergedAt = m.last + 1
 	}
-	tenth := gaps[len(gaps)-(len(gaps)+9)/10:]
+	tenth := m.gaps[len(m.gaps)-(len(m.gaps)+9)/10:]
 	for _, g := range tenth {
 		r.Gap += g / float64(len(tenth))
 	}
-	return nil
 }
 
 // reason is what was wrong with the numbers of an iteration that diverged, without what run has to say about going on.

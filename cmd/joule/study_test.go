@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/eval/ablation"
+	"github.com/joule-ebm/joule/eval/study"
 )
 
 // ablateArgs are those of a study of a moment.
@@ -31,23 +31,23 @@ func TestAblate(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
-	var report ablation.Report
+	var report study.Report
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatal(err)
 	}
 	if report.Cells != 8 || len(report.Rows) != 8 || report.Iterations != 3 || report.Images != 24 || report.Rows[7].AUROC[1].Out != "constant" {
 		t.Errorf("%+v", report)
 	}
-	want := []string{"ablation.json", "ablation.md", "cd-standardised-attention-seed1"}
+	want := []string{"cd-standardised-attention-seed1", "cd-standardised-attention-seed2", "cd-standardised-plain-seed1"}
 	if left := names(t, out); len(left) != 10 || !slices.Equal(left[:3], want) {
 		t.Errorf("the study holds %q", left)
 	}
-	if kept := string(readFile(t, filepath.Join(out, "ablation.json"))); kept != stdout {
+	if kept := string(readFile(t, filepath.Join(out, "study.json"))); kept != stdout {
 		t.Errorf("kept %s\nprinted %s", kept, stdout)
 	}
 	// The same command again has nothing to do.
 	code, again, _ := joule(args[:len(args)-1]...)
-	if table := string(readFile(t, filepath.Join(out, "ablation.md"))); code != 0 || again != table || !strings.Contains(table, "| CD + L_opt + L_ent | weight standardisation | yes |") {
+	if table := string(readFile(t, filepath.Join(out, "study.md"))); code != 0 || again != table || !strings.Contains(table, "| CD + L_opt + L_ent | weight standardisation | yes |") {
 		t.Errorf("exit code %d, the table is\n%s", code, again)
 	}
 	// Another budget is another study.
@@ -76,5 +76,44 @@ func TestAblateRefuses(t *testing.T) {
 			r.args = append(slices.Clone(args), r.args...)
 			r.check(t)
 		})
+	}
+}
+
+// A study of settings: the preset itself is the first row, others are compared with it, and what is finished is not trained again.
+func TestStudy(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "study")
+	args := append([]string{"study"}, ablateArgs(t, out, "--row", "slow optimiser.learning_rate=1e-5 optimiser.warmup=2", "--seeds", "2")[1:]...)
+	code, table, stderr := joule(args...)
+	if code != 0 {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	for _, want := range []string{"| configuration | diverged |", "\n| base | 0 of 2 | 3 |", "\n| slow (optimiser.learning_rate=1e-5, optimiser.warmup=2) | 0 of 2 |",
+		"\n| above base | pairs | AUROC noise |", "\n| slow | 2 | "} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in\n%s", want, table)
+		}
+	}
+	code, stdout, _ := joule(append(args, "--json")...)
+	var report study.Report
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v", code, err)
+	}
+	if len(report.Rows) != 4 || report.Rows[1].Name != "slow" || report.Rows[1].Seed != 1 || report.Rows[3].Changes[1] != "optimiser.warmup=2" ||
+		len(report.Differences) == 0 || report.Differences[0].Row != "slow" || report.Differences[0].Pairs != 2 {
+		t.Errorf("%+v", report)
+	}
+	for _, r := range []refused{
+		{nil, 2, "--row or --vary"},
+		{[]string{"--row", "a", "--vary", "seed=1,2"}, 2, "one of them"},
+		{[]string{"--vary", "seed=1,2"}, 2, "changes seed"},
+		{[]string{"--vary", "seed"}, 2, "key=value,value"},
+		{[]string{"--row", "buffer.restart=1"}, 2, "want a name"},
+		{[]string{"--row", "a/b buffer.restart=1"}, 2, "letters, digits"},
+		{[]string{"--row", "a buffer.restart=2"}, 2, "buffer.restart"},
+		{[]string{"--row", "a loss.cd=1", "--row", "a loss.cd=2"}, 2, "twice"},
+		{[]string{"--row", "long limits.iterations=9"}, 2, "have in common"},
+	} {
+		r.args = append(append([]string{"study"}, ablateArgs(t, out)[1:]...), r.args...)
+		r.check(t)
 	}
 }

@@ -1,4 +1,4 @@
-package ablation
+package study
 
 // This file is what a study comes to, as JSON and in Markdown.
 
@@ -20,46 +20,61 @@ type Report struct {
 	Data       string   `json:"data"`
 	Iterations int64    `json:"iterations,omitempty"` // the budget of each
 	For        string   `json:"for,omitempty"`        // likewise
-	Changes    []string `json:"changes,omitempty"`    // of settings
+	Processor  string   `json:"processor,omitempty"`  // likewise
+	Changes    []string `json:"changes,omitempty"`    // of settings, of all
 	In         string   `json:"in"`                   // the in-distribution images
 	Images     int      `json:"images"`               // how many of them
 	Samples    int      `json:"samples"`
 	Cells      int      `json:"cells"` // in all, finished or not
 	Rows       []Row    `json:"rows"`
+	// Differences are those from the first configuration.
+	Differences []Difference `json:"differences,omitempty"`
 }
 
 func (s *Study) newReport() *Report {
-	r := &Report{Preset: s.Preset, Data: s.Base.Data, Iterations: s.Base.Limits.Iterations, Changes: s.Changes, In: s.in.Name, Images: s.in.Len(),
+	l := s.Base.Limits
+	r := &Report{Preset: s.Preset, Data: s.Base.Data, Iterations: l.Iterations, Changes: s.Changes, In: s.in.Name, Images: s.in.Len(),
 		Samples: s.Samples, Cells: len(s.cells)}
-	if s.Base.Limits.For > 0 {
-		r.For = s.Base.Limits.For.String()
+	if l.For > 0 {
+		r.For = l.For.String()
+	}
+	if l.Processor > 0 {
+		r.Processor = l.Processor.String()
 	}
 	return r
 }
 
 // save writes the report in both forms, whole or not at all.
 func (r *Report) save(dir string) error {
-	if err := durable.WriteFile(filepath.Join(dir, "ablation.json"), r.JSON); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, "study.json"), r.JSON); err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(dir, "ablation.md"), r.Markdown)
+	return durable.WriteFile(filepath.Join(dir, "study.md"), r.Markdown)
 }
 
-// JSON writes the report as ablation.json has it.
+// JSON writes the report as study.json has it.
 func (r *Report) JSON(w io.Writer) error {
+	r.Differences = differences(r.Rows)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(r)
 }
 
-// Markdown writes tables: one of the variants, seeds taken together, and one of each choice, all else taken together.
+// Markdown writes tables: one of the configurations, seeds taken together, one of what differs from the first of them, and one of each
+// choice, all else taken together.
 func (r *Report) Markdown(w io.Writer) error {
 	var text bytes.Buffer
-	budget := r.For
+	var budget []string
 	if r.Iterations > 0 {
-		budget = strconv.FormatInt(r.Iterations, 10) + " iterations"
+		budget = append(budget, strconv.FormatInt(r.Iterations, 10)+" iterations")
 	}
-	fmt.Fprintf(&text, "Preset %s on %s, %s each", r.Preset, r.Data, budget)
+	if r.For != "" {
+		budget = append(budget, r.For)
+	}
+	if r.Processor != "" {
+		budget = append(budget, r.Processor+" of processor time")
+	}
+	fmt.Fprintf(&text, "Preset %s on %s, %s each", r.Preset, r.Data, strings.Join(budget, " or "))
 	if len(r.Changes) > 0 {
 		fmt.Fprintf(&text, ", with %s", strings.Join(r.Changes, ", "))
 	}

@@ -1,4 +1,4 @@
-package ablation
+package study
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,6 +48,15 @@ func pictures(t *testing.T, n int) string {
 	return dir
 }
 
+func variants(t *testing.T, base run.Config, a Ablation) []Variant {
+	t.Helper()
+	all, err := a.Variants(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 // newStudy compares two losses, with and without attention, in trainings of a moment.
 func newStudy(t *testing.T, data string) *Study {
 	t.Helper()
@@ -58,7 +68,7 @@ func newStudy(t *testing.T, data string) *Study {
 	c.Sampler.Steps, c.Optimiser.Batch = 3, 4
 	c.Loss.EntropyAfter, c.Loss.References = 8, 4
 	c.Limits.Iterations, c.Output.Checkpoint, c.Output.Pictures, c.Output.HeldOut = 8, 4, 4, 0
-	return &Study{Dir: t.TempDir(), Base: c, Grid: Grid{Losses: []Loss{CD, Full}, Kernels: []string{"standardised"}},
+	return &Study{Dir: t.TempDir(), Base: c, Variants: variants(t, c, Ablation{Losses: []Loss{CD, Full}, Kernels: []string{"standardised"}}),
 		Images: benchmark.Plan{In: data, Out: []string{"noise"}, Seed: 1}, Samples: 6, Steps: 6, Build: "test", Threads: 1}
 }
 
@@ -66,7 +76,7 @@ func newStudy(t *testing.T, data string) *Study {
 func timeless(rows []Row) []Row {
 	var all []Row
 	for _, r := range rows {
-		r.Seconds = 0
+		r.Seconds, r.Processor = 0, 0
 		all = append(all, r)
 	}
 	return all
@@ -86,7 +96,7 @@ func TestStudyGoesOn(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, r := range want {
-		if r.Iterations != 8 || r.Diverged || r.Seconds <= 0 || len(r.AUROC) != 1 || r.AUROC[0].Out != "noise" || r.Build != "test" || r.Gradient <= 0 {
+		if r.Iterations != 8 || r.Diverged || r.Seconds <= 0 || r.Processor <= 0 || len(r.AUROC) != 1 || r.AUROC[0].Out != "noise" || r.Build != "test" || r.Gradient <= 0 {
 			t.Errorf("%+v", r)
 		}
 		seen[fmt.Sprint(r.Gap, r.Quality.Likeness, r.AUROC)] = true
@@ -128,7 +138,7 @@ func TestStudyGoesOn(t *testing.T) {
 	if err := again.Markdown(&table); err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := os.ReadFile(filepath.Join(short.Dir, "ablation.md")); err != nil || string(kept) != table.String() {
+	if kept, err := os.ReadFile(filepath.Join(short.Dir, "study.md")); err != nil || string(kept) != table.String() {
 		t.Errorf("the directory holds %s, %v\nwant %s", kept, err, table.String())
 	}
 }
@@ -137,7 +147,7 @@ func TestStudyGoesOn(t *testing.T) {
 func TestDivergence(t *testing.T) {
 	s := newStudy(t, pictures(t, 20))
 	s.Base.Optimiser.LearningRate = 100
-	s.Grid.Losses, s.Grid.Attention = []Loss{CD}, []bool{false}
+	s.Variants = s.Variants[:1]
 	report, err := s.Run(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -155,11 +165,11 @@ func TestDivergence(t *testing.T) {
 
 func TestStudyRefuses(t *testing.T) {
 	s := newStudy(t, pictures(t, 20))
-	s.Grid.Losses, s.Grid.Attention = []Loss{CD}, []bool{false}
+	s.Variants = s.Variants[:1]
 	if _, err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(s.Dir, s.cells[0].Name())
+	dir := filepath.Join(s.Dir, s.cells[0].Directory())
 
 	s.Base.Limits.Iterations = 9
 	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "other settings") {
@@ -186,38 +196,38 @@ func TestStudyRefuses(t *testing.T) {
 	}
 }
 
-func TestCells(t *testing.T) {
+func TestAblation(t *testing.T) {
 	base, err := run.PresetConfig(run.DefaultPreset)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cells, err := Grid{Seeds: []uint64{1, 2}}.Cells()
-	if err != nil {
-		t.Fatal(err)
-	}
 	names, configs := map[string]bool{}, map[string]bool{}
-	for _, c := range cells {
-		config, err := c.Config(base)
-		if err != nil {
-			t.Fatal(err)
+	for _, v := range variants(t, base, Ablation{}) {
+		for seed := range uint64(2) {
+			config, err := v.Config(base, seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss, kernel, attention := v.Is("loss"), config.Network.Kernel, config.Network.Attention
+			if config.Recovery.Failures != 1 || config.Seed != seed || (kernel == "spectral") != (v.Is("kernels") == "spectral norm") ||
+				attention != (v.Is("attention") == "yes") || (config.Loss.Weight("opt") == 1) != strings.Contains(loss, "L_opt") ||
+				(config.Loss.Weight("ent") == 0.3) != strings.Contains(loss, "L_ent") || config.Loss.Weight("cd") != 1 || config.Loss.Weight("reg") != 1 {
+				t.Errorf("%s: %+v", v.Name, config)
+			}
+			names[v.Name], configs[fmt.Sprintf("%+v", config)] = true, true
 		}
-		if config.Recovery.Failures != 1 || config.Seed != c.Seed || config.Network.Kernel != c.Kernel || config.Network.Attention != c.Attention ||
-			(config.Loss.Weight("opt") == 1) != (c.Loss == "opt" || c.Loss == Full) || (config.Loss.Weight("ent") == 0.3) != (c.Loss == "ent" || c.Loss == Full) ||
-			config.Loss.Weight("cd") != 1 || config.Loss.Weight("reg") != 1 {
-			t.Errorf("%s: %+v", c.Name(), config)
-		}
-		names[c.Name()], configs[fmt.Sprintf("%+v", config)] = true, true
 	}
-	if len(names) != 32 || len(configs) != 32 {
+	if len(names) != 16 || len(configs) != 32 {
 		t.Errorf("%d names and %d configurations of 32 cells", len(names), len(configs))
 	}
 	// A base without the terms is no reason to go without them; other coefficients stay.
 	base.Loss = base.Loss.WithWeight("opt", 0).WithWeight("ent", 0.7).WithWeight("reg", 2)
-	if c, err := (Cell{Full, "spectral", false, 1}).Config(base); err != nil || c.Loss.Weight("opt") != 1 || c.Loss.Weight("ent") != 0.7 || c.Loss.Weight("reg") != 2 {
+	full := variants(t, base, Ablation{Losses: []Loss{Full}, Kernels: []string{"spectral"}, Attention: []bool{false}})[0]
+	if c, err := full.Config(base, 1); err != nil || c.Loss.Weight("opt") != 1 || c.Loss.Weight("ent") != 0.7 || c.Loss.Weight("reg") != 2 {
 		t.Errorf("%+v, %v", c.Loss, err)
 	}
 	if base.Loss.Weight("opt") != 0 {
-		t.Errorf("a cell changes what the others are made from: %+v", base.Loss)
+		t.Errorf("a variant changes what the others are made from: %+v", base.Loss)
 	}
 	if want := []Loss{"cd", "opt", "ent", "full"}; !slices.Equal(Losses(), want) {
 		t.Errorf("the variants are %v, want %v", Losses(), want)
@@ -227,19 +237,46 @@ func TestCells(t *testing.T) {
 			t.Errorf("%s: no explanation", l)
 		}
 	}
-	for _, g := range []Grid{{Losses: []Loss{CD, Full, CD}}, {Losses: []Loss{"kl"}}, {Seeds: []uint64{3, 3}}} {
-		if _, err := g.Cells(); err == nil {
-			t.Errorf("%+v is accepted", g)
-		}
+	if _, err := (Ablation{Losses: []Loss{"kl"}}).Variants(base); err == nil {
+		t.Error("a loss that there is not is accepted")
 	}
 	if _, err := LossNamed("kl"); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("an unknown loss: %v", err)
 	}
 }
 
+func TestVary(t *testing.T) {
+	all := Vary([]string{"sampler.steps", "seed"}, [][]string{{"10", "20"}, {"a", "b", "c"}})
+	if len(all) != 6 || all[4].Name != "steps=20,seed=b" || !slices.Equal(all[4].Changes, []string{"sampler.steps=20", "seed=b"}) ||
+		all[4].Is("steps") != "20" || all[0].Name != "steps=10,seed=a" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// Pairs make differences sure that the spread over seeds would hide. SciPy: stats.ttest_rel([3, 5, 9], [1, 2, 7]) and its
+// confidence_interval(0.95).
+func TestPaired(t *testing.T) {
+	d, ok := paired([]float64{3, 5, 9}, []float64{1, 2, 7})
+	want := Difference{Pairs: 3, Mean: 7. / 3, Low: 0.899115, High: 3.767551, P: 0.0198039}
+	if !ok || d.Pairs != 3 || math.Abs(d.Mean-want.Mean) > 1e-9 || math.Abs(d.Low-want.Low) > 1e-5 || math.Abs(d.High-want.High) > 1e-5 ||
+		math.Abs(d.P-want.P) > 1e-5 {
+		t.Errorf("%+v, want %+v", d, want)
+	}
+	if d, ok := paired([]float64{2, 3}, []float64{1, 2}); !ok || d.Mean != 1 || d.Low != 1 || d.P != 0 {
+		t.Errorf("the same difference twice: %+v", d)
+	}
+	if d, ok := paired([]float64{2, 3}, []float64{2, 3}); !ok || d.P != 1 {
+		t.Errorf("no difference: %+v", d)
+	}
+	if _, ok := paired([]float64{2}, []float64{1}); ok {
+		t.Error("one pair is enough")
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	row := func(loss Loss, seed uint64, auroc, gap float64) Row {
-		r := Row{Cell: Cell{loss, "spectral", true, seed}, Iterations: 20, Gap: gap, Gradient: 0.5, AUROC: []AUROC{{"noise", auroc}}}
+		v := Variant{Name: string(loss), Choices: []Choice{{"loss", loss.Title()}, {"attention", "yes"}}}
+		r := Row{Cell: Cell{v, seed}, Iterations: 20, Gap: gap, Gradient: 0.5, AUROC: []AUROC{{"noise", auroc}}}
 		r.Quality.Spectrum, r.Quality.Diversity = 0.25, 1
 		return r
 	}
@@ -249,10 +286,14 @@ func TestMarkdown(t *testing.T) {
 	if err := writeTables(&table, []Row{row(CD, 1, 0.5, 0.1), row(Full, 1, 0.9, 0.1), failed, row(Full, 2, 1, 0.1)}); err != nil {
 		t.Fatal(err)
 	}
-	const want = `| loss | kernels | attention | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
-|---|---|---|--:|--:|--:|--:|--:|--:|--:|
-| CD | spectral norm | yes | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.15 (0.1 to 0.2) | 0.5 |
-| CD + L_opt + L_ent | spectral norm | yes | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.1 | 0.5 |
+	const want = `| loss | attention | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
+|---|---|--:|--:|--:|--:|--:|--:|--:|
+| CD | yes | 1 of 2, at 13 | 15 (10 to 20) | 0.450 (0.400 to 0.500) | 0.25 | 1.00 | 0.15 (0.1 to 0.2) | 0.5 |
+| CD + L_opt + L_ent | yes | 0 of 2 | 20 | 0.950 (0.900 to 1.000) | 0.25 | 1.00 | 0.1 | 0.5 |
+
+| above cd | pairs | AUROC noise | spectrum | diversity | gap | gradient |
+|---|--:|--:|--:|--:|--:|--:|
+| full | 2 | +0.500 (-0.771 to +1.771) | +0.00 (+0.00 to +0.00) | +0.00 (+0.00 to +0.00) | -0.05 (-0.69 to +0.59) | +0 (+0 to +0) |
 
 | loss | diverged | iterations | AUROC noise | spectrum | diversity | gap | gradient |
 |---|--:|--:|--:|--:|--:|--:|--:|
@@ -262,7 +303,7 @@ func TestMarkdown(t *testing.T) {
 	if table.String() != want {
 		t.Errorf("got\n%swant\n%s", table.String(), want)
 	}
-	if err := writeTables(&table, []Row{failed, {Cell: Cell{Loss: CD}}}); err == nil {
+	if err := writeTables(&table, []Row{failed, {Cell: Cell{Seed: 1}}}); err == nil {
 		t.Error("rows judged by different images are one table")
 	}
 }

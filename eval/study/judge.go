@@ -1,4 +1,4 @@
-package ablation
+package study
 
 // This file judges a model: samples from noise, by statistics of their pixels, and energies of images it has not seen.
 
@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/joule-ebm/joule/detect/benchmark"
-	"github.com/joule-ebm/joule/eval/chains"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/eval/statistics"
@@ -17,9 +16,9 @@ import (
 // Quality is how like in-distribution images the samples are.
 type Quality struct {
 	statistics.Likeness
-	// Where there is a classifier: the kernel distance of its features, and the classes of samples and images.
-	KID     *quality.KID     `json:"kid,omitempty"`
-	Classes *chains.Coverage `json:"classes,omitempty"`
+	// Figures are those of the features that a network which comes with Joule sees in samples and images; nil where there is none for
+	// such images, or the samples are fewer than 20.
+	Figures *quality.Figures `json:"figures,omitempty"`
 }
 
 // judge fills in what a model is worth.
@@ -77,14 +76,14 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 		return Quality{}, err
 	}
 	var q Quality
-	if q.Likeness, err = statistics.Compare(ours, theirs); err != nil || s.classifier == nil {
+	if q.Likeness, err = statistics.Compare(ours, theirs); err != nil || s.network == nil || s.Samples < fewest {
 		return q, err
 	}
 	describe := func(pixels []uint8) (d features.Description) {
 		if err == nil {
 			set := *s.in
 			set.Pixels = pixels
-			d, err = features.Describe(ctx, s.classifier, &set, nil)
+			d, err = features.Describe(ctx, s.network, &set, nil)
 		}
 		return d
 	}
@@ -92,12 +91,11 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 	if err != nil {
 		return q, err
 	}
-	dim := s.classifier.Dim()
-	kid, err := quality.MeasureKID(ctx, quality.Features{Dim: dim, Values: of.Features}, quality.Features{Dim: dim, Values: in.Features}, 1)
-	if err != nil {
-		return q, err
-	}
-	c, err := chains.Cover(of.Probabilities, in.Probabilities, s.classifier.Classes())
-	q.KID, q.Classes = &kid, &c
+	figures, err := quality.Measure(ctx, s.network, of, in, 1, nil)
+	figures.Warnings = nil // the legend says what they do not compare with
+	q.Figures = &figures
 	return q, err
 }
+
+// fewest is the number of samples below which features say nothing.
+const fewest = 20
