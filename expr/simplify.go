@@ -1,6 +1,9 @@
 package expr
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Simplify gives values equal to the given ones that take less to compute:
 //
@@ -120,4 +123,34 @@ func dropBroadcasts(v *Value, in []*Value) []*Value {
 		}
 	}
 	return in
+}
+
+// Replace gives values as they are with others in the place of some that they are computed from, or are: with[v] in that of v, of the same
+// kind and shape. Replaced values are to be computed, as simplified ones are.
+func Replace(with map[*Value]*Value, values ...*Value) []*Value {
+	replaced := map[*Value]*Value{}
+	for _, v := range Order(values...) {
+		if other, ok := with[v]; ok {
+			if other.err == nil && (other.kind != v.kind || other.shape != v.shape) {
+				other = Invalid(fmt.Errorf("expr: %v in the place of %v", other, v))
+			}
+			replaced[v] = other
+			continue
+		}
+		in := make([]*Value, len(v.in))
+		for i, u := range v.in {
+			in[i] = replaced[u]
+		}
+		replaced[v] = v
+		if err := Err(in...); v.err == nil && err != nil {
+			replaced[v] = Invalid(err)
+		} else if !slices.Equal(in, v.in) {
+			replaced[v] = node(v.op, v.kind, v.shape, v.attr, in...)
+		}
+	}
+	results := make([]*Value, len(values))
+	for i, v := range values {
+		results[i] = replaced[v]
+	}
+	return results
 }

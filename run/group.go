@@ -6,6 +6,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -89,7 +90,7 @@ func hostName() string {
 // compareProcesses is an error unless all processes are the same program with the same configuration. It returns the kernels that all of
 // them can run.
 func (r *runner) compareProcesses() (*kernels.Set, error) {
-	facts := []fact{{"program", program()}}
+	facts := []fact{{"program", program()}, {"device", cmp.Or(r.options.Device, "cpu")}}
 	keys, err := settings.Keys(&r.config)
 	if err != nil {
 		return nil, err
@@ -158,6 +159,9 @@ func (r *runner) compareData() error {
 func (r *runner) compareStates() error {
 	if !r.options.together() {
 		return nil
+	}
+	if err := r.trainer.Pull(); err != nil {
+		return err
 	}
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := uint32(0)

@@ -112,6 +112,7 @@ type runner struct {
 	watch      *collapse.Watch // that looks at samples from noise; nil before the first look
 	lookChain  *mcmc.Chain     // that draws them
 	log        *records
+	begun      time.Time  // this process
 	saving     chan error // receives when the checkpoint that is being written is on the disk; nil: none is
 }
 
@@ -191,7 +192,7 @@ func prepare(ctx context.Context, c Config, o Options) (*runner, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &runner{config: c, options: o}
+	r := &runner{config: c, options: o, begun: time.Now()}
 	var err error
 	if o.together() {
 		if r.kernels, err = r.compareProcesses(); err != nil {

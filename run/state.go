@@ -4,6 +4,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/collapse"
 	"github.com/joule-ebm/joule/internal/checkpoint"
 	"github.com/joule-ebm/joule/internal/durable"
@@ -33,6 +35,7 @@ type counters struct {
 	Recovery    recovery            `json:"recovery"`
 	Collapse    collapse.Memory     `json:"collapse,omitzero"`
 	Data        dataset.Fingerprint `json:"data"`
+	Engine      string              `json:"engine,omitempty"` // that made the last iterations, if it is not the CPU's
 }
 
 // vectors are the trainer's numbers by section.
@@ -52,7 +55,7 @@ func (r *runner) encode() ([]checkpoint.Section, error) {
 	if err := t.Pull(); err != nil {
 		return nil, err
 	}
-	head, err := json.Marshal(counters{t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery, r.collapse, r.data})
+	head, err := json.Marshal(counters{t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery, r.collapse, r.data, r.accelerator()})
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +73,14 @@ func (r *runner) encode() ([]checkpoint.Section, error) {
 		return nil, err
 	}
 	return append(sections, checkpoint.Section{Name: "buffer", Data: buffer.Bytes()}), nil
+}
+
+// accelerator is what the run computes on; empty for the CPU.
+func (r *runner) accelerator() string {
+	if on := engine.Describe(r.engine); on != engine.Describe(nil) {
+		return on
+	}
+	return ""
 }
 
 // decode puts the trainer into the state that a checkpoint holds.
@@ -101,6 +112,10 @@ func (r *runner) decode(c *checkpoint.Checkpoint) error {
 	}
 	if _, err := t.Buffer.ReadFrom(bytes.NewReader(buffer)); err != nil {
 		return fmt.Errorf("%s: %w: restore the configuration", c.Path, err)
+	}
+	if before, now := head.Engine, r.accelerator(); before != now && head.Iteration > 0 {
+		r.options.Log.Info("the run goes on on another engine: from here on its numbers are the same to rounding, not to the bit",
+			"iteration", head.Iteration, "before", cmp.Or(before, "cpu"), "now", cmp.Or(now, "cpu"))
 	}
 	t.Push()
 	t.Iteration, t.Attempt, t.RateScale, t.Adam.Updates, r.recovery = head.Iteration, head.Attempt, head.RateScale, head.AdamUpdates, head.Recovery

@@ -79,6 +79,9 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 		if err := r.saveFailed(); err != nil {
 			return false, err
 		}
+		if on := r.accelerator(); on != "" && !clock.ticked() {
+			r.options.Log.Info("made the first iteration", "seconds", time.Since(r.begun).Round(time.Second/10).Seconds(), "on", on)
+		}
 		if p := clock.tick(m); r.options.Progress != nil {
 			r.options.Progress(p)
 		}
@@ -191,6 +194,9 @@ func cooling(cooldown, left float64) float64 {
 	}
 	return min(1, left/cooldown)
 }
+
+// ticked says whether an iteration has ended.
+func (c *clock) ticked() bool { return c.seconds != 0 }
 
 // tick ends an iteration.
 func (c *clock) tick(m cd.Metrics) Progress {

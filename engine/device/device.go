@@ -8,6 +8,7 @@ import (
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/engine/ranks"
 	"github.com/joule-ebm/joule/internal/kernels"
 )
 
@@ -18,7 +19,7 @@ const Usage = "cpu, xla, xla:NAME (xla:cuda, say) or xla:FILE, of a PJRT plugin"
 type Options struct {
 	Threads   int              // of the CPU engine; 0 means one per available core
 	Lanes     int              // of the CPU engine, as cpu.Engine has them
-	Group     engine.Group     // the processes that share each batch, on CPUs; nil: this one alone
+	Group     engine.Group     // the processes that share each batch; nil: this one alone
 	Kernels   *kernels.Set     // of the CPU engine; nil: the best
 	Precision engine.Precision // of convolutions
 	Devices   int              // of a plugin's, that share each batch; 0 means 1
@@ -36,10 +37,11 @@ func Open(device string, o Options) (engine.Engine, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if plugin, ok := plugin(device); ok {
-		if o.Group != nil && o.Group.Size() > 1 {
-			return nil, fmt.Errorf("device %.60s is for one process; %d share their work on the CPU alone", device, o.Group.Size())
+		e, err := openXLA(plugin, o)
+		if err != nil || o.Group == nil || o.Group.Size() == 1 {
+			return e, err
 		}
-		return openXLA(plugin, o)
+		return &ranks.Engine{Images: e, Shared: &cpu.Engine{Threads: o.Threads, Kernels: o.Kernels}, Group: o.Group}, nil
 	}
 	if o.Devices > 1 {
 		return nil, fmt.Errorf("%d devices asked for, of which the device cpu is one: it has threads", o.Devices)
