@@ -38,6 +38,12 @@ func builtInNamed(name string) *builtInSet {
 	return nil
 }
 
+// Drawn says whether a reference is to a set that is drawn when asked for, at any size.
+func Drawn(ref string) bool {
+	b := builtInNamed(ParseReference(ref).Name)
+	return b != nil && (b.subject == Objects || b.subject == Parts)
+}
+
 // builtInNames lists the names like one that was not found: those that begin as it does before its colon, or else all without a colon.
 func builtInNames(like string) string {
 	family, _, chosen := strings.Cut(like, ":")

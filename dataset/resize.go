@@ -20,7 +20,7 @@ func (s *Set) resize(ctx context.Context, want Size, progress func(done, total i
 		return nil, err
 	}
 	to := *s
-	to.file, to.without = nil, nil
+	to.file, to.without, to.tiled = nil, nil, nil
 	to.Height, to.Width, to.Channels = size.Height, size.Width, size.Channels
 	to.Resized = size.Height != s.Height || size.Width != s.Width
 	to.Pixels = make([]uint8, s.Len()*size.Len())

@@ -54,7 +54,7 @@ func (z Size) orNative(native Size) Size {
 	return z
 }
 
-// Set is a data set in memory, or, of a large .npy file on the disk, one that is read as it is used.
+// Set is a data set in memory, or one whose images are made as they are used: of a large .npy file on the disk, or tiles of pictures.
 type Set struct {
 	Name                    string
 	Height, Width, Channels int
@@ -71,12 +71,13 @@ type Set struct {
 
 	file    *mapped.File // that Pixels are in; nil if they are in memory
 	without []int        // images of the file that are not in the set, sorted
+	tiled   *tiled       // the pictures that the images are tiles of; nil if they are none
 }
 
-// InMemory is the set itself, unless its images are in a file: then a copy in memory. Only of a set in memory Pixels are all its images
-// and no others.
+// InMemory is the set itself, unless its images are in a file or tiles: then a copy in memory. Only of a set in memory Pixels are all its
+// images and no others.
 func (s *Set) InMemory() *Set {
-	if s.file == nil {
+	if s.file == nil && s.tiled == nil {
 		return s
 	}
 	all := make([]int, s.Len())
@@ -132,6 +133,9 @@ func (s *Set) Size() Size { return Size{s.Height, s.Width, s.Channels} }
 
 // Len is the number of images.
 func (s *Set) Len() int {
+	if s.tiled != nil {
+		return s.tiled.pictures.Len() * len(s.tiled.tiles)
+	}
 	n := s.Size().Len()
 	if n == 0 {
 		return 0
@@ -139,8 +143,11 @@ func (s *Set) Len() int {
 	return len(s.Pixels)/n - len(s.without)
 }
 
-// Image is image i, H,W,C: a view into Pixels, not a copy.
+// Image is image i, H,W,C: a view into Pixels, not a copy, or a tile.
 func (s *Set) Image(i int) []uint8 {
+	if s.tiled != nil {
+		return s.tiled.image(i)
+	}
 	n := s.Size().Len()
 	if s.file != nil {
 		s.file.Look(n)
@@ -153,7 +160,7 @@ func (s *Set) Image(i int) []uint8 {
 // Subset copies the images at the given indices, in that order, into a set of their own.
 func (s *Set) Subset(indices []int) *Set {
 	sub := *s
-	sub.Skipped, sub.file, sub.without = nil, nil, nil
+	sub.Skipped, sub.file, sub.without, sub.tiled = nil, nil, nil, nil
 	sub.Pixels = make([]uint8, 0, len(indices)*s.Size().Len())
 	for _, i := range indices {
 		sub.Pixels = append(sub.Pixels, s.Image(i)...)
@@ -200,6 +207,9 @@ func at[T any](values []T, indices []int) (chosen []T) {
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	if n < 0 || n >= s.Len() {
 		return nil, nil, fmt.Errorf("cannot hold out %d of the %d images of %s: hold out fewer", n, s.Len(), s.Name)
+	}
+	if s.tiled != nil { // a tile has neighbours that it shares pixels with
+		return nil, nil, fmt.Errorf("cannot hold out tiles of %s: hold out pictures before they are divided", s.Name)
 	}
 	order := make([]int, s.Len())
 	for i := range order {

@@ -30,6 +30,7 @@ type Source struct {
 	split   string // that is taken
 	single  bool   // the tree is a single picture
 	passed  []files.Passed
+	masks   map[string]string // of pictures with defects: see TestPictures
 }
 
 // Locate finds out what a reference (see [Usage]) leads to: of its splits the one it names, or else train, or the only one.
@@ -97,7 +98,7 @@ func (s *Source) find(ctx context.Context) error {
 	if inside == "" && !s.single && s.layout.format == "pictures" {
 		columnsBeside(file, &s.layout)
 	}
-	s.passed = l.Passed
+	s.passed, s.masks = l.Passed, masksOf(l)
 	s.Contents = contents(l, s.layout, s.split, alone != "")
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"github.com/joule-ebm/joule/detect/conformal"
+	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/model"
 )
@@ -34,7 +35,8 @@ type Calibration struct {
 	Data   string // the calibration images, for people
 	Images int    // how many there were, reference images included
 
-	scales        int // of the energy
+	scales        int  // of the energy
+	tiles         bool // scores are those of pictures, by a model of tiles
 	reference     reference
 	distributions map[string]*conformal.Distribution // by the names of detectors
 }
@@ -143,12 +145,19 @@ func (c *Calibration) Summary(rates ...float64) []Summary {
 		rates = []float64{0.001, 0.01, 0.05}
 	}
 	var all []Summary
-	for _, k := range Kinds(c.scales) {
-		d, ok := c.distributions[k.Name]
+	names := scoremap.Names()
+	if !c.tiles {
+		names = nil
+		for _, k := range Kinds(c.scales) {
+			names = append(names, k.Name)
+		}
+	}
+	for _, name := range names {
+		d, ok := c.distributions[name]
 		if !ok {
 			continue
 		}
-		s := Summary{Detector: k.Name, Images: len(d.Scores()), Smallest: d.Smallest()}
+		s := Summary{Detector: name, Images: len(d.Scores()), Smallest: d.Smallest()}
 		for _, rate := range rates {
 			if s.Images >= conformal.Needed(rate) {
 				low, high := d.FalseAlarms(rate, 0.95)
@@ -182,6 +191,7 @@ type stored struct {
 	Data      string         `json:"data"`
 	Images    int            `json:"images"`
 	Scales    int            `json:"scales"`
+	Tiles     bool           `json:"tiles,omitempty"`
 	Reference reference      `json:"reference"`
 	Scores    []storedScores `json:"scores"`
 }
@@ -196,7 +206,7 @@ const version = 1
 
 // MarshalJSON writes the calibration down. Equal ones give equal bytes.
 func (c *Calibration) MarshalJSON() ([]byte, error) {
-	s := stored{Version: version, Data: c.Data, Images: c.Images, Scales: c.scales, Reference: c.reference}
+	s := stored{Version: version, Data: c.Data, Images: c.Images, Scales: c.scales, Tiles: c.tiles, Reference: c.reference}
 	for name, d := range c.distributions {
 		var data []byte
 		for _, v := range d.Scores() {
@@ -222,7 +232,7 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 	if s.Version != version {
 		return fmt.Errorf("of version %d, this program knows %d: calibrate again", s.Version, version)
 	}
-	*c = Calibration{Data: s.Data, Images: s.Images, scales: s.Scales, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
+	*c = Calibration{Data: s.Data, Images: s.Images, scales: s.Scales, tiles: s.Tiles, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
 	for _, stored := range s.Scores {
 		if now, ok := renamed[stored.Detector]; ok {
 			stored.Detector = now

@@ -11,6 +11,7 @@ import (
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/conformal"
+	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
@@ -50,6 +51,7 @@ type Judgement struct {
 	P                 *float64 `json:"p,omitempty"`                   // the p-value, by a calibrated model
 	Q                 *float64 `json:"q,omitempty"`                   // the lowest false-discovery rate at which the image is called so
 	OutOfDistribution *bool    `json:"out_of_distribution,omitempty"` // the decision, where a rule makes one
+	Regions           []Region `json:"regions,omitempty"`             // that are, by a model of tiles and a rate of false alarms
 }
 
 // Err is an error if the numbers are not finite, which is the fault of the model.
@@ -72,7 +74,8 @@ type Judge struct {
 	// Uncalibrated is why there are no p-values: [ErrNotCalibrated], or an error that wraps it. Nil if there are.
 	Uncalibrated error
 
-	meter *model.Meter
+	meter  *model.Meter
+	mapper *scoremap.Mapper // instead, of a model of tiles
 }
 
 // NewJudge compiles what the detector of that name (see [Kinds]) needs of a model. The error is an [*UnknownDetector] if there is none,
@@ -89,11 +92,16 @@ func NewJudge(e engine.Engine, m *model.Model, detector string, rule Rule) (*Jud
 	if uncalibrated != nil && rule.decides() {
 		return nil, uncalibrated
 	}
-	meter, err := m.NewMeter(e, d.Gradients)
+	j := &Judge{Model: m, Detector: d, Rule: rule, Uncalibrated: uncalibrated}
+	if m.Config.Tiled() {
+		j.mapper, err = scoremap.New(e, m, d.Name)
+	} else {
+		j.meter, err = m.NewMeter(e, d.Gradients)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &Judge{Model: m, Detector: d, Rule: rule, Uncalibrated: uncalibrated, meter: meter}, nil
+	return j, nil
 }
 
 // ErrOneClass says that there are no p-values of images given a class: calibrations are of the mixture of the classes.
@@ -102,8 +110,16 @@ var ErrOneClass = errors.New("calibrations are of the mixture of the classes: gi
 // Images judges each image in pixels (N,H,W,C), given the label: a class, or [model.AnyLabel]. Given a class there are scores alone, and
 // the error is [ErrOneClass] if more is asked for.
 func (j *Judge) Images(ctx context.Context, pixels []uint8, label int) ([]Judgement, error) {
-	if label != model.AnyLabel && (j.Rule.decides() || j.Detector.Reference) {
-		return nil, ErrOneClass
+	if j.mapper != nil { // pictures of one tile
+		size := j.Model.Config.ImageSize()
+		var pictures []dataset.Image
+		for n := size.Len(); len(pixels) >= n; pixels = pixels[n:] {
+			pictures = append(pictures, dataset.Image{Size: size, Pixels: pixels[:n]})
+		}
+		return j.Pictures(ctx, pictures, label)
+	}
+	if err := j.checkLabel(label); err != nil {
+		return nil, err
 	}
 	measured, err := j.meter.Measure(ctx, pixels, label)
 	if err != nil {
@@ -111,19 +127,40 @@ func (j *Judge) Images(ctx context.Context, pixels []uint8, label int) ([]Judgem
 	}
 	judgements := make([]Judgement, len(measured))
 	for i, m := range measured {
-		score := j.Detector.Score(m)
-		judgements[i] = Judgement{Energy: float32(m.Energy), Score: float32(score)}
-		if j.Detector.Distribution == nil || label != model.AnyLabel {
-			continue
-		}
-		p := j.P(score)
-		judgements[i].P = &p
-		if j.Rule.FalseAlarms != 0 {
-			out := p <= j.Rule.FalseAlarms
-			judgements[i].OutOfDistribution = &out
-		}
+		judgements[i] = Judgement{Energy: float32(m.Energy)}
+		j.decide(&judgements[i], j.Detector.Score(m), label)
 	}
 	return judgements, nil
+}
+
+// checkLabel is an error if more is asked for than there is of images given a class.
+func (j *Judge) checkLabel(label int) error {
+	if label != model.AnyLabel && (j.Rule.decides() || j.Detector.Reference) {
+		return ErrOneClass
+	}
+	return nil
+}
+
+// decide completes a judgement by its score.
+func (j *Judge) decide(judgement *Judgement, score float64, label int) {
+	judgement.Score = float32(score)
+	if j.Detector.Distribution == nil || label != model.AnyLabel {
+		return
+	}
+	p := j.P(score)
+	judgement.P = &p
+	if j.Rule.FalseAlarms != 0 {
+		out := p <= j.Rule.FalseAlarms
+		judgement.OutOfDistribution = &out
+	}
+}
+
+// batch is how many images to judge at a time.
+func (j *Judge) batch() int {
+	if j.mapper != nil {
+		return 1 // whose tiles are a batch
+	}
+	return j.meter.Batch()
 }
 
 // P is the p-value of a score, with the rule's confidence. The judge must have a calibration.
@@ -191,12 +228,12 @@ type Judged struct {
 
 // Batches judges images as they come, as many at a time as are there, and yields them in order. An error of an image, which is one of a
 // whole source where the name is empty, is that of its Judged, and the walk goes on; an error of the judge ends it, as the end of ctx does.
-// The images, of the model's size, are walked in another goroutine, some way ahead; dataset.Images and dataset.Pictures yield such.
+// The images, of the model's size (model.Config.PictureSize), are walked in another goroutine, some way ahead; dataset.Images and dataset.Pictures yield such.
 func (j *Judge) Batches(ctx context.Context, images iter.Seq2[dataset.Image, error], label int) iter.Seq2[[]Judged, error] {
 	return func(yield func([]Judged, error) bool) {
 		ended := make(chan struct{})
 		defer close(ended)
-		arrivals := make(chan Judged, j.meter.Batch())
+		arrivals := make(chan Judged, j.batch())
 		go func() {
 			defer close(arrivals)
 			for img, err := range images {
@@ -229,7 +266,7 @@ func (j *Judge) Batches(ctx context.Context, images iter.Seq2[dataset.Image, err
 
 // gather waits for an image and takes those that are there already, at most a batch; or waits for a full one.
 func (j *Judge) gather(ctx context.Context, arrivals <-chan Judged) (batch []Judged) {
-	for len(batch) < j.meter.Batch() {
+	for len(batch) < j.batch() {
 		next, ok := receive(ctx, arrivals, len(batch) == 0 || j.Full)
 		if !ok {
 			break
@@ -256,13 +293,19 @@ func receive(ctx context.Context, arrivals <-chan Judged, wait bool) (next Judge
 }
 
 func (j *Judge) judge(ctx context.Context, batch []Judged, label int) error {
-	var pixels []uint8
-	for _, one := range batch {
+	var pictures []dataset.Image
+	for i := range batch {
+		one := &batch[i]
+		if one.Err == nil && j.mapper != nil {
+			if err := j.mapper.Check(one.Size); err != nil {
+				one.Err = fmt.Errorf("%s: %w", one.Name, err)
+			}
+		}
 		if one.Err == nil {
-			pixels = append(pixels, one.Pixels...)
+			pictures = append(pictures, one.Image)
 		}
 	}
-	judgements, err := j.Images(ctx, pixels, label)
+	judgements, err := j.Pictures(ctx, pictures, label)
 	if err != nil {
 		return err
 	}

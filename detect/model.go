@@ -21,7 +21,7 @@ var ErrTrainedOn = errors.New("the model was trained on these images, which look
 // images of training.
 func CalibrationImages(ctx context.Context, c *model.Config, ref string, n int, seed uint64, opts ...dataset.Option) (*dataset.Set, error) {
 	if ref == "" {
-		_, held, err := c.OpenData(ctx)
+		_, held, err := c.OpenPictures(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("the images held out of training cannot be had; name others: %w", err)
 		}
@@ -31,7 +31,7 @@ func CalibrationImages(ctx context.Context, c *model.Config, ref string, n int, 
 	if c.TrainedOn(ref) {
 		return nil, fmt.Errorf("%s: %w; name others, or take those held out of training", ref, ErrTrainedOn)
 	}
-	set, err := dataset.Open(ctx, ref, c.ImageSize(), opts...)
+	set, err := dataset.Open(ctx, ref, c.PictureSize(), opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -90,17 +90,24 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	if err := json.Unmarshal(m.Calibration, c); err != nil {
 		return nil, fmt.Errorf("%w: its calibration cannot be read: %w", ErrNotCalibrated, err)
 	}
+	if c.tiles != m.Config.Tiled() {
+		return nil, fmt.Errorf("%w: its calibration is one of whole images, the model one of tiles, or the other way round", ErrNotCalibrated)
+	}
 	return c, nil
 }
 
 // ForModel is the detector of that name for a model, calibrated as far as the model is. Errors are those of [Named] and [CalibrationOf].
 func ForModel(m *model.Model, name string) (*Detector, error) {
-	scales, err := m.Energy.Scales()
-	if err != nil {
-		return nil, err
-	}
 	calibration, uncalibrated := CalibrationOf(m)
-	d, err := Named(name, scales, calibration)
+	var d *Detector
+	scales, err := m.Energy.Scales()
+	switch {
+	case err != nil:
+	case m.Config.Tiled():
+		d, err = mapDetector(name, calibration)
+	default:
+		d, err = Named(name, scales, calibration)
+	}
 	if uncalibrated != nil && errors.Is(err, ErrNotCalibrated) {
 		err = uncalibrated // which says more
 	}

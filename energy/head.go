@@ -2,7 +2,9 @@ package energy
 
 // This file ends a network: features become an energy,
 //
-//	E = w · mean_p swish(h[p]) + b        p over the pixels.
+//	E = w · mean_p swish(h[p]) + b = mean_p e[p],     e[p] = w · swish(h[p]) + b,        p over the pixels of the features,
+//
+// the mean of the energies e of the places in the image that the features are of.
 
 import "github.com/joule-ebm/joule/expr"
 
@@ -12,6 +14,19 @@ func Head(p *Params, name string, h *expr.Value) *expr.Value {
 		return h
 	}
 	s := h.Shape()
-	mean := expr.Affine(expr.Sum(expr.Swish(h, 0), s.Channels()), 1/float64(s[0]*s[1]), 0)
+	h = expr.Swish(h, 0)
+	if p.local != nil {
+		*p.local = append(*p.local, Linear(p, name, h, 1))
+	}
+	mean := expr.Affine(expr.Sum(h, s.Channels()), 1/float64(s[0]*s[1]), 0)
 	return Linear(p, name, mean, 1)
+}
+
+// Local are the energies of the places in the image x, e of each head that the energy is built with, in order: height × width × 1, coarser
+// than the image. Of the networks of this package these are the scales, and the mean of each is the energy of its scale. It is empty for
+// an energy that ends otherwise.
+func (e *Energy) Local(p *Params, x, label *expr.Value) []*expr.Value {
+	var local []*expr.Value
+	e.Build(&Params{known: p.known, scope: p.scope, frozen: p.frozen, local: &local}, x, label)
+	return local
 }

@@ -15,6 +15,7 @@ type Params struct {
 	known  *registry
 	scope  string // before the names
 	frozen bool
+	local  *[]*expr.Value // the energies of each place, where they are wanted: see Local
 }
 
 // registry is what a Params, its frozen twin and its scopes share.
@@ -92,7 +93,9 @@ func (k *registry) fail(err error) *expr.Value {
 }
 
 // Frozen gives the same parameters held fixed, E_sg(θ): an energy built from them has no derivative with respect to them.
-func (p *Params) Frozen() *Params { return &Params{known: p.known, scope: p.scope, frozen: true} }
+func (p *Params) Frozen() *Params {
+	return &Params{known: p.known, scope: p.scope, frozen: true, local: p.local}
+}
 
 // Scope gives a part of an energy parameters of its own: those it asks for have the name before theirs, with a dot. Two networks that
 // are added have two sets of parameters only in two scopes; in one they share what has the same name:
@@ -101,7 +104,7 @@ func (p *Params) Frozen() *Params { return &Params{known: p.known, scope: p.scop
 //		return append(a.Build(p.Scope("a"), x, label), b.Build(p.Scope("b"), x, label)...) // a.fc.weight, b.fc.weight
 //	}
 func (p *Params) Scope(name string) *Params {
-	return &Params{known: p.known, scope: p.scope + name + ".", frozen: p.frozen}
+	return &Params{known: p.known, scope: p.scope + name + ".", frozen: p.frozen, local: p.local}
 }
 
 // Specs describes the parameters in order of first use.

@@ -4,6 +4,7 @@
 //   - quality: how near samples are to data, by the features of a network (FID, KID, Inception Score, precision, recall, density, coverage);
 //   - likelihood: log Z by annealed importance sampling, and bits per dimension;
 //   - chains: whether chains mix, copy training images, cover the classes;
+//   - inspection: whether defects are found, and where in a picture;
 //   - collapse: whether samples from noise show as much as the replay buffer, while a model learns;
 //   - study: ways to train, compared over seeds; the method with parts of it taken out;
 //

@@ -25,6 +25,8 @@ type Config struct {
 	HeldOut   int    `yaml:"held_out" doc:"images kept from training to measure energies on"`
 	Seed      uint64 `yaml:"seed" doc:"of all random numbers: equal seeds give equal runs"`
 
+	Tiles Tiles `yaml:"tiles" doc:"learn tiles of the pictures, at full resolution, instead of whole pictures"`
+
 	Network Network `yaml:"network" doc:"the energy"`
 
 	Sampler Sampler `yaml:"sampler" doc:"how chains move"`
@@ -35,6 +37,13 @@ type Config struct {
 
 	Composition *Composition         `yaml:"-"` // of a composed model
 	Fingerprint *dataset.Fingerprint `yaml:"-"` // of the data a model was trained on; nil where it is not known, as in files of earlier versions
+}
+
+// Tiles says how pictures are divided into the images that are learnt.
+type Tiles struct {
+	Side    int   `yaml:"side" doc:"of a tile, in pixels; 0: no tiles"`
+	Stride  int   `yaml:"stride" doc:"from one tile to the next; 0: half a side"`
+	Picture []int `yaml:"picture" doc:"height and width that pictures are brought to first; none: their own"`
 }
 
 // Network says which energy, and how it is built.
@@ -108,6 +117,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if _, err := c.DataOptions(); err != nil {
+		return err
+	}
+	if err := c.completeTiles(); err != nil {
 		return err
 	}
 	if _, ok := augmentations[c.Augmentation]; !ok {

@@ -38,14 +38,22 @@ func (c *Config) DataOptions() (options []dataset.Option, err error) {
 // ErrDataChanged says that the data of a model are not what they were when it was trained: which images were held out is not known any more.
 var ErrDataChanged = errors.New("these are not the images that the model was trained on")
 
-// OpenData opens the images that the model was trained on, and those held out of training. It wraps [ErrDataChanged] if the data have other
-// images by now, as far as the model knows what it was trained on.
+// OpenData opens the images that the model was trained on, and those held out of training; of a model of tiles, these are tiles. It wraps
+// [ErrDataChanged] if the data have other images by now, as far as the model knows what it was trained on.
 func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, err error) {
+	if training, heldOut, err = c.OpenPictures(ctx); err != nil {
+		return nil, nil, err
+	}
+	return c.Divide(training, heldOut)
+}
+
+// OpenPictures is OpenData, but for tiles: it opens the pictures that they are of.
+func (c *Config) OpenPictures(ctx context.Context) (training, heldOut *dataset.Set, err error) {
 	options, err := c.DataOptions()
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := dataset.Open(ctx, c.Data, c.ImageSize(), options...)
+	set, err := dataset.Open(ctx, c.Data, c.PictureSize(), options...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,7 +70,10 @@ func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, 
 
 // Seen counts the images of a set that the model was trained on, as far as these can be had: 0 if they cannot.
 func (c *Config) Seen(ctx context.Context, set *dataset.Set) (int, error) {
-	training, _, err := c.OpenData(ctx)
+	training, heldOut, err := c.OpenPictures(ctx)
+	if err == nil && set.Size() != training.Size() {
+		training, _, err = c.Divide(training, heldOut)
+	}
 	if err != nil {
 		return 0, ctx.Err()
 	}

@@ -7,10 +7,13 @@ package model
 // Under a conditional energy an image without a label is measured by the mixture of the classes, all equally likely, up to a constant (of
 // numbers, by that of points that stand for all their values):
 //
-//	E(x) = -log Σ exp(-E(x, y)) over the classes y,     E_s(x) likewise,     g_s = Σ w_y ∂E_s(x, y)/∂x,     w_y = exp(E(x) - E(x, y)).
+//	E(x) = -log Σ exp(-E(x, y)) over the classes y,     E_s(x) likewise,     g_s = Σ w_y ∂E_s(x, y)/∂x,     w_y = exp(E(x) - E(x, y)),
+//
+// and the energies of places (energy.Local) are weighed as g_s is.
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -32,38 +35,63 @@ type Measurement struct {
 
 // A Meter measures images. It is for one goroutine at a time; the engine uses its threads.
 type Meter struct {
-	program   engine.Program
-	energy    *energy.Energy
-	scales    int
-	gradients bool
-	labels    int
-	y         func(label int) []float64
+	program engine.Program
+	energy  *energy.Energy
+	scales  int
+	of      Quantities
+	local   []expr.Shape
+	labels  int
+	y       func(label int) []float64
+}
+
+// Quantities are what a meter measures beside energies.
+type Quantities struct {
+	Gradients bool // takes about three times as long
+	Local     bool // the energies of places, see [energy.Energy.Local]
 }
 
 // NewMeter compiles an energy and gives its parameters their values. A meter with gradients takes about three times as long.
 func NewMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, gradients bool) (*Meter, error) {
+	return newMeter(on, e, params, Quantities{Gradients: gradients})
+}
+
+func newMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, of Quantities) (*Meter, error) {
 	p, err := e.Params()
 	if err != nil {
 		return nil, err
 	}
-	x := expr.Input("x", e.Image)
-	scales := e.Build(p, x, e.Label())
+	x, label := expr.Input("x", e.Image), e.Label()
+	scales := e.Build(p, x, label)
 	outputs := append([]*expr.Value{energy.Sum(scales)}, scales...)
-	if gradients {
+	if of.Gradients {
 		for _, s := range scales {
 			outputs = append(outputs, expr.Grad(s, x)[0])
 		}
 	}
-	program, err := on.Compile(outputs...)
-	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
-	if err := program.Bind(params); err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
 	classes := condition{classes: make([]string, e.Classes)}
-	return &Meter{program, e, len(scales), gradients, e.Classes, classes.y}, nil
+	m := &Meter{energy: e, scales: len(scales), of: of, labels: e.Classes, y: classes.y}
+	if of.Local {
+		for _, local := range e.Local(p, x, label) {
+			if err := expr.Err(local); err != nil {
+				return nil, fmt.Errorf("model: %w", err)
+			}
+			m.local, outputs = append(m.local, local.Shape()), append(outputs, local)
+		}
+		if m.local == nil {
+			return nil, errors.New("model: the energy does not end as a mean over places: there are no energies of places")
+		}
+	}
+	if m.program, err = on.Compile(outputs...); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if err := m.program.Bind(params); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return m, nil
 }
+
+// Local are the shapes of the energies of places, if the meter measures them: height × width × 1 of each head.
+func (m *Meter) Local() []expr.Shape { return m.local }
 
 // Scales is the number of scales of the energy.
 func (m *Meter) Scales() int { return m.scales }
@@ -78,23 +106,23 @@ func (m *Meter) Batch() int { return min(max(batchValues/m.energy.Image.Size(), 
 // only.
 func (m *Meter) Energies(ctx context.Context, pixels []uint8, label int) ([]float64, error) {
 	var all []float64
-	err := m.batches(ctx, pixels, label, func(r reading) { all = append(all, r.energies[0]...) })
+	err := m.batches(ctx, pixels, label, nil, func(r Reading) { all = append(all, r.Energies[0]...) })
 	return all, err
 }
 
 // Measure measures each image in pixels (N,H,W,C), given the label as for Energies.
 func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measurement, error) {
 	var all []Measurement
-	err := m.batches(ctx, pixels, label, func(r reading) {
-		for i, e := range r.energies[0] {
+	err := m.batches(ctx, pixels, label, nil, func(r Reading) {
+		for i, e := range r.Energies[0] {
 			one := Measurement{Energy: e}
-			for _, scale := range r.energies[1:] {
+			for _, scale := range r.Energies[1:] {
 				one.Scales = append(one.Scales, scale[i])
 			}
 			size, squares := m.energy.Image.Size(), 0.0
-			for p := i * size; m.gradients && p < (i+1)*size; p++ {
+			for p := i * size; m.of.Gradients && p < (i+1)*size; p++ {
 				var g float64
-				for _, scale := range r.gradients {
+				for _, scale := range r.Gradients {
 					g += float64(scale[p])
 				}
 				squares += g * g
@@ -109,32 +137,60 @@ func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measu
 // Gradients are those of each scale's energy, [scale][N,H,W,C]. The meter must have been made with gradients.
 func (m *Meter) Gradients(ctx context.Context, pixels []uint8, label int) ([][]float32, error) {
 	all := make([][]float32, m.scales)
-	err := m.batches(ctx, pixels, label, func(r reading) {
-		for s, g := range r.gradients {
+	err := m.batches(ctx, pixels, label, nil, func(r Reading) {
+		for s, g := range r.Gradients {
 			all[s] = append(all[s], g...)
 		}
 	})
 	return all, err
 }
 
-// reading is what the program computes for a batch.
-type reading struct {
-	energies  [][]float64 // the sum, then each scale's; an image each
-	gradients [][]float32 // each scale's, N,H,W,C; nil without gradients
+// Reading is what a meter reads off images.
+type Reading struct {
+	Energies  [][]float64 // the sum over the scales, then each scale's; an image each
+	Gradients [][]float32 // each scale's, N,H,W,C; nil if the meter does not measure them
+	Local     [][]float32 // the energies of places, of each head; nil if the meter does not measure them
 }
 
-func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func(reading)) error {
-	size := m.energy.Image.Size()
+// Read reads all that the meter measures off each image in pixels (N,H,W,C), given the label, as for Energies, or,
+// where conditions are not nil, given these, one an image as [Model.Conditions] has them.
+func (m *Meter) Read(ctx context.Context, pixels []uint8, label int, conditions []float32) (Reading, error) {
+	var all Reading
+	err := m.batches(ctx, pixels, label, conditions, func(r Reading) {
+		all.Energies, all.Gradients, all.Local = joined(all.Energies, r.Energies), joined(all.Gradients, r.Gradients), joined(all.Local, r.Local)
+	})
+	return all, err
+}
+
+// joined appends each of more to each of lists.
+func joined[T any](lists, more [][]T) [][]T {
+	if lists == nil {
+		return more
+	}
+	for k, values := range more {
+		lists[k] = append(lists[k], values...)
+	}
+	return lists
+}
+
+func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, conditions []float32, use func(Reading)) error {
+	size, width := m.energy.Image.Size(), m.energy.Classes
 	if len(pixels)%size != 0 {
 		return fmt.Errorf("model: %d bytes are not whole images of shape %v", len(pixels), m.energy.Image)
 	}
-	if label != AnyLabel && (label < 0 || label >= m.labels) {
+	if conditions == nil && label != AnyLabel && (label < 0 || label >= m.labels) {
 		return fmt.Errorf("model: no label %d in a model of %d classes", label, m.labels)
 	}
+	if conditions != nil && len(conditions) != len(pixels)/size*width {
+		return fmt.Errorf("model: %d numbers are not the conditions of %d images, of %d each", len(conditions), len(pixels)/size, width)
+	}
 	for len(pixels) > 0 {
-		part := pixels[:min(len(pixels), m.Batch()*size)]
-		pixels = pixels[len(part):]
-		r, err := m.batch(ctx, part, label)
+		n := min(len(pixels)/size, m.Batch())
+		part, given := pixels[:n*size], conditions
+		if pixels = pixels[n*size:]; conditions != nil {
+			given, conditions = conditions[:n*width], conditions[n*width:]
+		}
+		r, err := m.batch(ctx, part, label, given)
 		if err != nil {
 			return err
 		}
@@ -143,14 +199,17 @@ func (m *Meter) batches(ctx context.Context, pixels []uint8, label int, use func
 	return nil
 }
 
-func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, error) {
+func (m *Meter) batch(ctx context.Context, pixels []uint8, label int, conditions []float32) (Reading, error) {
 	x := dataset.Intensities(pixels)
 	n, width := len(pixels)/m.energy.Image.Size(), m.energy.Classes
 	if width == 0 {
 		return m.run(ctx, n, map[string][]float32{"x": x})
 	}
+	if conditions != nil {
+		return m.run(ctx, n, map[string][]float32{"x": x, "label": conditions})
+	}
 	labels := make([]float32, n*width)
-	given := func(label int) (reading, error) {
+	given := func(label int) (Reading, error) {
 		y := m.y(label)
 		for i := range labels {
 			labels[i] = float32(y[i%width])
@@ -162,7 +221,7 @@ func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, 
 	}
 	mixture, err := given(0)
 	for y := 1; y < m.labels && err == nil; y++ {
-		var r reading
+		var r Reading
 		if r, err = given(y); err == nil {
 			mixture.join(r)
 		}
@@ -171,47 +230,52 @@ func (m *Meter) batch(ctx context.Context, pixels []uint8, label int) (reading, 
 }
 
 // join makes a mixture one class larger.
-func (mixture reading) join(r reading) {
-	n := len(r.energies[0])
+func (mixture Reading) join(r Reading) {
+	n := len(r.Energies[0])
 	before := make([]float64, n)
-	copy(before, mixture.energies[0])
-	for k, energies := range mixture.energies {
+	copy(before, mixture.Energies[0])
+	for k, energies := range mixture.Energies {
 		for i, e := range energies {
-			energies[i] = -logAddExp(-e, -r.energies[k][i])
+			energies[i] = -logAddExp(-e, -r.Energies[k][i])
 		}
 	}
-	for s, g := range mixture.gradients {
-		size := len(g) / n
-		for i, e := range mixture.energies[0] {
-			old, joining := float32(math.Exp(e-before[i])), float32(math.Exp(e-r.energies[0][i]))
-			for p := i * size; p < (i+1)*size; p++ {
-				g[p] = old*g[p] + joining*r.gradients[s][p]
+	weigh := func(fields, joining [][]float32) {
+		for s, g := range fields {
+			size := len(g) / n
+			for i, e := range mixture.Energies[0] {
+				old, added := float32(math.Exp(e-before[i])), float32(math.Exp(e-r.Energies[0][i]))
+				for p := i * size; p < (i+1)*size; p++ {
+					g[p] = old*g[p] + added*joining[s][p]
+				}
 			}
 		}
 	}
+	weigh(mixture.Gradients, r.Gradients)
+	weigh(mixture.Local, r.Local)
 }
 
-func (m *Meter) run(ctx context.Context, n int, inputs map[string][]float32) (reading, error) {
-	var r reading
+func (m *Meter) run(ctx context.Context, n int, inputs map[string][]float32) (Reading, error) {
+	var r Reading
 	var outputs [][]float32
 	for range 1 + m.scales {
 		outputs = append(outputs, make([]float32, n))
 	}
-	if m.gradients {
-		for range m.scales {
-			r.gradients = append(r.gradients, make([]float32, n*m.energy.Image.Size()))
-		}
-		outputs = append(outputs, r.gradients...)
+	for s := 0; m.of.Gradients && s < m.scales; s++ {
+		r.Gradients = append(r.Gradients, make([]float32, n*m.energy.Image.Size()))
 	}
+	for _, shape := range m.local {
+		r.Local = append(r.Local, make([]float32, n*shape.Size()))
+	}
+	outputs = append(append(outputs, r.Gradients...), r.Local...)
 	if err := m.program.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs}); err != nil {
-		return reading{}, err
+		return Reading{}, err
 	}
 	for _, out := range outputs[:1+m.scales] {
 		energies := make([]float64, n)
 		for i, e := range out {
 			energies[i] = float64(e)
 		}
-		r.energies = append(r.energies, energies)
+		r.Energies = append(r.Energies, energies)
 	}
 	return r, nil
 }

@@ -106,7 +106,12 @@ func (m *Model) Gradients(ctx context.Context, e engine.Engine, pixels []uint8, 
 
 // NewMeter compiles what measures images; with gradients it takes about three times as long to measure.
 func (m *Model) NewMeter(e engine.Engine, gradients bool) (*Meter, error) {
-	meter, err := NewMeter(e, m.Energy, m.Params, gradients)
+	return m.NewMeterOf(e, Quantities{Gradients: gradients})
+}
+
+// NewMeterOf compiles what measures more of images.
+func (m *Model) NewMeterOf(e engine.Engine, of Quantities) (*Meter, error) {
+	meter, err := newMeter(e, m.Energy, m.Params, of)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func (r *runner) calibrate(ctx context.Context) error {
-	if n := r.heldOut.Len(); n < detect.Fewest {
+	if n := r.pictures.Len(); n < detect.Fewest {
 		r.options.Log.Info("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detect.Fewest)
 		return nil
 	}
@@ -18,7 +18,12 @@ func (r *runner) calibrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	calibration, err := detect.Calibrate(ctx, r.engine, m, model.HeldOutName(r.config.Data), r.heldOut.Pixels, nil)
+	r.pictures.Name = model.HeldOutName(r.config.Data)
+	done := 0
+	calibration, err := detect.CalibrateSet(ctx, r.engine, m, r.pictures, func(n int) {
+		done += n
+		r.options.work("calibrating", "images", done, r.pictures.Len())
+	})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ const (
 // settingsToTry are values for every setting, alone and together; each must make a difference to the run before it in its line.
 var settingsToTry = [][]string{
 	{"data=mnist:test"}, {"held_out=2"}, {"seed=2"}, {"exclude=class=1"},
+	{"tiles.side=10 network.image=10,10,1", "tiles.stride=1", "tiles.picture=14,16"},
 	{"network.name=mnist"}, {"network.filters=3"}, {"network.image=16,14,1"}, {"network.image=12,12,3"},
 	{"network.norm=layer"}, {"network.norm=none"}, {"network.kernel=spectral"}, {"network.kernel=plain"},
 	{"network.conditional=true"}, {"network.attention=true network.filters=4"},

@@ -103,6 +103,7 @@ type runner struct {
 	trainer    *cd.Trainer
 	training   *dataset.Set
 	heldOut    *dataset.Set
+	pictures   *dataset.Set   // held out: those that the images held out are tiles of, or the images themselves
 	classes    []string       // of a model that is conditional on them
 	numbers    []model.Number // of one that is conditional on numbers
 	conditions []float32      // these numbers of each training image
@@ -252,7 +253,7 @@ func (r *runner) openData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, c.Data, c.ImageSize(), append(options, dataset.WithProgress(func(done, total int) {
+	set, err := dataset.Open(ctx, c.Data, c.PictureSize(), append(options, dataset.WithProgress(func(done, total int) {
 		r.options.work("reading", "images", done, total)
 	}))...)
 	if err != nil {
@@ -276,13 +277,20 @@ func (r *runner) openData(ctx context.Context) error {
 		}
 	}
 	r.data = set.Fingerprint(c.Network.Numbers...)
-	if r.training, r.heldOut, err = c.Split(set); err != nil {
+	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
+	}
+	if r.training, r.heldOut, err = c.Divide(r.training, r.pictures); err != nil {
+		return fmt.Errorf("data set %w", err)
 	}
 	if err := r.takeNumbers(); err != nil {
 		return fmt.Errorf("data set %s: %w", c.Data, err)
 	}
 	r.options.Log.Info("data", "taken", set.Contents.String(), "images", r.training.Len(), "held_out", r.heldOut.Len(), "resized", set.Resized)
+	if c.Tiled() {
+		r.options.Log.Info("images are tiles", "of", fmt.Sprintf("%dx%d", set.Height, set.Width), "side", c.Tiles.Side, "stride", c.Tiles.Stride,
+			"pictures_held_out", r.pictures.Len())
+	}
 	return nil
 }
 

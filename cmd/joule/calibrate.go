@@ -90,7 +90,7 @@ func calibrate(cmd *cobra.Command, path string, o calibrateOptions) error {
 		}
 	}
 	measured := 0
-	c, err := detect.Calibrate(cmd.Context(), e, trained, set.Name, set.Pixels, func(n int) {
+	c, err := detect.CalibrateSet(cmd.Context(), e, trained, set, func(n int) {
 		measured += n
 		shown.show("calibrating", "images", int64(measured), int64(set.Len()))
 	})

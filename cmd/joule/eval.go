@@ -12,6 +12,6 @@ func newEvalCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newOODCommand(), newQualityCommand(), newFetchInceptionCommand(), newLikelihoodCommand(), newChainsCommand(), newAttributesCommand())
+	cmd.AddCommand(newOODCommand(), newQualityCommand(), newFetchInceptionCommand(), newLikelihoodCommand(), newChainsCommand(), newAttributesCommand(), newInspectCommand())
 	return cmd
 }

@@ -146,7 +146,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if o.label != "" && judge.Detector.Reference {
 		return errLabel
 	}
-	s := &scoring{rule: judge.Rule, size: trained.Config.ImageSize(), people: o.format == "table", stderr: cmd.ErrOrStderr()}
+	s := &scoring{rule: judge.Rule, size: trained.Config.PictureSize(), people: o.format == "table", stderr: cmd.ErrOrStderr()}
 	if isTerminal(cmd.OutOrStdout()) {
 		s.stderr = struct{ io.Writer }{s.stderr} // no terminal: the table shows the progress
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestScoreFormats(t *testing.T) {
 			t.Errorf("row %q, want %q", lines[i], row)
 		}
 		// An image has the same energy alone, and twice.
-		if alone := scoreJSON(t, trained, s.Image, s.Image, "--threads", "1"); len(alone) != 2 || alone[0] != s || alone[1] != s {
+		if alone := scoreJSON(t, trained, s.Image, s.Image, "--threads", "1"); len(alone) != 2 || !reflect.DeepEqual(alone, []detect.Scored{s, s}) {
 			t.Errorf("alone %+v, want %+v", alone, s)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine"
@@ -25,6 +26,7 @@ type trainOptions struct {
 	out         string
 	seed        uint64
 	attribute   string
+	tile        tileFlags
 	resume      bool
 	printConfig bool
 	precision   string
@@ -52,6 +54,9 @@ resumption.
 Several processes, on one machine or many, train together if joule was built with MPI and mpirun or
 srun starts them (docs/cluster.md); they come to the same model as one process, bit for bit.
 
+With --tile, squares of large pictures are learnt at full resolution; the model then judges pictures of any
+size by their tiles, which finds what is small in them, and says where (docs/inspection.md).
+
 Presets to start from, whose settings --print-config shows and --set changes:
 ` + run.Usage() + `
 Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
@@ -64,6 +69,8 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --data celeba/ --preset celeba128 --attribute Smiling
   joule train --data objects --set network.numbers=x,y    an energy for each position
   joule train --data objects --set network.numbers=shape,colour    for each shape of each colour
+  joule train --data photos-of-good-parts/ --tile 64      to find defects: tiles of 64×64 pixels
+  joule train --data parts --tile 32 --stride 16          rendered parts, to try that out
   joule train --data objects --attribute shape --set exclude='shape=cube&colour=red'
   joule train --set sampler.kind=mala --set sampler.step_size=5e-5 --set sampler.temperature=1e-4
   joule train --preset cifar10-small --data cifar-10-binary.tar.gz
@@ -75,6 +82,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f := cmd.Flags()
 	o.add(f)
 	f.StringVar(&o.attribute, "attribute", "", "learn an energy for each value of this `attribute` of the data, such as Smiling")
+	o.tile.add(f)
 	f.StringVarP(&o.out, "out", "o", "", "run `directory` (default runs/PRESET, or the next free name)")
 	f.Int64Var(&o.iterations, "iterations", 0, "stop after so many iterations in all (default the preset's, unless --for is given)")
 	f.DurationVar(&o.duration, "for", 0, "stop after so much training, such as 10m")
@@ -115,7 +123,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	options := run.Options{Threads: threads, Group: o.group, Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
-		for _, flag := range []string{"preset", "data", "attribute", "seed", "set", "precision", "print-config"} {
+		for _, flag := range []string{"preset", "data", "attribute", "tile", "stride", "picture", "tile-position", "seed", "set", "precision", "print-config"} {
 			if given(flag) {
 				return usageErrorf("--%s cannot be given with --resume: a run goes on with the configuration it was started with", flag)
 			}
@@ -178,7 +186,38 @@ func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) 
 	if limits != nil {
 		c.Limits = *limits
 	}
+	o.tile.change(&c)
 	return c, c.Validate()
+}
+
+// tileFlags say how pictures are divided into tiles.
+type tileFlags struct {
+	side, stride int
+	picture      []int
+	position     bool
+}
+
+func (t *tileFlags) add(f *pflag.FlagSet) {
+	f.IntVar(&t.side, "tile", 0, "learn tiles of the pictures, with sides of so many `pixels`, instead of whole pictures")
+	f.IntVar(&t.stride, "stride", 0, "`pixels` from one tile to the next (default half a side)")
+	f.IntSliceVar(&t.picture, "picture", nil, "`height,width` that pictures are brought to before they are divided (default their own)")
+	f.BoolVar(&t.position, "tile-position", false, "learn an energy for each position of a tile: for pictures of parts that always lie alike")
+}
+
+// change sets the settings that the flags stand for.
+func (t *tileFlags) change(c *run.Config) {
+	if t.side != 0 {
+		c.Tiles.Side = t.side
+	}
+	if t.stride != 0 {
+		c.Tiles.Stride = t.stride
+	}
+	if t.picture != nil {
+		c.Tiles.Picture = t.picture
+	}
+	if t.position {
+		c.Network.Numbers = []string{dataset.TileX, dataset.TileY}
+	}
 }
 
 // learnt are the last lines: what came of the run, where to look, and what to try next.

@@ -70,7 +70,10 @@ func (p Plan) OpenIn(ctx context.Context, c *model.Config) (*dataset.Set, error)
 // OpenTest opens the in-distribution images named, or the test split of the data; a [*NoTestImages] where there is none.
 func (p Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, error) {
 	if p.In != "" {
-		in, err := p.open(ctx, p.In, c.ImageSize())
+		in, err := p.open(ctx, p.In, c.PictureSize())
+		if err == nil {
+			in, err = p.divide(in, c)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -84,11 +87,26 @@ func (p Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, erro
 	if err != nil {
 		return nil, err
 	}
-	in, err := p.read(ctx, dataset.ParseReference(c.Data).Unseen().String(), c.ImageSize(), options...)
+	in, err := p.read(ctx, dataset.ParseReference(c.Data).Unseen().String(), c.PictureSize(), options...)
+	if err == nil {
+		in, err = p.divide(in, c)
+	}
 	if err != nil && ctx.Err() == nil {
 		err = &NoTestImages{c.Data, err}
 	}
 	return in, err
+}
+
+// divide makes tiles of pictures, if those are the images of the model.
+func (p Plan) divide(pictures *dataset.Set, c *model.Config) (*dataset.Set, error) {
+	if !c.Tiled() {
+		return pictures, nil
+	}
+	tiles, err := pictures.Tiles(c.Tiling())
+	if err != nil {
+		return nil, err
+	}
+	return tiles.AtMost(p.Images, p.Seed).InMemory(), nil
 }
 
 // OpenOutliers opens or makes the outliers of that name, the i-th of the plan: one of [Outliers], a data set, or patches of one.

@@ -22,12 +22,11 @@ import (
 	"context"
 	"math"
 
-	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/picture"
-	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -49,47 +48,96 @@ type Explanation struct {
 
 // An Explainer explains images. It is for one goroutine at a time.
 type Explainer struct {
-	model *model.Model
-	meter *model.Meter
-	chain *mcmc.Chain
-	steps int // of a descent
-
+	model   *model.Model
+	meter   *model.Meter
+	descent *model.Descent
 	typical float64
+
+	mapper *scoremap.Mapper // instead of a meter, of a model of tiles
+	scores *detect.Detector // that the map is of
 }
 
 // New compiles a model for explanations. Their descent has the step size and the number of steps of a chain of training.
 func New(e engine.Engine, m *model.Model) (*Explainer, error) {
-	sampler, err := m.Config.NewSampler()
-	if err != nil {
+	x := &Explainer{model: m}
+	var err error
+	if x.descent, err = m.NewDescent(e); err != nil {
 		return nil, err
 	}
-	meter, err := m.NewMeter(e, true)
-	if err != nil {
+	if m.Config.Tiled() {
+		if x.scores, err = detect.ForModel(m, detect.Default); err != nil {
+			return nil, err
+		}
+		x.mapper, err = scoremap.New(e, m, x.scores.Name)
+		return x, err
+	}
+	if x.meter, err = m.NewMeter(e, true); err != nil {
 		return nil, err
 	}
-	chain, err := cd.NewChain(e, m.Energy, mcmc.Langevin{StepSize: sampler.Drift()})
-	if err != nil {
-		return nil, err
-	}
-	x := &Explainer{model: m, meter: meter, chain: chain, steps: m.Config.Sampler.Steps}
 	if c, err := detect.CalibrationOf(m); err == nil { // without one, an image's own heat is the measure
 		x.typical = c.MedianNorm() / math.Sqrt(float64(m.Energy.Image[0]*m.Energy.Image[1]))
 	}
-	return x, chain.Bind(m.Params)
+	return x, nil
+}
+
+// Pictures explains each of the pictures, given the label as for Explain. Of a model of tiles they may have any size that holds a tile: their
+// heat is the score map, as far as scores are higher than those of good pictures, and tiles go down the energy one by one.
+func (x *Explainer) Pictures(ctx context.Context, pictures []dataset.Image, label int) ([]Explanation, error) {
+	if x.mapper == nil {
+		var pixels []uint8
+		for _, p := range pictures {
+			pixels = append(pixels, p.Pixels...)
+		}
+		return x.Explain(ctx, pixels, label)
+	}
+	explanations := make([]Explanation, len(pictures))
+	for i, p := range pictures {
+		scores, err := x.mapper.Map(ctx, p.Pixels, p.Size, label)
+		if err != nil {
+			return nil, err
+		}
+		preferred, err := x.mapper.Preferred(ctx, x.descent, p.Pixels, p.Size, label)
+		if err != nil {
+			return nil, err
+		}
+		heat, typical := x.above(scores)
+		explanations[i] = Explanation{p.Size, p.Pixels, [][]float64{heat}, picture.Quantise(preferred), typical}
+	}
+	return explanations, nil
+}
+
+// above is how far scores are above those of good pictures, and such a score that the end of the colours is that of detect.Detector.Heat.
+func (x *Explainer) above(m *scoremap.Map) (heat []float64, typical float64) {
+	low, high, ok := x.scores.Heat()
+	if !ok {
+		low, high = m.Range()
+	}
+	for _, v := range m.Values {
+		heat = append(heat, max(float64(v)-low, 0))
+	}
+	return heat, (high - low) / hottest
 }
 
 // Explain explains each image in pixels (N,H,W,C), given the label: a class, or [model.AnyLabel]. An image of a conditional model
 // without a label is explained by the mixture of the classes, and goes down the energy of the class where its own is lowest.
 func (x *Explainer) Explain(ctx context.Context, pixels []uint8, label int) ([]Explanation, error) {
+	size := x.model.Energy.Image.Size()
+	if x.mapper != nil { // pictures of one tile
+		var pictures []dataset.Image
+		for ; len(pixels) >= size; pixels = pixels[size:] {
+			pictures = append(pictures, dataset.Image{Size: x.size(), Pixels: pixels[:size]})
+		}
+		return x.Pictures(ctx, pictures, label)
+	}
 	gradients, err := x.meter.Gradients(ctx, pixels, label)
 	if err != nil {
 		return nil, err
 	}
-	preferred, err := x.descend(ctx, pixels, label)
+	descended, err := x.descent.Run(ctx, pixels, label, nil)
 	if err != nil {
 		return nil, err
 	}
-	size := x.model.Energy.Image.Size()
+	preferred := picture.Quantise(descended)
 	explanations := make([]Explanation, len(pixels)/size)
 	for i := range explanations {
 		one := func(g []float32) []float32 { return g[i*size:][:size] }
@@ -115,47 +163,6 @@ func (x *Explainer) size() dataset.Size {
 	return dataset.Size{Height: image[0], Width: image[1], Channels: image[2]}
 }
 
-// descend takes the images down the energy.
-func (x *Explainer) descend(ctx context.Context, pixels []uint8, label int) ([]uint8, error) {
-	images := make([]float32, len(pixels))
-	for i, u := range pixels {
-		images[i] = (float32(u) + 0.5) / 256
-	}
-	labels, err := x.labels(ctx, pixels, label)
-	if err != nil {
-		return nil, err
-	}
-	o := mcmc.RunOptions{Steps: x.steps, Inputs: map[string][]float32{"label": x.model.Conditions(labels)}}
-	if _, err := x.chain.Run(ctx, images, o); err != nil {
-		return nil, err
-	}
-	return picture.Quantise(images), nil
-}
-
-// labels are the classes of the images: the one given, or of each image the one under which its energy is lowest.
-func (x *Explainer) labels(ctx context.Context, pixels []uint8, label int) ([]int32, error) {
-	labels := make([]int32, len(pixels)/x.model.Energy.Image.Size())
-	if label != model.AnyLabel {
-		for i := range labels {
-			labels[i] = int32(label)
-		}
-		return labels, nil
-	}
-	lowest := make([]float64, len(labels))
-	for y := range x.model.Labels() {
-		measured, err := x.meter.Measure(ctx, pixels, y)
-		if err != nil {
-			return nil, err
-		}
-		for i, m := range measured {
-			if y == 0 || m.Energy < lowest[i] {
-				labels[i], lowest[i] = int32(y), m.Energy
-			}
-		}
-	}
-	return labels, nil
-}
-
 // heat smooths the squares of a gradient, H,W,C.
 func (x *Explainer) heat(gradient []float32) []float64 {
 	h, w, c := x.model.Energy.Image[0], x.model.Energy.Image[1], x.model.Energy.Image[2]
@@ -163,42 +170,9 @@ func (x *Explainer) heat(gradient []float32) []float64 {
 	for p, g := range gradient {
 		squares[p/c] += float64(g) * float64(g)
 	}
-	smooth(squares, h, w, float64(min(h, w))/16)
+	scoremap.Smooth(squares, h, w, float64(min(h, w))/16)
 	for p, v := range squares {
 		squares[p] = math.Sqrt(v)
 	}
 	return squares
-}
-
-// smooth convolves values (H,W, in place) with a Gaussian of standard deviation sigma, along rows and along columns. Near the border
-// the weights that lie within are scaled to add up to 1.
-func smooth(values []float64, h, w int, sigma float64) {
-	radius := int(math.Ceil(3 * sigma))
-	kernel := make([]float64, 2*radius+1)
-	for k := range kernel {
-		d := float64(k-radius) / sigma
-		kernel[k] = math.Exp(-d * d / 2)
-	}
-	line := func(first, n, stride int) {
-		smoothed := make([]float64, n)
-		for i := range smoothed {
-			var sum, weights float64
-			for k, weight := range kernel {
-				if at := i + k - radius; at >= 0 && at < n {
-					sum += weight * values[first+at*stride]
-					weights += weight
-				}
-			}
-			smoothed[i] = sum / weights
-		}
-		for i, v := range smoothed {
-			values[first+i*stride] = v
-		}
-	}
-	for y := range h {
-		line(y*w, w, 1)
-	}
-	for column := range w {
-		line(column, h, w)
-	}
 }

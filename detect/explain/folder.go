@@ -30,11 +30,7 @@ func (x *Explainer) Folder(path string) (*Folder, error) {
 
 // Draw explains images, given the label as for [Explainer.Explain], and draws each explanation.
 func (f *Folder) Draw(ctx context.Context, images []dataset.Image, label int) error {
-	var pixels []uint8
-	for _, img := range images {
-		pixels = append(pixels, img.Pixels...)
-	}
-	explanations, err := f.explainer.Explain(ctx, pixels, label)
+	explanations, err := f.explainer.Pictures(ctx, images, label)
 	if err != nil {
 		return err
 	}
