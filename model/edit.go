@@ -32,6 +32,46 @@ type Edit struct {
 	Progress    func(done, total int64)
 }
 
+// UsualAway is the weight of the label to go away from.
+const UsualAway = 0.01
+
+// Relabel sets To and From: label is what pictures show and go on to show, to what they are to show instead, from what they are not to show;
+// "" where nothing is said.
+func (edit *Edit) Relabel(m *Model, label, to, from string) (err error) {
+	switch {
+	case label != "" && to != "":
+		return errors.New("label is what pictures show and go on to show, to what they are to show instead: give one of them")
+	case label+to != "":
+		if edit.To, err = m.Condition(label + to); err != nil {
+			return fmt.Errorf("label or to: %w", err)
+		}
+	case m.Labels() > 0:
+		return errors.New("the model is conditional: say what the pictures show (label), or what they are to show (to)")
+	}
+	if from != "" {
+		if edit.From, err = m.Condition(from); err != nil {
+			return fmt.Errorf("from: %w", err)
+		}
+	}
+	return nil
+}
+
+// Missing is Edit.Missing for a mask, a grey picture that is white where pictures are to be filled in.
+func Missing(mask []uint8) ([]uint8, error) {
+	missing, all := make([]uint8, len(mask)), true
+	for p, v := range mask {
+		if v > 127 {
+			missing[p] = 1
+		} else {
+			all = false
+		}
+	}
+	if all {
+		return nil, errors.New("it is all white, so that nothing of the pictures is known: make white only what is to be filled in")
+	}
+	return missing, nil
+}
+
 // UsualTemperature is T for models that short chains have trained, where noise of 0.1 and of 0.3 is taken best from digits (docs/composition.md).
 const UsualTemperature = 3e-5
 

@@ -54,6 +54,11 @@ func Metrics(dir string) iter.Seq2[Record, error] {
 	return metrics.Read(filepath.Join(dir, metricsFile))
 }
 
+// Follow are the numbers of the iterations that the run in dir makes, as it makes them.
+func Follow(dir string) *metrics.Tail {
+	return &metrics.Tail{Path: filepath.Join(dir, metricsFile)}
+}
+
 // Picture is a picture of samples that a run has drawn.
 type Picture struct {
 	Iteration int64 // after which; those drawn from noise in the end have none

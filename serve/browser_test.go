@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +36,11 @@ onload = async () => {
 		}
 		await until("models", () => $("model").options.length > 0)
 		found_.about = $("about").textContent
+		found_.hidden = ["login", "class"].filter(id => $(id).offsetHeight > 0)
+		await until("curves and samples of the training", () => d.querySelectorAll("#charts svg").length && !$("buffer").hidden)
+		found_.training = $("going").textContent + "; " + [...d.querySelectorAll("#charts svg")].map(s => s.getAttribute("aria-label")).join("; ") + "; " + $("buffer").alt
+		$("pause").click()
+		found_.paused = $("pause").textContent
 		const bytes = Uint8Array.from(atob("PICTURE"), c => c.charCodeAt(0)), files = new w.DataTransfer()
 		files.items.add(new w.File([bytes], "digit.png", { type: "image/png" }))
 		files.items.add(new w.File(["hello"], "note.png", { type: "image/png" }))
@@ -68,7 +72,8 @@ onload = async () => {
 
 type found struct {
 	About, Status, Results, Heat, Samples, Colour, Error string
-	Verdicts, Unnamed                                    []string
+	Training, Paused                                     string
+	Verdicts, Unnamed, Hidden                            []string
 	Frames, Small, Broken                                int
 	Width, Scroll                                        float64
 }
@@ -90,8 +95,7 @@ func TestPageInBrowser(t *testing.T) {
 	}
 	colours := map[string]bool{}
 	for _, token := range []string{"", "0123456789abcdef"} {
-		path := filepath.Join(t.TempDir(), "m.safetensors")
-		save(t, path, 1, true)
+		path := newRun(t, 300)
 		s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "digits", Path: path}}, Threads: 2, Token: token})
 		if err != nil {
 			t.Fatal(err)
@@ -151,11 +155,14 @@ func TestPageInBrowser(t *testing.T) {
 			"a picture judged": strings.Contains(f.Status, "1 of 2 judged") && strings.Contains(f.Results, "p-value") && strings.Contains(f.Results, "note.png"),
 			"the decision":     len(f.Verdicts) == 2 && strings.HasPrefix(f.Verdicts[0], "In distribution at 0.10 %") && strings.Contains(f.Verdicts[1], "at 50 %"),
 			"the heat map":     strings.Contains(f.Heat, "hottest in row"),
-			"samples":          strings.Contains(f.Samples, "4 samples after 9 of 9 steps"),
-			"names":            len(f.Unnamed) == 0,
-			"the width":        f.Width == 360 && f.Scroll <= f.Width,
-			"pictures":         f.Broken == 0,
-			"sizes":            f.Small == 0,
+			"the training": strings.HasPrefix(f.Training, "Iteration 300 of 9000; Energy over 300 iterations, now: data 1.50, samples -2.50; Loss over ") &&
+				strings.HasSuffix(f.Training, "; samples from the replay buffer after iteration 10") && f.Paused == "Go on",
+			"what is hidden": len(f.Hidden) == 0,
+			"samples":        strings.Contains(f.Samples, "4 samples after 9 of 9 steps"),
+			"names":          len(f.Unnamed) == 0,
+			"the width":      f.Width == 360 && f.Scroll <= f.Width,
+			"pictures":       f.Broken == 0,
+			"sizes":          f.Small == 0,
 		} {
 			if !ok {
 				t.Errorf("%s: %+v", what, f)

@@ -48,7 +48,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if !receive(w, r, s.options.Limits.Body) {
 			return
 		}
-		if strings.Contains(r.URL.Path, "/sample") {
+		if takesLong(r.URL.Path) {
 			limit = s.options.Limits.Sampling
 			_ = control.SetWriteDeadline(time.Now().Add(limit))
 		}
@@ -75,6 +75,16 @@ func receive(w http.ResponseWriter, r *http.Request, most int64) bool {
 		refuse(w, http.StatusRequestEntityTooLarge, "the request is too large")
 	} else {
 		refuse(w, http.StatusRequestTimeout, "the request did not come in time")
+	}
+	return false
+}
+
+// takesLong says whether what is asked for draws samples, or goes on as long as a training.
+func takesLong(path string) bool {
+	for _, end := range []string{"/sample", "/sample/stream", "/edit", "/training"} {
+		if strings.HasSuffix(path, end) {
+			return true
+		}
 	}
 	return false
 }

@@ -28,6 +28,7 @@ type ModelBody struct {
 	Calibrated bool     `json:"calibrated" doc:"whether there are p-values and decisions"`
 	Images     int      `json:"calibration_images,omitempty"`
 	Steps      int      `json:"steps" doc:"of a chain that draws a sample"`
+	Training   bool     `json:"training" doc:"whether it belongs to a run, whose training can be followed"`
 	Rate       float64  `json:"false_alarm" doc:"rate that decisions are made at unless a request names another"`
 }
 
@@ -84,7 +85,9 @@ func (s *Server) registerInspection() {
 				if err != nil {
 					return nil, err
 				}
-				answer.Body.Models = append(answer.Body.Models, s.describe(slot.Name, l))
+				body := s.describe(slot.Name, l)
+				body.Training = slot.directory() != ""
+				answer.Body.Models = append(answer.Body.Models, body)
 				l.letGo()
 			}
 			return answer, nil
@@ -123,14 +126,17 @@ func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, 
 	if err != nil {
 		return err
 	}
-	pictures, err := in.pictures(s.options.Limits)
+	pictures, err := picturesOf(in.ContentType, in.RawBody, s.options.Limits)
 	if err != nil {
 		return problemf(http.StatusBadRequest, "%w", err)
+	}
+	if pictures.mask != nil {
+		return problemf(http.StatusBadRequest, "a mask is for edits: leave it out, or give a picture another name than mask")
 	}
 	l.active.Add(1)
 	images, judgements, err := func() ([]dataset.Image, []detect.Judgement, error) {
 		defer l.active.Add(-1)
-		images, err := s.decode(ctx, pictures, l.size())
+		images, err := s.decode(ctx, pictures.all, l.size())
 		if err != nil {
 			return nil, nil, err
 		}

@@ -23,6 +23,7 @@ import (
 // PicturesBody is a request with pictures as JSON.
 type PicturesBody struct {
 	Images []PictureBody `json:"images" doc:"pictures" minItems:"1"`
+	Mask   []byte        `json:"mask,omitempty" doc:"to edit: a picture in base64, white where the others are to be filled in"`
 }
 
 // PictureBody is a picture in JSON.
@@ -42,59 +43,68 @@ func (s *Server) picturesRequest() *huma.RequestBody {
 	}}
 }
 
-// pictures are those in the body, as stored.
-func (in *scoreInput) pictures(limits Limits) ([]PictureBody, error) {
-	kind, parameters, err := mime.ParseMediaType(in.ContentType)
-	if in.ContentType == "" {
-		kind, err = "application/octet-stream", nil
-	}
-	var all []PictureBody
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("the header Content-Type: %w", err)
-	case kind == "application/json":
-		var body PicturesBody
-		if err := json.Unmarshal(in.RawBody, &body); err != nil {
-			return nil, fmt.Errorf("the body is no JSON of the form {\"images\": [{\"data\": BASE64}]}: %w", err)
-		}
-		all = body.Images
-	case kind == "multipart/form-data":
-		if all, err = formPictures(in.RawBody, parameters["boundary"], limits.Images); err != nil {
-			return nil, fmt.Errorf("the form: %w", err)
-		}
-	default:
-		all = []PictureBody{{Data: in.RawBody}}
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no pictures: send one as the body, some as the files of a form, or JSON of the form {\"images\": [{\"data\": BASE64}]}")
-	}
-	if len(all) > limits.Images {
-		return nil, fmt.Errorf("%d pictures, more than the %d allowed in a request", len(all), limits.Images)
-	}
-	return all, nil
+// sent are the pictures of a request, as stored, and a mask where there is one.
+type sent struct {
+	all  []PictureBody
+	mask []byte
 }
 
-func formPictures(body []byte, boundary string, most int) (all []PictureBody, err error) {
+// picturesOf are the pictures in a body.
+func picturesOf(contentType string, data []byte, limits Limits) (in sent, err error) {
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	if contentType == "" {
+		kind, err = "application/octet-stream", nil
+	}
+	switch {
+	case err != nil:
+		return in, fmt.Errorf("the header Content-Type: %w", err)
+	case kind == "application/json":
+		var body PicturesBody
+		if err := json.Unmarshal(data, &body); err != nil {
+			return in, fmt.Errorf("the body is no JSON of the form {\"images\": [{\"data\": BASE64}]}: %w", err)
+		}
+		in = sent{body.Images, body.Mask}
+	case kind == "multipart/form-data":
+		if in, err = formPictures(data, parameters["boundary"], limits.Images); err != nil {
+			return in, fmt.Errorf("the form: %w", err)
+		}
+	default:
+		in.all = []PictureBody{{Data: data}}
+	}
+	if len(in.all) == 0 {
+		return in, errors.New("no pictures: send one as the body, some as the files of a form, or JSON of the form {\"images\": [{\"data\": BASE64}]}")
+	}
+	if len(in.all) > limits.Images {
+		return in, fmt.Errorf("%d pictures, more than the %d allowed in a request", len(in.all), limits.Images)
+	}
+	return in, nil
+}
+
+func formPictures(body []byte, boundary string, most int) (in sent, err error) {
 	form := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
 		part, err := form.NextPart()
 		if err == io.EOF {
-			return all, nil
+			return in, nil
 		}
 		if err != nil {
-			return nil, err
+			return in, err
 		}
 		if part.FileName() == "" {
 			continue // a field that is no file
 		}
-		if len(all) >= most {
-			return nil, fmt.Errorf("more than the %d pictures allowed in a request", most)
+		if len(in.all) >= most {
+			return in, fmt.Errorf("more than the %d pictures allowed in a request", most)
 		}
 		data, err := io.ReadAll(part)
 		if err != nil {
-			return nil, err
+			return in, err
 		}
-		all = append(all, PictureBody{part.FileName(), data})
+		if part.FormName() == maskName {
+			in.mask = data
+			continue
+		}
+		in.all = append(in.all, PictureBody{part.FileName(), data})
 	}
 }
 

@@ -96,6 +96,7 @@ type Server struct {
 	admitted chan struct{} // a place for each request at work
 	decoding chan struct{} // a place for each picture being decoded
 	sampling chan struct{} // one place: chains use all threads
+	watching chan struct{} // a place for each who follows a training
 	stopping chan struct{} // closed when the server is about to stop
 }
 
@@ -106,7 +107,8 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("serve: no models")
 	}
 	s := &Server{options: o, metrics: newMetrics(), stopping: make(chan struct{}),
-		admitted: make(chan struct{}, o.Limits.Requests), decoding: make(chan struct{}, runtime.GOMAXPROCS(0)), sampling: make(chan struct{}, 1)}
+		admitted: make(chan struct{}, o.Limits.Requests), decoding: make(chan struct{}, runtime.GOMAXPROCS(0)), sampling: make(chan struct{}, 1),
+		watching: make(chan struct{}, mostWatchers)}
 	for _, source := range o.Models {
 		if err := s.open(source); err != nil {
 			s.Close()
@@ -120,6 +122,8 @@ func New(o Options) (*Server, error) {
 	s.api = humago.New(mux, config)
 	s.registerInspection()
 	s.registerSampling()
+	s.registerEditing()
+	s.registerTraining()
 	s.registerInference()
 	s.registerPages(mux)
 	s.handler = s.guard(mux)

@@ -32,7 +32,7 @@ type editOptions struct {
 }
 
 func newEditCommand() *cobra.Command {
-	o := editOptions{Edit: model.Edit{Temperature: model.UsualTemperature, Away: 0.01, Seed: 1}}
+	o := editOptions{Edit: model.Edit{Temperature: model.UsualTemperature, Away: model.UsualAway, Seed: 1}}
 	cmd := &cobra.Command{
 		Use:   "edit RUN PICTURE...",
 		Short: "Fill in, enlarge, clean or change pictures",
@@ -96,8 +96,6 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 		return usageErrorf("--denoise is %v: want 0 to 1", o.Noise)
 	case !(o.Temperature > 0 && o.Temperature <= 1e6):
 		return usageErrorf("--temperature is %v: want more than 0", o.Temperature)
-	case o.to != "" && o.label != "":
-		return usageErrorf("--to is the label that images are to have, --label that of pictures which keep theirs: give one of them")
 	case !folder && !hasExtension(o.output, ".png"):
 		return usageErrorf("--output is %q: want a name ending in .png, or in / for a folder", o.output)
 	case (o.measure == 0) == (len(sources) == 0):
@@ -158,19 +156,8 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 // understand reads the labels and the mask.
 func (o *editOptions) understand(m *model.Model) (err error) {
 	o.Halvings = bits.TrailingZeros(uint(o.upscale))
-	want := o.to + o.label
-	switch {
-	case want != "":
-		if o.To, err = m.Condition(want); err != nil {
-			return usageErrorf("--to or --label: %w", err)
-		}
-	case m.Labels() > 0:
-		return usageErrorf("the model is conditional: say with --label what the pictures show, or with --to what they are to show")
-	}
-	if o.from != "" {
-		if o.From, err = m.Condition(o.from); err != nil {
-			return usageErrorf("--from: %w", err)
-		}
+	if err := o.Relabel(m, o.label, o.to, o.from); err != nil {
+		return usageErrorf("%w", err)
 	}
 	if o.mask == "" {
 		return nil
@@ -186,17 +173,8 @@ func (o *editOptions) understand(m *model.Model) (err error) {
 	if err != nil {
 		return fmt.Errorf("--mask %s: %w", o.mask, err)
 	}
-	all := true
-	for _, v := range img.Pixels {
-		missing := uint8(0)
-		if v > 127 {
-			missing = 1
-		}
-		all = all && missing == 1
-		o.Missing = append(o.Missing, missing)
-	}
-	if all {
-		return fmt.Errorf("--mask %s: it is all white, so that nothing of the pictures is known: make white only what is to be filled in", o.mask)
+	if o.Missing, err = model.Missing(img.Pixels); err != nil {
+		return fmt.Errorf("--mask %s: %w", o.mask, err)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestEdit(t *testing.T) {
 		{[]string{"edit", run, large, "--mask", filepath.Join(dir, "none.png")}, 1, "--mask"},
 		{[]string{"edit", run, "--denoise", "0.1"}, 2, "give pictures to edit"},
 		{[]string{"edit", run, large, "--to", "on"}, 2, "unconditional"},
-		{[]string{"edit", conditional, large, "--denoise", "0.1"}, 2, "say with --label"},
+		{[]string{"edit", conditional, large, "--denoise", "0.1"}, 2, "say what the pictures show (label)"},
 		{[]string{"edit", conditional, large, "--to", "up"}, 2, `no class "up"`},
 		{[]string{"edit", conditional, large, "--to", "on", "--label", "off"}, 2, "give one of them"},
 	} {

@@ -49,6 +49,8 @@ of the directory or file unless another is given. Open the address in a browser 
   POST /v1/models/NAME/score      pictures, as the body, as the files of a form, or as JSON with base64
   POST /v1/models/NAME/explain    the same, with where the energy is high and what it would rather see
   POST /v1/models/NAME/sample     a picture of samples; .../sample/stream sends the chains as they move
+  POST /v1/models/NAME/edit       pictures filled in, enlarged, cleaned or changed, as by joule edit
+  GET  /v1/models/NAME/training   the curves and samples of a run while it trains
   /v2/...                         the Open Inference Protocol, for clients of KServe and Triton: input image,
                                   UINT8 [N,H,W,C] or FP32 in [0,1]; outputs energy and p_value, FP64 [N]
   /reference, /openapi.json       all of it, from what the handlers take and give

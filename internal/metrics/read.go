@@ -42,6 +42,44 @@ func Read(path string) iter.Seq2[Record, error] {
 	}
 }
 
+// Tail reads the file at Path while it is written. The zero value of the rest is a Tail that has read nothing.
+type Tail struct {
+	Path string
+	end  int64 // of what has been read
+}
+
+// Next calls each for the records written since it was last called. If the file has been cut meanwhile, as it is when a run is resumed, it
+// begins again: then it calls again first.
+func (t *Tail) Next(again func(), each func(Record)) error {
+	file, err := os.Open(t.Path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < t.end {
+		t.end = 0
+		again()
+	}
+	begin := t.end
+	err = scan(io.NewSectionReader(file, begin, info.Size()-begin), func(r Record, end int64) bool {
+		var last [1]byte
+		if _, err := file.ReadAt(last[:], begin+end-1); err != nil || last[0] != '\n' {
+			return false // the line is being written
+		}
+		t.end = begin + end
+		each(r)
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Path, err)
+	}
+	return nil
+}
+
 // scan calls each for the records of r, with the position after each one's line, until each returns false.
 func scan(r io.Reader, each func(record Record, end int64) bool) error {
 	lines := bufio.NewReaderSize(r, maxLine)

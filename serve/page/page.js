@@ -2,7 +2,7 @@
 // The page at /: it asks the server's own API, and nothing else.
 
 const $ = id => document.getElementById(id)
-let models = [], token = "", drawing = null
+let models = [], token = "", drawing = null, following = null
 
 // Colours of heat, as of joule score --explain: black to white.
 const heatColours = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]]
@@ -53,6 +53,99 @@ function choose() {
 	$("results").replaceChildren()
 	say($("status"), "")
 	decide()
+	follow()
+}
+
+// events reads a stream of server-sent events, and gives each to the handler of its name, until the server ends it.
+async function events(path, options, handlers) {
+	const answer = await request(path, options)
+	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
+	for (let rest = ""; ;) {
+		const { value, done } = await reader.read()
+		if (done) return
+		const whole = (rest + value).split("\n\n")
+		rest = whole.pop()
+		for (const event of whole) {
+			const name = /^event: (.*)$/m.exec(event)?.[1], data = JSON.parse(/^data: (.*)$/m.exec(event)[1])
+			if (name === "problem") throw new Error(data.error)
+			handlers[name]?.(data)
+		}
+	}
+}
+
+// follow shows the curves and samples of a run while it trains. A stream that ends or breaks is asked for again.
+async function follow() {
+	following?.abort()
+	const m = model(), mine = following = new AbortController()
+	$("training").hidden = !m.training
+	$("charts").replaceChildren()
+	$("buffer").hidden = true
+	$("pause").textContent = "Pause"
+	say($("going"), "")
+	while (m.training && !mine.signal.aborted) {
+		try {
+			await events(`/v1/models/${m.name}/training`, { signal: mine.signal }, { curves: showCurves, samples: showBuffer })
+		} catch (error) {
+			if (mine.signal.aborted) return
+			say($("going"), error.message, true)
+		}
+		await new Promise(resolve => setTimeout(resolve, 3000))
+	}
+}
+
+// The charts: title, then curves by their quantities.
+const charts = [["Energy", { energy_data: "data", energy_samples: "samples" }], ["Loss", { loss_total: "total" }], ["Gradient norm", { gradient_norm: "" }],
+	["How far chains move", { chain_moved: "" }]]
+
+function showCurves(run) {
+	if (!run.at) {
+		say($("going"), "No iteration yet")
+		return
+	}
+	const of = run.iterations ? ` of ${run.iterations}` : "", quiet = run.age > 120
+	say($("going"), `Iteration ${run.iteration}${of}${quiet ? `; nothing new for ${Math.round(run.age / 60)} minutes` : ""}`)
+	$("charts").replaceChildren(...charts.map(([title, names]) => chart(title, names, run)))
+}
+
+function showBuffer(samples) {
+	$("buffer").src = "data:image/png;base64," + samples.png
+	$("buffer").alt = samples.iteration ? `samples from the replay buffer after iteration ${samples.iteration}` : "samples from noise, in the end"
+	$("buffer").hidden = false
+}
+
+// chart draws curves over the iterations; the second is dashed.
+function chart(title, names, run) {
+	const w = 320, h = 160, left = 56, bottom = 18, shown = Object.keys(names)
+	const values = shown.flatMap(name => run.values[name]).filter(v => v !== null)
+	const low = Math.min(...values), high = Math.max(...values), span = high - low || 1, last = run.at.at(-1)
+	const x = at => left + (w - left - 4) * at / last, y = v => 4 + (h - bottom - 8) * (high - v) / span
+	const element = (name, attributes, text) => {
+		const e = document.createElementNS("http://www.w3.org/2000/svg", name)
+		for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value)
+		if (text !== undefined) e.textContent = text
+		return e
+	}
+	const latest = shown.map(name => `${names[name] || title} ${run.values[name].at(-1)?.toPrecision(3) ?? "no number"}`).join(", ")
+	const svg = element("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": `${title} over ${last} iterations, now: ${latest}` })
+	for (const name of shown) {
+		let pen = "M"
+		const d = run.values[name].map((v, i) => {
+			if (v === null) {
+				pen = "M"
+				return ""
+			}
+			const step = `${pen}${x(run.at[i]).toFixed(1)} ${y(v).toFixed(1)}`
+			pen = "L"
+			return step
+		}).join("")
+		svg.append(element("path", { d }))
+	}
+	if (values.length) svg.append(element("text", { x: 2, y: 14 }, high.toPrecision(3)), element("text", { x: 2, y: h - bottom }, low.toPrecision(3)))
+	svg.append(element("text", { x: w - 4, y: h - 4, "text-anchor": "end" }, last))
+	const key = shown.length > 1 ? `${title}: ${names[shown[0]]} (line), ${names[shown[1]]} (dashed)` : title
+	const f = figure(svg, key)
+	f.className = "chart"
+	return f
 }
 
 const query = more => "?" + new URLSearchParams(Object.entries({ label: $("label").value, ...more }).filter(([, v]) => v !== ""))
@@ -142,24 +235,17 @@ async function draw() {
 	say($("drawing"), "Drawing")
 	const m = model(), n = $("images").value
 	try {
-		const answer = await request(`/v1/models/${m.name}/sample/stream` + query({ images: n, seed: $("seed").value }), { method: "POST", signal: drawing.signal })
-		const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
-		for (let rest = "", ended = false; !ended;) {
-			const { value, done } = await reader.read()
-			if (done) throw new Error("the connection broke")
-			const events = (rest + value).split("\n\n")
-			rest = events.pop()
-			for (const event of events) {
-				const name = /^event: (.*)$/m.exec(event)?.[1], data = JSON.parse(/^data: (.*)$/m.exec(event)[1])
-				if (name === "problem") throw new Error(data.error)
-				if (name === "done") ended = true
-				if (name !== "frame") continue
+		let ended = false
+		await events(`/v1/models/${m.name}/sample/stream` + query({ images: n, seed: $("seed").value }), { method: "POST", signal: drawing.signal }, {
+			done: () => ended = true,
+			frame: data => {
 				$("samples").src = "data:image/png;base64," + data.png
 				$("samples").alt = `${n} samples after ${data.step} of ${data.steps} steps`
 				$("samples").hidden = false
 				$("progress").value = data.step / data.steps
-			}
-		}
+			},
+		})
+		if (!ended) throw new Error("the connection broke")
 		say($("drawing"), `${n} samples drawn`)
 	} catch (error) {
 		say($("drawing"), error.name === "AbortError" ? "Stopped" : error.message, error.name !== "AbortError")
@@ -175,6 +261,12 @@ $("login").addEventListener("submit", event => {
 	load()
 })
 $("model").addEventListener("change", choose)
+$("pause").addEventListener("click", () => {
+	if (!following.signal.aborted) {
+		following.abort()
+		$("pause").textContent = "Go on"
+	} else follow()
+})
 $("rate").addEventListener("input", decide)
 $("file").addEventListener("change", event => judge([...event.target.files]))
 for (const name of ["dragenter", "dragover"]) {
