@@ -89,6 +89,9 @@ func NewJudge(e engine.Engine, m *model.Model, detector string, rule Rule) (*Jud
 		return nil, err
 	}
 	_, uncalibrated := CalibrationOf(m)
+	if uncalibrated == nil && d.Distribution == nil {
+		uncalibrated = fmt.Errorf("%w for score map %s", ErrNotCalibrated, d.Name)
+	}
 	if uncalibrated != nil && rule.decides() {
 		return nil, uncalibrated
 	}

@@ -48,14 +48,12 @@ func mapDetector(name string, c *Calibration) (*Detector, error) {
 	if c == nil {
 		return d, nil
 	}
-	if d.Distribution = c.distributions[name]; d.Distribution == nil {
-		return nil, fmt.Errorf("%w: score map %s is not in its calibration", ErrNotCalibrated, name)
-	}
+	d.Distribution = c.distributions[name] // nil for a map that it takes long to make
 	return d, nil
 }
 
 // CalibrateSet is [Calibrate] with the images of a set, in memory or not; of a model of tiles the images are pictures, of any size that
-// holds a tile.
+// holds a tile, and the calibration is one of the quick score maps.
 func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dataset.Set, progress func(int)) (*Calibration, error) {
 	if !m.Config.Tiled() {
 		return Calibrate(ctx, e, m, set.Name, set.InMemory().Pixels, progress)
@@ -64,7 +62,7 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 		return nil, fmt.Errorf("%d pictures to calibrate with: want %d to %d", set.Len(), Fewest, Most)
 	}
 	c := &Calibration{Data: set.Name, Images: set.Len(), tiles: true, distributions: map[string]*conformal.Distribution{}}
-	for _, name := range scoremap.Names() {
+	for _, name := range scoremap.Quick() {
 		mapper, err := scoremap.New(e, m, name)
 		if err != nil {
 			return nil, err
@@ -79,7 +77,7 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 			if math.IsNaN(most) || math.IsInf(most, 0) {
 				return nil, fmt.Errorf("picture %d to calibrate with has score %v: the model is of no use, train it again", i, most)
 			}
-			if scores = append(scores, most); progress != nil && name == scoremap.Names()[0] {
+			if scores = append(scores, most); progress != nil && name == scoremap.Quick()[0] {
 				progress(1)
 			}
 		}

@@ -131,8 +131,15 @@ func TestRegionsHavePValues(t *testing.T) {
 	for _, s := range again.Summary() {
 		names = append(names, s.Detector)
 	}
-	if !slices.Equal(names, scoremap.Names()) {
+	if !slices.Equal(names, scoremap.Quick()) {
 		t.Errorf("detectors %q", names)
+	}
+	// A map that it takes long to make has no p-values, and no decisions.
+	if j, err := detect.NewJudge(e, m, scoremap.Difference, detect.Rule{}); err != nil || j.Uncalibrated == nil {
+		t.Errorf("a map without calibration: %v", err)
+	}
+	if _, err := detect.NewJudge(e, m, scoremap.Difference, detect.Rule{FalseAlarms: 0.1}); !errors.Is(err, detect.ErrNotCalibrated) {
+		t.Errorf("decisions by a map without calibration: %v", err)
 	}
 	m.Config.Tiles = model.Tiles{}
 	if _, err := detect.CalibrationOf(m); !errors.Is(err, detect.ErrNotCalibrated) {

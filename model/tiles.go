@@ -31,6 +31,15 @@ func (c *Config) PictureSize() dataset.Size {
 	return size
 }
 
+// TilesOf are the tiles of a picture of that size. It is an error if the picture is smaller than one, and nothing for a model that is none
+// of tiles.
+func (c *Config) TilesOf(picture dataset.Size) ([]dataset.Tile, error) {
+	if !c.Tiled() {
+		return nil, nil
+	}
+	return c.Tiling().Of(picture)
+}
+
 // Divide makes tiles of pictures for training and of those held out, of the latter as many as the configuration says are held out at
 // most; all sets stay what they are if the model is none of tiles.
 func (c *Config) Divide(training, heldOut *dataset.Set) (tiles, heldOutTiles *dataset.Set, err error) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/drift"
 	"github.com/joule-ebm/joule/model"
@@ -19,8 +20,7 @@ const most = 64
 // A job is images to judge.
 type job struct {
 	ctx    context.Context // of who waits
-	pixels []uint8
-	images int
+	images []dataset.Image
 	label  int
 	done   chan judged // has room for the answer, so that nobody waits for who has gone
 }
@@ -31,8 +31,8 @@ type judged struct {
 }
 
 // submit judges images, together with those of others.
-func (l *loaded) submit(ctx context.Context, pixels []uint8, label int) ([]detect.Judgement, error) {
-	j := &job{ctx: ctx, pixels: pixels, images: len(pixels) / l.model.Energy.Image.Size(), label: label, done: make(chan judged, 1)}
+func (l *loaded) submit(ctx context.Context, images []dataset.Image, label int) ([]detect.Judgement, error) {
+	j := &job{ctx: ctx, images: images, label: label, done: make(chan judged, 1)}
 	select {
 	case l.queue <- j:
 	case <-ctx.Done():
@@ -67,7 +67,7 @@ func (b *batcher) run() {
 
 // gather takes what comes with the first, by label.
 func (b *batcher) gather(first *job) map[int][]*job {
-	batch, jobs, images := map[int][]*job{first.label: {first}}, int64(1), first.images
+	batch, jobs, images := map[int][]*job{first.label: {first}}, int64(1), len(first.images)
 	deadline := time.NewTimer(b.wait)
 	defer deadline.Stop()
 	for images < most {
@@ -90,34 +90,34 @@ func (b *batcher) gather(first *job) map[int][]*job {
 		}
 		batch[next.label] = append(batch[next.label], next)
 		jobs++
-		images += next.images
+		images += len(next.images)
 	}
 	return batch
 }
 
 // judgeAll judges the images of jobs whose clients still wait.
 func (b *batcher) judgeAll(jobs []*job, label int) {
-	var pixels []uint8
+	var images []dataset.Image
 	var waiting []*job
 	for _, j := range jobs {
 		if j.ctx.Err() == nil {
 			waiting = append(waiting, j)
-			pixels = append(pixels, j.pixels...)
+			images = append(images, j.images...)
 		}
 	}
 	if len(waiting) == 0 {
 		return
 	}
 	begun := time.Now()
-	judgements, err := b.judge.Images(context.Background(), pixels, label)
+	judgements, err := b.judge.Pictures(context.Background(), images, label)
 	b.metrics.batch(b.model, len(judgements), time.Since(begun))
 	for _, j := range waiting {
 		if err != nil {
 			j.done <- judged{err: err}
 			continue
 		}
-		answer := judged{judgements: judgements[:j.images]}
-		judgements = judgements[j.images:]
+		answer := judged{judgements: judgements[:len(j.images)]}
+		judgements = judgements[len(j.images):]
 		for _, one := range answer.judgements {
 			if answer.err = one.Err(); answer.err != nil {
 				break

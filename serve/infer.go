@@ -4,6 +4,7 @@ package serve
 // JSON header, whose length the header Inference-Header-Content-Length gives, come the tensors that have a parameter binary_data_size.
 //
 //	input   image     UINT8 [N,H,W,C], or FP32 [N,H,W,C] in [0,1], which is rounded to 8 bits: ⌊255x + ½⌋
+//	                  H and W are those of the model, or, of a model of tiles, of any picture that holds one
 //	output  energy    FP64 [N]
 //	output  p_value   FP64 [N], of a calibrated model
 //
@@ -22,6 +23,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 )
 
@@ -194,7 +196,10 @@ func (s *Server) metadata(name, asked string) (*metadataBody, error) {
 		return nil, err
 	}
 	defer l.letGo()
-	size, b := l.size(), &metadataBody{}
+	size, b := l.pictureSize(), &metadataBody{}
+	if size.Height == 0 { // any
+		size.Height, size.Width = -1, -1
+	}
 	b.Body.Name, b.Body.Versions, b.Body.Platform = name, []string{version}, "joule"
 	b.Body.Inputs = []metadataTensor{{"image", "UINT8", []int64{-1, int64(size.Height), int64(size.Width), int64(size.Channels)}}}
 	for _, output := range l.outputs() {
@@ -230,7 +235,7 @@ func (s *Server) infer(ctx context.Context, in *inferInput) (*inferOutput, error
 	if err != nil {
 		return nil, problemf(http.StatusBadRequest, "%w", err)
 	}
-	pixels, err := request.pixels(rest, l, s.options.Limits.Images)
+	images, err := request.images(rest, l, s.options.Limits)
 	if err != nil {
 		return nil, problemf(http.StatusBadRequest, "%w", err)
 	}
@@ -239,7 +244,7 @@ func (s *Server) infer(ctx context.Context, in *inferInput) (*inferOutput, error
 		return nil, err
 	}
 	l.active.Add(1)
-	judgements, err := l.submit(ctx, pixels, label)
+	judgements, err := l.submit(ctx, images, label)
 	l.active.Add(-1)
 	if err != nil {
 		return nil, s.failure(ctx, err)
@@ -284,19 +289,39 @@ func (r *InferBody) wanted(l *loaded) ([]requestOutput, error) {
 	return r.Outputs, nil
 }
 
-// pixels are those of the input.
-func (r *InferBody) pixels(rest []byte, l *loaded, most int) ([]uint8, error) {
+// images are those of the input.
+func (r *InferBody) images(rest []byte, l *loaded, limits Limits) ([]dataset.Image, error) {
 	if len(r.Inputs) != 1 || r.Inputs[0].Name != "image" {
 		return nil, fmt.Errorf("want one input, image")
 	}
-	t, size := &r.Inputs[0], l.size()
-	if len(t.Shape) != 4 || t.Shape[1] != int64(size.Height) || t.Shape[2] != int64(size.Width) || t.Shape[3] != int64(size.Channels) {
-		return nil, fmt.Errorf("the input has shape %v: want [N,%d,%d,%d]", t.Shape, size.Height, size.Width, size.Channels)
+	t, size := &r.Inputs[0], l.pictureSize()
+	if size.Height == 0 && len(t.Shape) == 4 && t.Shape[0] > 0 && t.Shape[1] > 0 && t.Shape[2] > 0 &&
+		t.Shape[1] <= int64(limits.Pixels)/t.Shape[2] && t.Shape[0] <= int64(limits.Pixels)/(t.Shape[1]*t.Shape[2]) {
+		size.Height, size.Width = int(t.Shape[1]), int(t.Shape[2])
+		if _, err := l.model.Config.TilesOf(size); err != nil {
+			return nil, err
+		}
 	}
-	if t.Shape[0] < 1 || t.Shape[0] > int64(most) {
-		return nil, fmt.Errorf("%d images: want 1 to %d", t.Shape[0], most)
+	if len(t.Shape) != 4 || t.Shape[1] != int64(size.Height) || t.Shape[2] != int64(size.Width) || t.Shape[3] != int64(size.Channels) || size.Height == 0 {
+		return nil, fmt.Errorf("the input has shape %v: want [N,%d,%d,%d]%s", t.Shape, size.Height, size.Width, size.Channels,
+			map[bool]string{true: " with a height and a width of your pictures in place of 0, up to the limit of pixels in all"}[size.Height == 0])
 	}
-	n := int(t.Shape[0]) * l.model.Energy.Image.Size()
+	if t.Shape[0] < 1 || t.Shape[0] > int64(limits.Images) {
+		return nil, fmt.Errorf("%d images: want 1 to %d", t.Shape[0], limits.Images)
+	}
+	pixels, err := t.pixels(rest, int(t.Shape[0])*size.Len())
+	if err != nil {
+		return nil, err
+	}
+	var images []dataset.Image
+	for n := size.Len(); len(pixels) > 0; pixels = pixels[n:] {
+		images = append(images, dataset.Image{Size: size, Pixels: pixels[:n]})
+	}
+	return images, nil
+}
+
+// pixels are the n bytes of a tensor.
+func (t *TensorBody) pixels(rest []byte, n int) ([]uint8, error) {
 	width, known := map[string]int{"UINT8": 1, "FP32": 4}[t.Datatype]
 	if !known {
 		return nil, fmt.Errorf("the input is of type %.20q: want UINT8 or FP32", t.Datatype)

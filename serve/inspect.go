@@ -17,7 +17,7 @@ import (
 // ModelBody tells about a model.
 type ModelBody struct {
 	Name       string   `json:"name"`
-	Height     int      `json:"height" doc:"of its images"`
+	Height     int      `json:"height" doc:"of its images; 0: any that holds a tile, of a model of tiles"`
 	Width      int      `json:"width"`
 	Channels   int      `json:"channels"`
 	Classes    []string `json:"classes,omitempty" doc:"of a conditional model"`
@@ -101,7 +101,7 @@ func (s *Server) registerInspection() {
 }
 
 func (s *Server) describe(name string, l *loaded) ModelBody {
-	size, m := l.size(), l.model
+	size, m := l.pictureSize(), l.model
 	b := ModelBody{Name: name, Height: size.Height, Width: size.Width, Channels: size.Channels, Classes: m.Classes, Data: dataset.ShortName(m.Config.Data),
 		Iterations: m.Iterations, Parameters: m.Parameters(), Detector: l.judge.Detector.Name, Steps: m.Config.NewGeneration().Steps, Rate: s.options.FalseAlarms}
 	if d := l.judge.Detector.Distribution; d != nil {
@@ -136,11 +136,16 @@ func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, 
 	l.active.Add(1)
 	images, judgements, err := func() ([]dataset.Image, []detect.Judgement, error) {
 		defer l.active.Add(-1)
-		images, err := s.decode(ctx, pictures.all, l.size())
+		images, err := s.decode(ctx, pictures.all, l.pictureSize())
 		if err != nil {
 			return nil, nil, err
 		}
-		judgements, err := l.submit(ctx, pixelsOf(images), label)
+		for _, img := range images {
+			if _, err := l.model.Config.TilesOf(img.Size); err != nil {
+				return nil, nil, problemf(http.StatusBadRequest, "%w", err)
+			}
+		}
+		judgements, err := l.submit(ctx, images, label)
 		return images, judgements, err
 	}()
 	if err != nil {
@@ -184,7 +189,7 @@ func (s *Server) explain(ctx context.Context, in *scoreInput) (*answersBody[Expl
 	answer := &answersBody[ExplainedBody]{}
 	answer.Body.Model = in.Model
 	return answer, s.inspect(ctx, in, func(l *loaded, images []dataset.Image, scored []ScoredBody, label int) error {
-		explanations, err := l.explain(ctx, pixelsOf(images), label)
+		explanations, err := l.explain(ctx, images, label)
 		if err != nil {
 			return err
 		}

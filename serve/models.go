@@ -88,6 +88,9 @@ func (s *Server) load(source Source) (*loaded, error) {
 // size is that of the model's images.
 func (l *loaded) size() dataset.Size { return l.model.Config.ImageSize() }
 
+// pictureSize is that of the pictures that it judges: 0 high and wide, of any size, where the model is one of tiles.
+func (l *loaded) pictureSize() dataset.Size { return l.model.Config.PictureSize() }
+
 // slot is the place of the model of that name; nil if there is none.
 func (s *Server) slot(name string) *slot {
 	for _, slot := range s.slots {
@@ -161,7 +164,7 @@ func (l *loaded) label(name string) (int, error) {
 }
 
 // explain explains images, one request after the other.
-func (l *loaded) explain(ctx context.Context, pixels []uint8, label int) ([]explain.Explanation, error) {
+func (l *loaded) explain(ctx context.Context, images []dataset.Image, label int) ([]explain.Explanation, error) {
 	select {
 	case l.explaining <- struct{}{}:
 		defer func() { <-l.explaining }()
@@ -175,7 +178,7 @@ func (l *loaded) explain(ctx context.Context, pixels []uint8, label int) ([]expl
 			return nil, err
 		}
 	}
-	return l.explainer.Explain(ctx, pixels, label)
+	return l.explainer.Pictures(ctx, images, label)
 }
 
 // validName says whether a name can stand in an address.

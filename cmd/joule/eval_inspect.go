@@ -3,6 +3,7 @@ package main
 // joule eval inspect: how well a model of tiles finds defects, and where they are.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,7 +53,8 @@ for each category, each kind of defect and all pictures:
                the limit (--fpr-limit): small defects count as much as large ones
          1 is perfect; chance is 0.5, 0.5 and half the limit
 
-The score of a picture is the highest of its map. Of a calibrated model follows how many pictures are called out of
+Of several categories, whose scores may differ, there is also the mean of their figures, as the literature has
+it. The score of a picture is the highest of its map. Of a calibrated model follows how many pictures are called out of
 distribution at false-alarm rates of 1% and 5%. Score maps (--map):
 
 ` + scoremap.Usage() + `
@@ -161,11 +163,10 @@ func inspect(cmd *cobra.Command, path string, o inspectOptions) error {
 
 // judge decides where the model is calibrated for the score map, and measures where it is not.
 func (o *inspectOptions) judge(e engine.Engine, trained *model.Model) (*detect.Judge, error) {
-	rule := detect.Rule{FalseAlarms: float64(o.falseAlarm)}
-	if _, err := detect.CalibrationOf(trained); err != nil {
-		rule = detect.Rule{}
+	judge, err := detect.NewJudge(e, trained, o.scoreMap, detect.Rule{FalseAlarms: float64(o.falseAlarm)})
+	if errors.Is(err, detect.ErrNotCalibrated) {
+		judge, err = detect.NewJudge(e, trained, o.scoreMap, detect.Rule{})
 	}
-	judge, err := detect.NewJudge(e, trained, o.scoreMap, rule)
 	if err != nil {
 		return nil, detectorError(trained, err)
 	}

@@ -182,7 +182,7 @@ func (w *watching) finish(interrupted bool) error {
 	}
 	r := w.stream.Report()
 	if r.Resized > 0 {
-		size := w.judge.Model.Config.ImageSize()
+		size := w.judge.Model.Config.PictureSize()
 		fmt.Fprintf(w.stderr, "joule: warning: %d images were scaled or cropped to %dx%d\n", r.Resized, size.Height, size.Width)
 	}
 	var err error

@@ -52,6 +52,16 @@ func Names() (names []string) {
 	return names
 }
 
+// Quick are the names of the kinds that take no more than a few passes through the network.
+func Quick() (names []string) {
+	for _, k := range kinds {
+		if !k.descends {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
 func kindNamed(name string) (*kind, error) {
 	for i := range kinds {
 		if kinds[i].name == name {

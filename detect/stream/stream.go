@@ -211,7 +211,7 @@ func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 			}
 		}
 	}
-	pictures := dataset.Pictures(inner, names, s.judge.Model.Config.ImageSize())
+	pictures := dataset.Pictures(inner, names, s.judge.Model.Config.PictureSize())
 	for batch, err := range s.judge.Batches(ctx, pictures, model.AnyLabel) {
 		if err != nil {
 			return err

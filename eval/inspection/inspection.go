@@ -56,6 +56,7 @@ type Report struct {
 
 	All        Figures   `json:"all"`
 	Categories []Figures `json:"categories,omitempty"` // where there are several
+	Mean       *Figures  `json:"mean,omitempty"`       // of the categories' figures, without intervals
 	Defects    []Figures `json:"defects"`              // each kind, with all good pictures
 
 	Alarms []Alarms `json:"alarms,omitempty"` // by a calibrated model
@@ -172,6 +173,9 @@ func Measure(ctx context.Context, judge *detect.Judge, data string, tests *datas
 			r.Categories = append(r.Categories, figures(category, func(j judged) bool { return j.category == category }))
 		}
 	}
+	if len(r.Categories) > 0 {
+		r.Mean = mean(r.Categories)
+	}
 	for _, defect := range tests.Defects {
 		r.Defects = append(r.Defects, figures(defect, func(j judged) bool { return j.defect == "" || j.defect == defect }))
 	}
@@ -183,6 +187,29 @@ func Measure(ctx context.Context, judge *detect.Judge, data string, tests *datas
 		}
 	}
 	return r, err
+}
+
+// mean is that of the figures of categories, as far as all have them.
+func mean(categories []Figures) *Figures {
+	m := &Figures{Name: "mean of categories"}
+	of := func(pick func(*Figures) *Figure) *Figure {
+		sum := 0.0
+		for i := range categories {
+			f := pick(&categories[i])
+			if f == nil {
+				return nil
+			}
+			sum += f.Value
+		}
+		return &Figure{Value: sum / float64(len(categories))}
+	}
+	for _, c := range categories {
+		m.Good, m.Faulty, m.Masks = m.Good+c.Good, m.Faulty+c.Faulty, m.Masks+c.Masks
+	}
+	m.Image = of(func(f *Figures) *Figure { return f.Image })
+	m.Pixel = of(func(f *Figures) *Figure { return f.Pixel })
+	m.Region = of(func(f *Figures) *Figure { return f.Region })
+	return m
 }
 
 // alarms counts those at a rate.

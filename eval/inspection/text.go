@@ -14,7 +14,13 @@ import (
 )
 
 // rows are all figures, in order.
-func (r *Report) rows() []Figures { return slices.Concat(r.Categories, r.Defects, []Figures{r.All}) }
+func (r *Report) rows() []Figures {
+	rows := r.Categories
+	if r.Mean != nil {
+		rows = slices.Concat(rows, []Figures{*r.Mean})
+	}
+	return slices.Concat(rows, r.Defects, []Figures{r.All})
+}
 
 func (f *Figure) text() string {
 	switch {

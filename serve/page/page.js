@@ -45,7 +45,7 @@ const rate = () => 10 ** Number($("rate").value)
 // choose shows what there is to know of the model.
 function choose() {
 	const m = model()
-	say($("about"), `${m.name}: images of ${m.width}×${m.height}, trained on ${m.data}, ${m.iterations} iterations; ` +
+	say($("about"), `${m.name}: ${m.height ? `images of ${m.width}×${m.height}` : "pictures of any size, by tiles"}, trained on ${m.data}, ${m.iterations} iterations; ` +
 		(m.calibrated ? `calibrated with ${m.calibration_images} images.` : "not calibrated, so there are energies, but no p-values and decisions (joule calibrate)."))
 	$("deciding").hidden = !m.calibrated
 	$("class").hidden = !m.classes

@@ -1,0 +1,114 @@
+package serve_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/model"
+	"github.com/joule-ebm/joule/serve"
+)
+
+// A model of tiles takes pictures of any size that holds one, and says the same of them as a judge: over the own API and the Open Inference
+// Protocol. Smaller ones are the client's fault.
+func TestTiles(t *testing.T) {
+	c := model.Paper()
+	c.Network.Filters, c.Network.Image, c.Tiles = 4, []int{side, side, 1}, model.Tiles{Side: side, Stride: side / 2}
+	c.Sampler.Steps = 2
+	e, err := c.NewEnergy(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := e.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.New(c, nil, energy.InitialValues(params.Specs(), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const h, w = 17, 29
+	good := &dataset.Set{Name: "good", Height: h, Width: w, Channels: 1, Pixels: pixels(3, 200)[:20*h*w]}
+	calibration, err := detect.CalibrateSet(t.Context(), &cpu.Engine{Threads: 1}, m, good, nil)
+	if err == nil {
+		err = detect.Attach(m, calibration)
+	}
+	path := filepath.Join(t.TempDir(), "parts.safetensors")
+	if err == nil {
+		err = m.Save(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		s.Close()
+	})
+
+	size := dataset.Size{Height: h, Width: w, Channels: 1}
+	one := pixels(4, 20)[:h*w]
+	judge, err := detect.NewJudge(&cpu.Engine{Threads: 1}, m, detect.Default, detect.Rule{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := judge.Pictures(t.Context(), []dataset.Image{{Size: size, Pixels: one}}, model.AnyLabel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := func(pixels []uint8, h, w int) []byte {
+		var file bytes.Buffer
+		if err := png.Encode(&file, &image.Gray{Pix: pixels, Stride: w, Rect: image.Rect(0, 0, w, h)}); err != nil {
+			t.Fatal(err)
+		}
+		return file.Bytes()
+	}
+	var explained struct{ Images []serve.ExplainedBody }
+	code, body, _ := ask(t, "POST", server.URL+"/v1/models/parts/explain", "image/png", encoded(one, h, w))
+	if err := json.Unmarshal([]byte(body), &explained); code != 200 || err != nil || len(explained.Images) != 1 {
+		t.Fatalf("%d %s (%v)", code, body, err)
+	}
+	if x := explained.Images[0]; x.Resized || x.Score != want[0].Score || *x.P != *want[0].P || x.Height != h || x.Width != w || len(x.Heat) != h*w {
+		t.Errorf("score %v, want %v; %dx%d, resized %v", x.Score, want[0].Score, x.Height, x.Width, x.Resized)
+	}
+	if code, body, _ := ask(t, "POST", server.URL+"/v1/models/parts/score", "image/png", encoded(one[:7*9], 7, 9)); code != 400 || !strings.Contains(body, "smaller than a tile") {
+		t.Errorf("a picture that is smaller than a tile: %d %s", code, body)
+	}
+	infer := func(h, w int) (int, string) {
+		data, err := json.Marshal(map[string]any{"inputs": []any{map[string]any{"name": "image", "datatype": "UINT8", "shape": []int{1, h, w, 1}, "data": ints(one[:min(h*w, len(one))])}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, body, _ := ask(t, "POST", server.URL+"/v2/models/parts/infer", "application/json", data)
+		return code, body
+	}
+	if code, body := infer(h, w); code != 200 || !strings.Contains(body, fmt.Sprintf("%v", *want[0].P)) {
+		t.Errorf("inference: %d %s, want p %v", code, body, *want[0].P)
+	}
+	for _, size := range [][2]int{{7, 9}, {1 << 20, 1 << 20}, {0, 12}} {
+		if code, body := infer(size[0], size[1]); code != 400 {
+			t.Errorf("inference of %v: %d %s", size, code, body)
+		}
+	}
+}
+
+func ints(bytes []uint8) (numbers []int) {
+	for _, b := range bytes {
+		numbers = append(numbers, int(b))
+	}
+	return numbers
+}
