@@ -51,8 +51,12 @@ const (
 	LockFile   = "lock"
 )
 
-// Open reads a model: path is a run directory or a model file. Errors are one line and say what to do.
+// Open reads a model: path is a run directory, a model file, or the name of a model of a registered source, such as zoo:mnist. Errors are
+// one line and say what to do.
 func Open(path string) (*Model, error) {
+	if source, name := sourceOf(path); source != nil {
+		return openSource(path, source, name)
+	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -180,7 +184,24 @@ func loadParams(file *safetensors.File, e *energy.Energy) (map[string][]float32,
 }
 
 // Save replaces the file at path by the model, whole or not at all. Equal models give equal bytes.
-func (m *Model) Save(path string) error {
+func (m *Model) Save(path string) error { return m.save(path, safetensors.FromFloat32s) }
+
+// SaveHalf is Save with parameters rounded to 16 bits, which halves the file: the model in it is another, if hardly, so that a calibration
+// of this one is left out.
+func (m *Model) SaveHalf(path string) error {
+	for name, values := range m.Params {
+		for _, v := range values {
+			if math.Abs(float64(v)) > 65504 {
+				return fmt.Errorf("%s: parameter %s holds %v, which 16 bits cannot", path, name, v)
+			}
+		}
+	}
+	half := *m
+	half.Calibration = nil
+	return half.save(path, safetensors.HalfFromFloat32s)
+}
+
+func (m *Model) save(path string, tensor func(name string, shape []int, values []float32) safetensors.Tensor) error {
 	params, err := m.Energy.Params()
 	if err != nil {
 		return err
@@ -192,7 +213,7 @@ func (m *Model) Save(path string) error {
 	for _, s := range params.Specs() {
 		stored := make([]float32, s.Shape.Size())
 		s.ToTorch(stored, m.Params[s.Name])
-		tensors = append(tensors, safetensors.FromFloat32s(s.Name, s.TorchShape(), stored))
+		tensors = append(tensors, tensor(s.Name, s.TorchShape(), stored))
 	}
 	metadata, err := m.Metadata()
 	if err != nil {
@@ -252,6 +273,9 @@ func (m *Model) Metadata() (map[string]string, error) {
 func (m *Model) SaveCalibration(calibration json.RawMessage) error {
 	if m.Path == "" {
 		return errors.New("model: it was not read from a file: save it with its calibration")
+	}
+	if source, name := sourceOf(m.Path); source != nil {
+		return fmt.Errorf("%s is not yours to change: copy it first, with joule zoo copy %s -o %s.safetensors, and calibrate that", m.Path, name, name)
 	}
 	dir := filepath.Dir(m.Path)
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil && filepath.Base(m.Path) == File {

@@ -31,6 +31,7 @@ const reports = "https://github.com/joule-ebm/joule/issues"
 var commands = []func() *cobra.Command{
 	newTrainCommand,
 	newDataCommand,
+	newZooCommand,
 	newSampleCommand,
 	newComposeCommand,
 	newEditCommand,

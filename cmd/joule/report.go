@@ -72,7 +72,7 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 	}
 	if o.output == "" {
 		if o.output = filepath.Join(path, "report.html"); !isDir(path) {
-			o.output = strings.TrimSuffix(path, filepath.Ext(path)) + ".html"
+			o.output = strings.ReplaceAll(strings.TrimSuffix(path, filepath.Ext(path)), ":", "-") + ".html"
 		}
 	}
 	if err := checkOutput(o.output, false); err != nil {

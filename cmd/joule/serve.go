@@ -146,6 +146,7 @@ func sources(args []string) (all []serve.Source) {
 		if _, err := os.Stat(arg); !named || err == nil { // a path may have = in it
 			path = arg
 			name = strings.TrimSuffix(filepath.Base(filepath.Clean(arg)), ".safetensors")
+			name = name[strings.LastIndex(name, ":")+1:] // of a model such as zoo:mnist
 			if abs, err := filepath.Abs(arg); err == nil && (name == "." || name == "..") {
 				name = filepath.Base(abs)
 			}

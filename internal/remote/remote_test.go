@@ -1,4 +1,4 @@
-package inception
+package remote
 
 import (
 	"context"

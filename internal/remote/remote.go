@@ -1,6 +1,5 @@
-package inception
-
-// This file fetches the weights from where pytorch-fid's authors publish them, and keeps nothing that is not exactly them.
+// Package remote fetches files from where others publish them, and keeps nothing that is not exactly what was meant.
+package remote
 
 import (
 	"context"
@@ -25,21 +24,14 @@ type Source struct {
 	SHA256 string // hexadecimal
 }
 
-// Weights is the file of weights that pytorch-fid and torch-fidelity use.
-var Weights = Source{
-	Name:   "pt_inception-2015-12-05-6726825d.pth",
-	URL:    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-	Size:   95_628_359,
-	SHA256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-}
-
-// DefaultPath is where the weights are kept unless another place is named: the user's cache directory.
-func DefaultPath() (string, error) {
+// CachePath is where a file of that name, which may have folders in it, is kept unless another place is named: below joule in the user's
+// cache directory.
+func CachePath(name string) (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no place for the weights: %w: name a file", err)
+		return "", fmt.Errorf("no place for %s: %w: name a file", name, err)
 	}
-	return filepath.Join(dir, "joule", Weights.Name), nil
+	return filepath.Join(dir, "joule", name), nil
 }
 
 // Check says whether the file at path is that of the source; false, nil if there is none.
