@@ -28,34 +28,49 @@ func (p *program) complete(l *lanes, call engine.Call) (sum []float32, err error
 const reduceFloats = 1 << 19
 
 // reduce adds the sums of all processes in the order of the lanes. Each process adds up a part of the numbers, and then all get all parts:
-// of sums of 100 numbers, the second of four processes is sent the numbers 25 to 49 of all sums, and sends what these come to to all.
-// That is less to send, and to add, than if each process were sent all sums.
+// of sums of 100 numbers, the second of four processes is sent the numbers 25 to 49 of the others' sums, and sends what these and its own
+// come to to all. That is less to send, and to add, than if each process were sent all sums.
 func (p *program) reduce(batch int, own [][]float32, sum []float32) error {
 	size, rank := p.group.Size(), p.group.Rank()
-	shares, terms := make([]share, size), 0
+	shares, received := make([]share, size), 0 // sums
 	for r := range shares {
 		shares[r] = p.shareOf(r, batch)
-		terms += len(shares[r].terms())
+		if r != rank {
+			received += len(shares[r].terms())
+		}
 	}
 	part := ceilDiv(min(len(sum), reduceFloats), size)
-	out, in := make([]float32, 0, len(own)*part*size), make([]float32, terms*part)
+	out, in := make([]float32, 0, len(own)*part*(size-1)), make([]float32, received*part)
 	to, from, parts := make([]int, size), make([]int, size), make([]int, size) // bytes
+	terms := make([][][]float32, size)                                         // of each process, the numbers that this one adds up
 	for at := 0; at < len(sum); at += part * size {
 		bounds := func(r int) (int, int) { return min(at+r*part, len(sum)), min(at+(r+1)*part, len(sum)) }
 		first, last := bounds(rank)
 		out = out[:0]
+		in := in[:received*(last-first)]
+		left := in
 		for r := range size {
 			a, b := bounds(r)
-			parts[r], to[r], from[r] = 4*(b-a), 4*(b-a)*len(own), 4*(last-first)*len(shares[r].terms())
+			parts[r] = 4 * (b - a)
+			terms[r] = terms[r][:0]
+			if r == rank {
+				for _, term := range own {
+					terms[r] = append(terms[r], term[a:b])
+				}
+				continue
+			}
 			for _, term := range own {
 				out = append(out, term[a:b]...)
 			}
+			for range shares[r].terms() {
+				terms[r], left = append(terms[r], left[:last-first]), left[last-first:]
+			}
+			to[r], from[r] = parts[r]*len(own), 4*(last-first)*len(terms[r])
 		}
-		in := in[:terms*(last-first)]
 		if err := p.group.Exchange(bytesOf(in), from, bytesOf(out), to); err != nil {
 			return err
 		}
-		p.addTerms(sum[first:last], shares, in)
+		copy(sum[first:last], p.addTerms(shares, terms))
 		if err := p.group.Gather(bytesOf(sum[at:min(at+part*size, len(sum))]), parts); err != nil {
 			return err
 		}
@@ -63,32 +78,31 @@ func (p *program) reduce(batch int, own [][]float32, sum []float32) error {
 	return nil
 }
 
-// addTerms adds the same numbers of each process's sums as lanes.addFinished does where one process has all: those of a block first.
-func (p *program) addTerms(sum []float32, shares []share, terms []float32) {
+// addTerms adds the same numbers of each process's sums as lanes.addFinished does where one process has all: those of a block first. The
+// result lies where the first of them did.
+func (p *program) addTerms(shares []share, terms [][][]float32) (sum []float32) {
 	var block []float32
-	blocks := 0
 	endBlock := func() {
-		if blocks++; blocks == 1 {
-			copy(sum, block)
+		if sum == nil {
+			sum = block
 		} else {
 			p.kernels.Add(sum, sum, block)
 		}
 	}
-	for _, s := range shares {
-		for _, place := range s.terms() {
-			term := terms[:len(sum)]
-			terms = terms[len(sum):]
+	for r, s := range shares {
+		for i, place := range s.terms() {
 			if lane := s.from + place; lane%s.block != 0 {
-				p.kernels.Add(block, block, term)
+				p.kernels.Add(block, block, terms[r][i])
 				continue
 			}
 			if block != nil {
 				endBlock()
 			}
-			block = term
+			block = terms[r][i]
 		}
 	}
 	endBlock()
+	return sum
 }
 
 // gather completes the sample outputs that are wanted by what the other processes have computed.
