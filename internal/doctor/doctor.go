@@ -29,6 +29,7 @@ type Report struct {
 	Threads         int              `json:"threads"`     // that may run at a time
 	Memory          uint64           `json:"memory,omitempty"`
 	MemoryAvailable uint64           `json:"memory_available,omitempty"`
+	Nodes           int              `json:"memory_nodes,omitempty"` // of the cores that may be used (NUMA)
 	PeakOneCore     float64          `json:"peak_gflops_one_thread"`
 	Peak            float64          `json:"peak_gflops"`
 	Unit            string           `json:"unit,omitempty"` // the matrix unit
@@ -53,6 +54,7 @@ func Examine(ctx context.Context, version string, e engine.Engine) (Report, erro
 		r.KernelsAll = append(r.KernelsAll, set.Name)
 	}
 	r.Memory, r.MemoryAvailable = machine.Memory()
+	r.Nodes = machine.Nodes()
 	for range 4 { // other work on the machine is no part of what it can do
 		r.PeakOneCore = max(r.PeakOneCore, kernels.PeakFMA(1, time.Second/4))
 		r.Peak = max(r.Peak, kernels.PeakFMA(r.Threads, time.Second/4))

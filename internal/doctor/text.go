@@ -21,6 +21,9 @@ func (r Report) String() string {
 	if r.Memory > 0 {
 		memory = fmt.Sprintf("%.1f GiB, %.1f GiB of it free", gibibytes(r.Memory), gibibytes(r.MemoryAvailable))
 	}
+	if r.Nodes > 1 {
+		memory += fmt.Sprintf(", in %d nodes: start a process for each (docs/cluster.md)", r.Nodes)
+	}
 	unit := "none that Joule can use"
 	if r.Unit != "" {
 		unit = fmt.Sprintf("%s: %.0f GFLOP/s of bf16 products on one core, %.0f on %d", r.Unit, r.UnitPeakOneCore, r.UnitPeak, r.Threads)

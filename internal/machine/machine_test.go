@@ -18,6 +18,9 @@ func TestFacts(t *testing.T) {
 	if runtime.GOOS == "linux" && (total < 1<<20 || available == 0) {
 		t.Errorf("%d of %d bytes are available", available, total)
 	}
+	if n := machine.Nodes(); n < 0 || n > runtime.NumCPU() {
+		t.Errorf("%d cores in %d nodes", runtime.NumCPU(), n)
+	}
 	if kernels.Best().Name == "avx512" && !slices.Contains(machine.Features(), "avx512f") {
 		t.Errorf("AVX-512 kernels run on a processor that has %v", machine.Features())
 	}
