@@ -32,7 +32,11 @@ var build = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(built, "joule")
-	cmd := exec.Command("go", "build", "-tags", "mpi", "-o", path, "github.com/joule-ebm/joule/cmd/joule")
+	tags := "mpi"
+	if plugin != "" {
+		tags += ",xla"
+	}
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", path, "github.com/joule-ebm/joule/cmd/joule")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1", "CC=mpicc")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -41,6 +45,9 @@ var build = sync.OnceValues(func() (path string, err error) {
 })
 
 var built = ""
+
+// plugin is one for accelerators, to train with.
+var plugin = os.Getenv("JOULE_PJRT_PLUGIN")
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -104,7 +111,7 @@ func command(t *testing.T, line []string) job {
 			line[i] = joule
 		}
 	}
-	const hangs = 3 * time.Minute // far longer than any job here takes
+	const hangs = 10 * time.Minute // far longer than any job here takes
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)
 	t.Cleanup(cancel)
 	j := job{exec.CommandContext(ctx, line[0], line[1:]...), &bytes.Buffer{}}
@@ -498,4 +505,46 @@ func TestFullDisk(t *testing.T) {
 	}
 	start(t, 2, args).succeed(t)
 	same(t, "after a full disk", at, kept(t, whole))
+}
+
+// TestAccelerator: two processes with an accelerator each come to what one comes to, to rounding, and are resumed by two others. (The ranks
+// compare their states at each checkpoint.)
+func TestAccelerator(t *testing.T) {
+	program(t)
+	if plugin == "" {
+		t.Skip("JOULE_PJRT_PLUGIN names no PJRT plugin to test with")
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	data, dir := pictures(t, 1), t.TempDir()
+	args := func(out string, iterations int) []string {
+		return append(training(data, out, "output.diagnose=0", "output.checkpoint=2", "loss.entropy_after=80"),
+			"--iterations", strconv.Itoa(iterations), "--device", "xla:"+plugin, "--patience", "15m")
+	}
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	alone(t, args(one, 5))
+	start(t, 2, args(two, 3)).succeed(t)
+	start(t, 2, resuming(two, "--iterations", "5", "--device", "xla:"+plugin, "--patience", "15m")).succeed(t)
+	losses := func(at string) (list []float64) {
+		content, err := os.ReadFile(filepath.Join(at, "metrics.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`"gradient_norm":([^,}]*)`).FindAllSubmatch(content, -1) {
+			x, err := strconv.ParseFloat(string(m[1]), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, x)
+		}
+		return list
+	}
+	want, got := losses(one), losses(two)
+	if len(want) != 5 || len(got) != 5 {
+		t.Fatalf("gradients' norms of one process %v, of two %v", want, got)
+	}
+	for i := range 2 { // what comes after them has multiplied rounding
+		if d := got[i]/want[i] - 1; !(d < 1e-3 && d > -1e-3) {
+			t.Errorf("iteration %d: the gradient's norm is %v, of one process %v", i+1, got[i], want[i])
+		}
+	}
 }

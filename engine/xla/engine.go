@@ -3,6 +3,7 @@
 package xla
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -71,7 +72,11 @@ func start(plugin string, options map[string]int64) (*Engine, error) {
 		return nil, fmt.Errorf("xla: %w", err)
 	}
 	client, err := p.NewClient(options)
-	if err != nil {
+	var full *pjrt.Error
+	switch {
+	case errors.As(err, &full) && full.Code == pjrt.ResourceExhausted:
+		return nil, fmt.Errorf("xla: the PJRT plugin %s gets no memory on its device: %w; does another program use it?", plugin, err)
+	case err != nil:
 		return nil, fmt.Errorf("xla: the PJRT plugin %s has no device to work on: %s; are the device and its driver there?", plugin,
 			strings.TrimRight(err.Error(), ". "))
 	}
@@ -87,6 +92,20 @@ func (e *Engine) String() string {
 	}
 	return fmt.Sprintf("%d of %d × %s%s (%s, PJRT %d.%d, %s)", e.replicas(), len(c.Devices), c.Devices[0].Kind, memory, c.Platform,
 		c.Plugin.Major, c.Plugin.Minor, c.Plugin.Path)
+}
+
+// Inventory describes the plugin and, a line each, its devices, of which the first ones are used.
+func (e *Engine) Inventory() []string {
+	c := e.client
+	lines := []string{fmt.Sprintf("%s, PJRT %d.%d, %s", c.Plugin.Path, c.Plugin.Major, c.Plugin.Minor, strings.Join(strings.Fields(c.Version), " "))}
+	for i, d := range c.Devices {
+		line := fmt.Sprintf("%d: %s", i, d.Kind)
+		if used, limit := d.Memory(); limit > 0 {
+			line += fmt.Sprintf(", %.1f GiB of memory, %.1f of them in use", float64(limit)/(1<<30), float64(used)/(1<<30))
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // replicas is the number of devices that are used.

@@ -20,7 +20,7 @@ import (
 )
 
 // quick has XLA's CPU plugin leave out what LLVM could make of a program: compiling takes half the time, and this engine's text is what it
-// is. The recorded case mnist and a training are compiled as users' programs are.
+// is. Operations, the recorded case mnist and a training are compiled as users' programs are.
 var quick = map[string]any{"xla_backend_optimization_level": 0}
 
 // plugin starts the plugin on so many devices, compiling quickly; the test is skipped if there is none.
@@ -63,6 +63,7 @@ func TestDevices(t *testing.T) {
 func TestOperations(t *testing.T) {
 	const batch, tolerance, atATime = 3, 5e-6, 60
 	e := plugin(t, 1)
+	e.flags = nil
 	worst, list := map[expr.Op]float64{}, enginetest.Operations()
 	var group []enginetest.Operation
 	shapes := map[string]expr.Shape{}
@@ -133,6 +134,7 @@ func TestRecordedCases(t *testing.T) {
 	for _, file := range files {
 		for _, p := range []engine.Precision{engine.Float32, engine.Split, engine.TF32, engine.BF16} {
 			t.Run(filepath.Base(file)+"/"+string(p), func(t *testing.T) {
+				t.Parallel() // a program compiles on one core for the most part
 				if small := strings.HasPrefix(filepath.Base(file), "mnist"); os.Getenv("JOULE_LONG") != "1" && !(small && p == engine.Float32) || !small && p != engine.Float32 {
 					t.Skip("takes minutes; JOULE_LONG=1 runs the small case in all precisions, and the others in float32")
 				}

@@ -40,6 +40,7 @@ type Report struct {
 	Results         []conform.Result `json:"results"`
 	UnitResults     []conform.Result `json:"unit_results,omitempty"` // with factors split for the unit
 	Device          string           `json:"device,omitempty"`       // that was asked for, if it is not the CPU
+	Inventory       []string         `json:"inventory,omitempty"`    // its plugin, and all devices of it
 	DeviceResults   []conform.Result `json:"device_results,omitempty"`
 	CheckSeconds    float64          `json:"check_seconds"`
 	OK              bool             `json:"ok"`
@@ -90,6 +91,9 @@ func Examine(ctx context.Context, version string, e engine.Engine) (Report, erro
 	}
 	if _, isCPU := e.(*cpu.Engine); !isCPU {
 		r.Device = engine.Describe(e)
+		if i, ok := e.(interface{ Inventory() []string }); ok {
+			r.Inventory = i.Inventory()
+		}
 		if r.DeviceResults, err = c.Check(ctx, e, engine.Float32); err != nil {
 			return r, err
 		}

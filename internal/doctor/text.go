@@ -47,6 +47,9 @@ func (r Report) String() string {
 	if r.Device != "" {
 		rows = append(rows, [2]string{"device", r.Device})
 	}
+	for i, line := range r.Inventory {
+		rows = append(rows, [2]string{map[bool]string{true: "plugin"}[i == 0], line})
+	}
 	for _, row := range append(rows, [2]string{"self-check", check}) {
 		fmt.Fprintf(&text, "%-12s%s\n", row[0], row[1])
 	}
