@@ -517,7 +517,7 @@ func TestAccelerator(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	data, dir := pictures(t, 1), t.TempDir()
 	args := func(out string, iterations int) []string {
-		return append(training(data, out, "output.diagnose=0", "output.checkpoint=2", "loss.entropy_after=80"),
+		return append(training(data, out, "output.diagnose=0", "output.checkpoint=2", "loss.entropy_after=79"),
 			"--iterations", strconv.Itoa(iterations), "--device", "xla:"+plugin, "--patience", "15m")
 	}
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")

@@ -183,6 +183,7 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--repeats", type=int, default=5, help="of each measurement in a round")
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--joule", help="a joule built with -tags xla, for xla and --device (default one is built)")
     p.add_argument("--python", help="an interpreter that has torch, jax, onnx and onnxruntime")
     p.add_argument("--eager-only", action="store_true", help="do not try PyTorch's other configurations")
     p.add_argument("--no-latency", dest="latency", action="store_false", help="do not measure the energy of one image")
@@ -195,7 +196,9 @@ def main():
     joule, joule_xla = os.path.join(built, "joule"), os.path.join(built, "joule-xla")
     if a.device == "cpu":
         subprocess.run(["go", "build", "-o", joule, "./cmd/joule"], check=True, cwd=root, env=os.environ | {"CGO_ENABLED": "0"})
-    if a.device != "cpu" or "xla" in a.peers:
+    if a.joule:
+        joule_xla = os.path.abspath(a.joule)
+    elif a.device != "cpu" or "xla" in a.peers:
         subprocess.run(["go", "build", "-tags", "xla", "-o", joule_xla, "./cmd/joule"], check=True, cwd=root, env=os.environ | {"CGO_ENABLED": "1"})
     file = here / "results.json"
     kept = json.loads(file.read_text()) if file.exists() else []
