@@ -273,8 +273,11 @@ func (t *Trainer) clip(ctx context.Context) (norm float64, err error) {
 func (t *Trainer) update(ctx context.Context, norm, learningRate float64) error {
 	s := &t.settings
 	if t.kept != nil {
-		t.Adam.Updates++
-		return t.kept.step(ctx, s, norm, learningRate, t.Adam.Updates)
+		err := t.kept.step(ctx, s, norm, learningRate, t.Adam.Updates+1)
+		if err == nil {
+			t.Adam.Updates++
+		}
+		return err
 	}
 	t.Adam.Update(t.Parameters, t.gradient, learningRate, s.Threads)
 	Average(t.Averaged, t.Parameters, s.Decay, s.Threads)
