@@ -78,7 +78,7 @@ type Judge struct {
 	mapper *scoremap.Mapper // instead, of a model of tiles
 }
 
-// NewJudge compiles what the detector of that name (see [Kinds]) needs of a model. The error is an [*UnknownDetector] if there is none,
+// NewJudge compiles what the detector of that name (see [Kinds], and [ForModel] for "") needs of a model. The error is an [*UnknownDetector] if there is none,
 // and wraps [ErrNotCalibrated] where the detector or the rule needs a calibration that is not there.
 func NewJudge(e engine.Engine, m *model.Model, detector string, rule Rule) (*Judge, error) {
 	if err := rule.check(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
@@ -96,8 +97,15 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	return c, nil
 }
 
-// ForModel is the detector of that name for a model, calibrated as far as the model is. Errors are those of [Named] and [CalibrationOf].
+// ForModel is the detector of that name for a model, calibrated as far as the model is; "" is the one to use where none is named, [Default] or,
+// of a model of tiles, [scoremap.Default]. Errors are those of [Named] and [CalibrationOf].
 func ForModel(m *model.Model, name string) (*Detector, error) {
+	switch {
+	case name == "" && m.Config.Tiled():
+		name = scoremap.Default
+	case name == "":
+		name = Default
+	}
 	calibration, uncalibrated := CalibrationOf(m)
 	var d *Detector
 	scales, err := m.Energy.Scales()

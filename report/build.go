@@ -119,6 +119,9 @@ func checkCalibration(m *model.Model, in benchmark.Scores) (*Calibration, error)
 	if err != nil {
 		return nil, fmt.Errorf("%w; joule calibrate makes up for it", err)
 	}
+	if m.Config.Tiled() {
+		return nil, errors.New("the calibration is one of pictures, and the energies here are those of tiles: joule eval inspect measures the rate of false alarms")
+	}
 	c := &Calibration{Data: benchmark.ShortName(calibration.Data), Images: calibration.Images, In: in.Name}
 	if c.In == c.Data {
 		return nil, errors.New("the images to check it with are those that the model is calibrated with; name others with --in")

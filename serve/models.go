@@ -57,12 +57,8 @@ func (s *Server) load(source Source) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	detector := s.options.Detector
-	if detector == "" {
-		detector = detect.Default
-	}
 	e := s.engine()
-	judge, err := detect.NewJudge(e, m, detector, detect.Rule{})
+	judge, err := detect.NewJudge(e, m, s.options.Detector, detect.Rule{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source.Path, err)
 	}

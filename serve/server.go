@@ -49,7 +49,7 @@ var DefaultLimits = Limits{Body: 16 << 20, Pixels: 50_000_000, Images: 1024, Req
 // Options say what to serve, and how. All but Models may be zero.
 type Options struct {
 	Models      []Source
-	Detector    string        // that scores; "": detect.Default
+	Detector    string        // that scores; "": see detect.ForModel
 	FalseAlarms float64       // the rate that decisions are made at unless a request names another; 0: 1%
 	Threads     int           // of each model; 0: one a core
 	Engine      engine.Engine // that computes; nil: a CPU engine with those threads for each model

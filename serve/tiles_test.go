@@ -62,7 +62,7 @@ func TestTiles(t *testing.T) {
 
 	size := dataset.Size{Height: h, Width: w, Channels: 1}
 	one := pixels(4, 20)[:h*w]
-	judge, err := detect.NewJudge(&cpu.Engine{Threads: 1}, m, detect.Default, detect.Rule{})
+	judge, err := detect.NewJudge(&cpu.Engine{Threads: 1}, m, "", detect.Rule{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ other pictures of the same kinds, not how much with another run of training.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "`data` to test with (default those the model was trained on)")
-	f.StringVar(&o.scoreMap, "map", detect.Default, "`name` of the score map, from above")
+	f.StringVar(&o.scoreMap, "map", scoremap.Default, "`name` of the score map, from above")
 	f.IntVarP(&o.limit, "number", "n", 0, "most pictures of each category and kind of defect, and good ones of each category; 0 takes all")
 	f.Float64Var(&o.FPRLimit, "fpr-limit", o.FPRLimit, "highest false-positive rate of AUPRO")
 	f.IntVar(&o.Resamples, "resamples", o.Resamples, "of the bootstrap for intervals; 0 leaves them out")

@@ -69,7 +69,10 @@ func export(cmd *cobra.Command, path string, o exportOptions) error {
 	}
 	options := onnx.Options{Label: o.label, Mixture: o.mixture, NoGradient: !o.gradient, Version: version()}
 	calibrated := "not calibrated"
-	if m.Calibration != nil {
+	switch {
+	case m.Config.Tiled():
+		calibrated = "without a calibration: that of a model of tiles is one of pictures"
+	case m.Calibration != nil:
 		var thresholds string
 		if thresholds, err = energyThresholds(m); err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/explain"
+	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/terminal"
 	"github.com/joule-ebm/joule/model"
@@ -60,6 +61,11 @@ cases they hold for the set at hand.
 
 Detectors make the score that is judged:
 ` + detect.Usage() + `
+A model of tiles (joule train --tile) takes pictures of any size that holds a tile, and leaves them as they are. The
+score of a picture is the highest of its score map, which --detector names; p-values are those of pictures, and with
+--false-alarm the regions that are called out of distribution come with p-values of their own (--json):
+` + scoremap.Usage() + `
+
 --explain draws for each image, side by side: the image; where a small change would lower the energy
 most (black: nowhere, white: six times the gradient typical of calibration images, and more); the same
 for each scale, coarsest first, of a multi-scale model; what the energy would rather see, after a short
@@ -78,7 +84,7 @@ of one class; p-values are of the mixture alone.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return score(cmd, args[0], args[1:], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", detect.Default, "`name` of the detector that scores, from above")
+	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, from above (default "+detect.Default+", or "+scoremap.Default+" of a model of tiles)")
 	f.Var(&o.falseAlarm, "false-alarm", "call out of distribution at most this fraction of in-distribution images, such as 1%")
 	f.Var(&o.fdr, "fdr", "let at most this fraction of those called out of distribution be in-distribution, such as 10%")
 	f.Var(&o.confidence, "confidence", "have the rates hold with this probability for the calibration at hand, such as 90%")

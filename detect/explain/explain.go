@@ -65,7 +65,7 @@ func New(e engine.Engine, m *model.Model) (*Explainer, error) {
 		return nil, err
 	}
 	if m.Config.Tiled() {
-		if x.scores, err = detect.ForModel(m, detect.Default); err != nil {
+		if x.scores, err = detect.ForModel(m, ""); err != nil {
 			return nil, err
 		}
 		x.mapper, err = scoremap.New(e, m, x.scores.Name)

@@ -21,6 +21,9 @@ const (
 	Difference   = "difference"
 )
 
+// Default is the kind to use where none is named: the one that finds the most defects of rendered parts (docs/inspection.md).
+const Default = GradientNorm
+
 // kind is one way to score pixels.
 type kind struct {
 	name, about string
