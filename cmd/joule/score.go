@@ -84,7 +84,7 @@ of one class; p-values are of the mixture alone.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return score(cmd, args[0], args[1:], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, from above (default "+detect.Default+", or "+scoremap.Default+" of a model of tiles)")
+	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, from above (default "+detect.Default+"; "+scoremap.Default+" of tiles)")
 	f.Var(&o.falseAlarm, "false-alarm", "call out of distribution at most this fraction of in-distribution images, such as 1%")
 	f.Var(&o.fdr, "fdr", "let at most this fraction of those called out of distribution be in-distribution, such as 10%")
 	f.Var(&o.confidence, "confidence", "have the rates hold with this probability for the calibration at hand, such as 90%")

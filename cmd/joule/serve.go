@@ -17,8 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/joule-ebm/joule/detect"
-	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/serve"
 )
@@ -72,7 +70,7 @@ Authorization: Bearer TOKEN. It comes from --token-file, or the variable JOULE_T
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` and port to listen at; port 0: any free one")
-	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, as of joule score (default "+detect.Default+", or "+scoremap.Default+" of a model of tiles)")
+	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, as of joule score")
 	f.Var(&o.falseAlarm, "false-alarm", "decide at this rate of false alarms unless a request names another")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` whose first line is the token that clients must bear")
 	f.StringVar(&o.cert, "tls-cert", "", "`file` with the certificate and its chain (PEM), to serve HTTPS")

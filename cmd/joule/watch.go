@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/joule-ebm/joule/detect"
-	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/detect/stream"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/terminal"
@@ -81,7 +80,7 @@ The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, see joule score (default "+detect.Default+", or "+scoremap.Default+" of a model of tiles)")
+	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, see joule score")
 	f.Var(&o.falseAlarm, "false-alarm", "call out of distribution at most this fraction of in-distribution images, such as 1%")
 	f.Float64Var(&o.every, "alarm-every", 1e6, "without drift, raise an alarm once in so many `images` at most, on average")
 	f.BoolVar(&o.stop, "stop", false, "stop at an alarm")
