@@ -126,12 +126,12 @@ for folder in map(pathlib.Path, sys.argv[1:]):
 // python is one that has ONNX Runtime.
 func python(t *testing.T) string {
 	t.Helper()
-	name := os.Getenv("JOULE_ONNX_PYTHON")
+	name := os.Getenv("JOULE_PYTHON")
 	if name == "" {
 		name = "python3"
 	}
 	if err := exec.Command(name, "-c", "import onnxruntime, numpy").Run(); err != nil {
-		t.Skip("there is no Python with ONNX Runtime: pip install onnxruntime, and name it in JOULE_ONNX_PYTHON")
+		t.Skip("there is no Python with ONNX Runtime: pip install onnxruntime, and name it in JOULE_PYTHON")
 	}
 	return name
 }
