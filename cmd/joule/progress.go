@@ -33,7 +33,7 @@ func newProgress(out io.Writer, what, unit string, total int64) *progress {
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(barWidth(columns(out)-len(what)-50)), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish())
 	}
 	return p
@@ -43,6 +43,31 @@ func newProgress(out io.Writer, what, unit string, total int64) *progress {
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// columns is the width of a terminal; 80 where it has none.
+func columns(out any) int {
+	if f, ok := out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
+// barWidth is that of a bar that has so many columns: a line that is longer than the terminal is wide would be left behind at each redrawing.
+func barWidth(columns int) int { return min(max(columns, 4), 24) }
+
+// fitting joins as many parts, the first ones, as there is room for.
+func fitting(room int, parts ...string) string {
+	line := parts[0]
+	for _, part := range parts[1:] {
+		if len(line)+len(part)+2 > room {
+			break
+		}
+		line += ", " + part
+	}
+	return line
 }
 
 // Add counts n more pieces.
@@ -117,6 +142,9 @@ type trainScreen struct {
 	work stages // other than training
 }
 
+// logFormatUsage describes the flag of commands that train.
+const logFormatUsage = "text or json, where progress is no bar on a terminal"
+
 func newTrainScreen(out io.Writer, logFormat string) (s *trainScreen, err error) {
 	s = &trainScreen{out: out, work: stages{out: out}}
 	s.log, err = newLog(s, logFormat)
@@ -164,10 +192,11 @@ func (s *trainScreen) show(p run.Progress) {
 		if p.Fraction == 0 {
 			length = -1
 		}
-		s.bar = progressbar.NewOptions64(length, progressbar.OptionSetWriter(s.out), progressbar.OptionSetWidth(24),
+		s.bar = progressbar.NewOptions64(length, progressbar.OptionSetWriter(s.out), progressbar.OptionSetWidth(barWidth(columns(s.out)-50)),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond))
 	}
-	s.bar.Describe(fmt.Sprintf("%d iterations, %.3g/s, %s, energy of data %.3g, of samples %.3g", p.Iteration, p.Rate, left,
-		p.Metrics.EnergyPos, p.Metrics.EnergyNeg))
+	width := columns(s.out)
+	s.bar.Describe(fitting(width-barWidth(width-50)-len(" 100% || "), fmt.Sprintf("%d iterations", p.Iteration), left, fmt.Sprintf("%.3g/s", p.Rate),
+		fmt.Sprintf("energy of data %.3g", p.Metrics.EnergyPos), fmt.Sprintf("of samples %.3g", p.Metrics.EnergyNeg)))
 	_ = s.bar.Set64(int64(thousand * p.Fraction)) // a terminal that cannot be written to is no reason to stop
 }

@@ -24,7 +24,8 @@ type studyOptions struct {
 	seeds, images, samples, chainSteps int
 	threads                            int
 	hardware
-	json bool
+	logFormat string
+	json      bool
 }
 
 func (o *studyOptions) addFlags(f *pflag.FlagSet, seeds int, iterations int64) {
@@ -40,6 +41,7 @@ func (o *studyOptions) addFlags(f *pflag.FlagSet, seeds int, iterations int64) {
 	f.IntVar(&o.chainSteps, "steps", 0, "steps of the chains that draw them (default all rounds of joule sample)")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.hardware.addFlags(f)
+	f.StringVar(&o.logFormat, "log-format", "text", logFormatUsage)
 	f.BoolVar(&o.json, "json", false, "print the results as JSON instead of the table")
 }
 
@@ -183,7 +185,7 @@ func runStudy(cmd *cobra.Command, o *studyOptions, configurations func(base run.
 	if err != nil {
 		return usageError{err}
 	}
-	screen, err := newTrainScreen(cmd.ErrOrStderr(), "text")
+	screen, err := newTrainScreen(cmd.ErrOrStderr(), o.logFormat)
 	if err != nil {
 		return err
 	}

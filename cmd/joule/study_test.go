@@ -60,6 +60,7 @@ func TestAblateRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{"--loss", "kl"}, 2, "want cd, opt, ent, full"},
 		{[]string{"--loss", "cd,cd"}, 2, "each once"},
+		{[]string{"--log-format", "xml"}, 2, "text or json"},
 		{[]string{"--attention", "maybe"}, 2, "on, off or both"},
 		{[]string{"--kernel", "gaussian"}, 2, `kernel "gaussian"`},
 		{[]string{"--seeds", "0"}, 2, "--seeds"},

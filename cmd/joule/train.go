@@ -93,7 +93,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
 	f.DurationVar(&o.patience, "patience", patience, "of several processes (mpirun): give up when the others let one wait so long; 0: never")
-	f.StringVar(&o.logFormat, "log-format", "text", "text or json, where progress is no bar on a terminal")
+	f.StringVar(&o.logFormat, "log-format", "text", logFormatUsage)
 	f.BoolVar(&o.json, "json", false, "print what was learnt as JSON")
 	return cmd
 }
