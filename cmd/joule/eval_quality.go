@@ -40,6 +40,7 @@ model.safetensors file.
 
 The features are those of
   digits       a classifier that Joule has trained on MNIST, for grey images of 28x28
+  photographs  a classifier that Joule has trained on CIFAR-10, for images in colour of 32x32
   scenes       what Joule reads the pictures of objects with
   inception    the network that FID, KID and IS are named after, for all images; its weights come by
                joule eval fetch-inception. An image takes about a tenth of a second on a fast core

@@ -75,10 +75,10 @@ func TestQualityRefuses(t *testing.T) {
 	for _, place := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} { // no weights are there
 		t.Setenv(place, t.TempDir())
 	}
-	trained, colour := newModel(t, expr.Shape{28, 28, 1}), newModel(t, expr.Shape{32, 32, 3})
+	trained, colour := newModel(t, expr.Shape{28, 28, 1}), newModel(t, expr.Shape{24, 24, 3})
 	few, coloured := t.TempDir(), t.TempDir()
 	writePicture(t, filepath.Join(few, "a.png"), 28, 1, true)
-	writePicture(t, filepath.Join(coloured, "a.png"), 32, 1, false)
+	writePicture(t, filepath.Join(coloured, "a.png"), 24, 1, false)
 	for _, r := range []refused{
 		{[]string{}, 2, "name both --samples and --data"},
 		{[]string{"--samples", few}, 2, "name both --samples and --data"},

@@ -1,7 +1,7 @@
 // Package features says what a feature network is: a classifier whose inner values describe an image well enough that statistics of
-// them tell good samples from bad. The networks are in the packages below: digits, small and shipped with Joule, for images like
-// MNIST's, and inception, the one that FID is defined with. Figures made with one network never compare with those made with
-// another.
+// them tell good samples from bad. The networks are in the packages below: digits, photographs and scenes, small and shipped with Joule
+// (package shipped chooses), for images like those of MNIST, CIFAR-10 and the data set objects, and inception, the one that FID is defined
+// with. Figures made with one network never compare with those made with another.
 package features
 
 import (

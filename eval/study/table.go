@@ -28,7 +28,7 @@ func columns(rows []Row) []column {
 	}
 	if rows[0].Quality.Figures != nil {
 		all = append(all,
-			column{"FID", "%.1f", func(r Row) float64 { return r.Quality.Figures.FID.Value }},
+			column{"FID", "%.3g", func(r Row) float64 { return r.Quality.Figures.FID.Value }},
 			column{"KID", "%.3g", func(r Row) float64 { return r.Quality.Figures.KID.Value }},
 			column{"precision", "%.2f", func(r Row) float64 { return r.Quality.Figures.Manifold.Precision.Value }},
 			column{"coverage", "%.2f", func(r Row) float64 { return r.Quality.Figures.Manifold.Coverage.Value }},

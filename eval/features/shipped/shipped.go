@@ -9,6 +9,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/digits"
+	"github.com/joule-ebm/joule/eval/features/photographs"
 	"github.com/joule-ebm/joule/eval/features/scenes"
 )
 
@@ -21,6 +22,7 @@ var networks = []struct {
 	open    func(engine.Engine) (features.Network, error)
 }{
 	{"digits", dataset.Digits, true, (*digits.Classifier)(nil).Takes, func(e engine.Engine) (features.Network, error) { return digits.New(e) }},
+	{"photographs", "", true, (*photographs.Classifier)(nil).Takes, func(e engine.Engine) (features.Network, error) { return photographs.New(e) }},
 	{"scenes", dataset.Objects, false, (*scenes.Reader)(nil).Takes, func(e engine.Engine) (features.Network, error) { return scenes.New(e) }},
 }
 
@@ -42,7 +44,8 @@ func Named(e engine.Engine, name string) (features.Network, error) {
 	return nil, fmt.Errorf("no network %.40q comes with joule: want one of %s", name, strings.Join(Names(), ", "))
 }
 
-// For makes the network that is for images of such a subject and size, nil if none is: digits for those of MNIST, scenes for objects.
+// For makes the network that is for images of such a subject and size, nil if none is: digits for those of MNIST, scenes for objects, and
+// photographs for images in colour of CIFAR-10's size of which nothing else is known.
 func For(e engine.Engine, set *dataset.Set) (features.Network, error) {
 	for _, n := range networks {
 		if n.subject == set.Subject && n.takes(set.Size()) == nil {

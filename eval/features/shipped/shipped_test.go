@@ -21,6 +21,8 @@ func TestWhichNetwork(t *testing.T) {
 		{dataset.Objects, 32, 32, 3, "scenes", "scenes"},
 		{dataset.Objects, 64, 64, 3, "scenes", "scenes"},
 		{"", 64, 64, 3, "", ""},
+		{"", 32, 32, 3, "photographs", "photographs"},
+		{dataset.Parts, 32, 32, 3, "", "photographs"},
 	} {
 		set := &dataset.Set{Subject: test.subject, Height: test.height, Width: test.width, Channels: test.depth}
 		own, err := shipped.For(&cpu.Engine{}, set)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 
@@ -152,6 +153,24 @@ func (l *Learner) Load(path string) error {
 	if l.adam.Updates, err = strconv.ParseInt(file.Metadata["steps"], 10, 64); err != nil {
 		return errors.Join(fmt.Errorf("%s: its number of steps", path), err)
 	}
+	return nil
+}
+
+// Begin takes the weights that Save wrote for those to begin with.
+func (l *Learner) Begin(path string) error {
+	stored, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	values, err := Values(l.specs, stored)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	current := energy.Named(l.specs, l.current)
+	for _, s := range l.specs {
+		copy(current[s.Name], values[s.Name])
+	}
+	copy(l.averaged, l.current)
 	return nil
 }
 
