@@ -37,7 +37,7 @@ type Values map[string]string
 // A Reader reads the attributes of images back from their pixels.
 type Reader struct {
 	Attributes []Attribute
-	read       func(ctx context.Context, pixels []uint8, size dataset.Size) ([]Values, error)
+	read       func(ctx context.Context, pixels []uint8, size dataset.Size) (shown, likeliest []Values, err error)
 }
 
 // Attribute has one of a few values.
@@ -58,7 +58,7 @@ func NewReader(e engine.Engine, subject string) (*Reader, error) {
 		for d := range digits.Classes {
 			all.Values = append(all.Values, strconv.Itoa(d))
 		}
-		return &Reader{[]Attribute{all, {Slant, dataset.Slants}}, func(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+		return &Reader{[]Attribute{all, {Slant, dataset.Slants}}, func(ctx context.Context, pixels []uint8, size dataset.Size) (shown, likeliest []Values, err error) {
 			d, err := c.Describe(ctx, pixels, size)
 			for i := 0; err == nil && i < len(d.Probabilities); i += digits.Classes {
 				p := d.Probabilities[i:][:digits.Classes]
@@ -66,7 +66,7 @@ func NewReader(e engine.Engine, subject string) (*Reader, error) {
 				shown = append(shown, Values{Digit: all.Values[slices.Index(p, slices.Max(p))],
 					Slant: dataset.Slants[dataset.SlantNamed(dataset.Slant(ink, size.Width))]})
 			}
-			return shown, err
+			return shown, shown, err
 		}}, nil
 	case dataset.Objects:
 		c, err := scenes.New(e)
@@ -77,16 +77,17 @@ func NewReader(e engine.Engine, subject string) (*Reader, error) {
 		for _, a := range objects.Attributes {
 			r.Attributes = append(r.Attributes, Attribute(a))
 		}
-		r.read = func(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+		r.read = func(ctx context.Context, pixels []uint8, size dataset.Size) (shown, likeliest []Values, err error) {
 			readings, err := c.Read(ctx, pixels, size)
 			for _, reading := range readings {
-				v := Values{}
-				for _, a := range r.Attributes {
-					v[a.Name] = reading.Value(a.Name)
+				v, guess := Values{}, Values{}
+				for i, a := range r.Attributes {
+					label, _ := reading.Label(i)
+					v[a.Name], guess[a.Name] = reading.Value(a.Name), a.Values[label]
 				}
-				shown = append(shown, v)
+				shown, likeliest = append(shown, v), append(likeliest, guess)
 			}
-			return shown, err
+			return shown, likeliest, err
 		}
 		return r, nil
 	}
@@ -106,19 +107,20 @@ func gray(image []uint8, channels int) []uint8 {
 	return out
 }
 
-// Read says what each of the images (N,H,W,C) shows; a value is empty where the image shows nothing of the kind.
-func (r *Reader) Read(ctx context.Context, pixels []uint8, size dataset.Size) (shown []Values, err error) {
+// Read says what each of the images (N,H,W,C) shows; a value is empty where the image shows nothing of the kind. The likeliest values are
+// those that it would have if it did.
+func (r *Reader) Read(ctx context.Context, pixels []uint8, size dataset.Size) (shown, likeliest []Values, err error) {
 	const batch = 256
 	for step := batch * size.Len(); len(pixels) > 0; {
 		part := pixels[:min(step, len(pixels))]
 		pixels = pixels[len(part):]
-		some, err := r.read(ctx, part, size)
+		some, guesses, err := r.read(ctx, part, size)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		shown = append(shown, some...)
+		shown, likeliest = append(shown, some...), append(likeliest, guesses...)
 	}
-	return shown, nil
+	return shown, likeliest, nil
 }
 
 // Check is an error unless the reader knows the attributes and values.
@@ -164,15 +166,17 @@ func share(count, n int) Share {
 
 // Report is what samples show.
 type Report struct {
-	Samples int                       `json:"samples"`
-	Steps   int                       `json:"steps"` // of each chain
-	Seed    uint64                    `json:"seed"`
-	Want    string                    `json:"want,omitempty"`
-	Shown   *Share                    `json:"shown,omitempty"`  // of the samples that show all of what was asked for
-	Chance  *Share                    `json:"chance,omitempty"` // of the data set's own images that do
-	Of      map[string]*Share         `json:"of,omitempty"`     // of the samples that show one of the values asked for, by attribute
-	Counts  map[string]map[string]int `json:"counts"`           // of the samples, by attribute and value; "" where none is shown
-	values  []Attribute
+	Samples int    `json:"samples"`
+	Steps   int    `json:"steps"` // of each chain
+	Seed    uint64 `json:"seed"`
+	Want    string `json:"want,omitempty"`
+	Shown   *Share `json:"shown,omitempty"`  // of the samples that show all of what was asked for
+	Chance  *Share `json:"chance,omitempty"` // of the data set's own images that do
+	// Likeliest is the share of samples whose likeliest values are what was asked for, those that are taken to show nothing included.
+	Likeliest *Share                    `json:"likeliest,omitempty"`
+	Of        map[string]*Share         `json:"of,omitempty"` // of the samples that show one of the values asked for, by attribute
+	Counts    map[string]map[string]int `json:"counts"`       // of the samples, by attribute and value; "" where none is shown
+	values    []Attribute
 }
 
 // Options say how samples are drawn and what they are to show.
@@ -201,7 +205,7 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	shown, err := reader.Read(ctx, pixels, m.Config.ImageSize())
+	shown, likeliest, err := reader.Read(ctx, pixels, m.Config.ImageSize())
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +221,8 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, o Options) (*
 		return r, nil
 	}
 	r.Want = o.Want.String()
-	all := share(count(shown, o.Want), len(shown))
-	r.Shown, r.Of = &all, map[string]*Share{}
+	all, guessed := share(count(shown, o.Want), len(shown)), share(count(likeliest, o.Want), len(shown))
+	r.Shown, r.Likeliest, r.Of = &all, &guessed, map[string]*Share{}
 	asked := map[string]map[string]bool{}
 	for _, together := range o.Want {
 		for _, c := range together {
@@ -236,7 +240,7 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, o Options) (*
 		one := share(n, len(shown))
 		r.Of[name] = &one
 	}
-	chance, err := reader.Read(ctx, o.Images.Pixels, o.Images.Size())
+	chance, _, err := reader.Read(ctx, o.Images.Pixels, o.Images.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -262,6 +266,9 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Shown != nil {
 		fmt.Fprintf(&b, "show %s: %.1f%% (95%% %.1f to %.1f); of the data's own images %.1f%%\n", r.Want, 100*r.Shown.Value, 100*r.Shown.Low, 100*r.Shown.High,
 			100*r.Chance.Value)
+		if r.Likeliest.Count != r.Shown.Count {
+			fmt.Fprintf(&b, "  with those that are not taken for a whole picture of the kind, by what is likeliest: %.1f%%\n", 100*r.Likeliest.Value)
+		}
 		if len(r.Of) > 1 {
 			for _, name := range slices.Sorted(maps.Keys(r.Of)) {
 				fmt.Fprintf(&b, "  the %s alone: %.1f%%\n", name, 100*r.Of[name].Value)

@@ -83,6 +83,9 @@ func TestMeasureObjects(t *testing.T) {
 	if !maps.Equal(r.Counts["shape"], expected) || r.Shown.Count != shown || r.Shown.Of != 8 || r.Samples != 8 || r.Steps != 10 {
 		t.Errorf("shapes %v, want %v; %+v shown", r.Counts["shape"], expected, r.Shown)
 	}
+	if *r.Likeliest != *r.Shown {
+		t.Errorf("%+v are likeliest, %+v shown", r.Likeliest, r.Shown)
+	}
 	if r.Chance.Of != 8 || r.Chance.Count < 1 || !(r.Shown.Low < r.Shown.Value && r.Shown.Value <= r.Shown.High) {
 		t.Errorf("chance %+v, shown %+v", r.Chance, r.Shown)
 	}
@@ -109,7 +112,7 @@ func TestReadDigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := reader.Read(t.Context(), set.Pixels, set.Size())
+	shown, _, err := reader.Read(t.Context(), set.Pixels, set.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
