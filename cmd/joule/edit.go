@@ -71,7 +71,7 @@ the edits come to them.`,
 	f.IntVarP(&o.number, "number", "n", 4, "edits of each picture")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain (default those of an image from noise)")
 	f.StringVarP(&o.output, "output", "o", "edited.png", "a .png for all in one, or a `path` ending in / for single ones")
-	f.IntVar(&o.measure, "measure", 0, "in place of pictures, degrade so many clean images and compare")
+	f.IntVar(&o.measure, "measure", 0, "in place of pictures, degrade so many clean images, of the class --label if given, and compare")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of all random numbers")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	f.BoolVar(&o.json, "json", false, "print what was done as JSON")
@@ -197,9 +197,24 @@ func (o *editOptions) write(path string, pictures, edited []uint8, small, size d
 // compare degrades images that the model was not trained on and measures how near the edits come.
 func (o *editOptions) compare(cmd *cobra.Command, m *model.Model, size dataset.Size, shown *stages) error {
 	plan := benchmark.Plan{Images: o.measure, Seed: o.Seed, Progress: shown.show, Warn: shown.warn}
+	if o.label != "" {
+		plan.Images = 0 // so many of the class, below
+	}
 	images, err := plan.OpenIn(cmd.Context(), &m.Config)
 	if err != nil {
 		return err
+	}
+	if o.label != "" && len(m.Classes) > 0 {
+		label, err := m.Label(o.label)
+		if err != nil {
+			return usageErrorf("--label: %w", err)
+		}
+		name := fmt.Sprintf("%s of class %s", images.Name, m.Classes[label])
+		if images = images.OfClass(images.Class(m.Classes[label])); images.Len() == 0 {
+			return fmt.Errorf("%s: there are none, so nothing can be measured", name)
+		}
+		images = images.AtMost(o.measure, o.Seed)
+		images.Name = name
 	}
 	r, err := restoration.Measure(cmd.Context(), &cpu.Engine{Threads: o.threads}, m, images, o.number, o.Edit)
 	if err != nil {

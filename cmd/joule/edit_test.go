@@ -86,3 +86,12 @@ func TestEditMeasure(t *testing.T) {
 	}
 	decodePNG(t, out)
 }
+
+// The images that a class is measured on are of that class.
+func TestEditMeasureClass(t *testing.T) {
+	run, out := newModelOf(t, "mnist", strings.Split("0123456789", "")...), filepath.Join(t.TempDir(), "edited.png")
+	_, got, _ := joule("edit", run, "--denoise", "0.2", "--label", "3", "--measure", "1011", "--steps", "1", "-n", "1", "-o", out)
+	if !strings.Contains(got, "PSNR of 1010 images of mnist:test of class 3: ") { // as many as there are
+		t.Error(got)
+	}
+}
