@@ -16,7 +16,6 @@ import (
 	"github.com/joule-ebm/joule/detect/stream"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/terminal"
-	"github.com/joule-ebm/joule/model"
 )
 
 // exitDrift is the exit code that says that the stream has drifted.
@@ -62,8 +61,9 @@ Going on. With --state a watch that was stopped or killed continues where it was
 is given again. With --out no line is lost or written twice, whatever happens; on standard output lines
 of the last second may come twice. A list must begin with the same names again. Of a folder, pictures
 whose names sort after the last one are taken: give them names in order of arrival, such as times, and
-they may be removed once they are judged. --follow waits for more of them until interrupted. Links to
-folders within FOLDER are not followed.
+they may be removed once they are judged. --follow waits for more of them until interrupted; a picture
+that is not whole yet is read again once it has changed, and has a line with an error when it stays as
+it is for 15 seconds. Links to folders within FOLDER are not followed.
 
 The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 		Example: `  find photos -name '*.jpg' | sort | joule watch RUN --false-alarm 1% > judged.ndjson
@@ -111,7 +111,7 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	if info, err := os.Stat(folder); folder != "" && (err != nil || !info.IsDir()) {
 		return fmt.Errorf("%s: not a folder; give the names of pictures on standard input", folder)
 	}
-	trained, err := model.Open(path)
+	trained, err := openModel(path, folder)
 	if err != nil {
 		return err
 	}
@@ -215,6 +215,9 @@ func (w *watching) summary(r stream.Report) string {
 		text += fmt.Sprintf("; %d out of distribution, %.4g expected at a false-alarm rate of %s", r.OutOfDistribution, rate*float64(r.Images), percent(rate))
 	}
 	text += fmt.Sprintf("\nranks of the latest %d images: %.3f from uniform (Kolmogorov-Smirnov), p = %.2g\n", r.Latest, r.Distance, r.P)
+	if r.Waiting > 0 {
+		text += fmt.Sprintf("%d not whole yet, such as %s: without a line\n", r.Waiting, terminal.Printable(r.WaitingImage))
+	}
 	if r.Drift {
 		return text + fmt.Sprintf("drift, noticed at image %d, %s: calibrate again before decisions are relied on\n", r.AlarmAt, terminal.Printable(r.AlarmImage))
 	}

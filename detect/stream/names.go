@@ -125,8 +125,17 @@ var errEnough = errors.New("enough")
 
 // Names walks the folder, again and again if it is followed.
 func (f Folder) Names(ctx context.Context, after Position) iter.Seq2[string, error] {
+	again := &retries{files: map[string]*waiting{}}
+	for _, name := range after.Waiting {
+		again.restore(string(name))
+	}
+	return f.names(ctx, after, again)
+}
+
+// names are Names, and again those of pictures that wait.
+func (f Folder) names(ctx context.Context, after Position, again *retries) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		w := walk{Folder: f, last: string(after.Last)}
+		w := walk{Folder: f, last: string(after.Last), again: again}
 		for {
 			err := w.once(ctx, yield)
 			switch {
@@ -152,18 +161,25 @@ type walk struct {
 	Folder
 	last  string // the name that names come after
 	young file   // the file that was too young at the last look
+	again *retries
 }
 
 // file is a file as it was when it was first seen to be so.
 type file struct {
-	path string
-	size int64
-	time time.Time // of its last change, as the file system has it
-	seen time.Time
+	path  string
+	size  int64
+	time  time.Time // of its last change, as the file system has it
+	seen  time.Time
+	first time.Time // when it was first seen at all
 }
 
 // once gives the names after the last one to use, up to one that may still be written. It is errEnough if use wants no more.
 func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
+	for _, path := range w.again.due() {
+		if ctx.Err() != nil || !w.use(path, use) {
+			return errEnough
+		}
+	}
 	waits := errors.New("for the file that is written")
 	// With a separator at its end a folder that is a link is walked too.
 	root := strings.TrimSuffix(w.Path, string(filepath.Separator)) + string(filepath.Separator)
@@ -189,10 +205,15 @@ func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
 		case entry.IsDir() || !dataset.IsPicture(path) || !comesAfter(path, w.last):
 			return nil
 		case w.Follow && !w.settled(path, entry):
-			return waits // as those after it do, since names go forward only
+			if time.Since(w.young.first) < patience {
+				return waits // as those after it do, for the order
+			}
+			w.last = path
+			w.again.restore(path)
+			return nil
 		}
 		w.last = path
-		if !use(path, nil) {
+		if !w.use(path, use) {
 			return errEnough
 		}
 		return nil
@@ -201,6 +222,15 @@ func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
 		return nil
 	}
 	return err
+}
+
+// use gives a picture to use.
+func (w *walk) use(path string, use func(string, error) bool) bool {
+	if w.Follow {
+		v, _ := versionOf(path)
+		w.again.begin(path, v)
+	}
+	return use(path, nil)
 }
 
 // settled says whether a file seems to be whole: it has not changed for a while, by the clock of the file system, or else, where that
@@ -213,7 +243,10 @@ func (w *walk) settled(path string, entry fs.DirEntry) bool {
 	if time.Since(info.ModTime()) >= settled {
 		return true
 	}
-	now := file{path, info.Size(), info.ModTime(), time.Now()}
+	now := file{path, info.Size(), info.ModTime(), time.Now(), time.Now()}
+	if w.young.path == now.path {
+		now.first = w.young.first
+	}
 	if w.young.path != now.path || w.young.size != now.size || !w.young.time.Equal(now.time) {
 		w.young = now
 	}

@@ -48,6 +48,8 @@ type Position struct {
 	N      int64  `json:"done"`   // how many
 	Last   []byte `json:"last"`   // the last one: names need not be UTF-8
 	Digest string `json:"digest"` // of all of them: see [Digest]
+	// Waiting are names that came before the last one and have not been dealt with: of pictures that were not whole yet.
+	Waiting [][]byte `json:"waiting,omitempty"`
 }
 
 // pass counts a name.
@@ -115,6 +117,9 @@ func (s *Stream) restore() (resumed bool, err error) {
 		return false, &OtherState{file, "calibration"}
 	}
 	s.state = then
+	for _, name := range then.Waiting {
+		s.retries.restore(string(name))
+	}
 	return true, nil
 }
 
@@ -133,5 +138,6 @@ func (s *Stream) save() error {
 		}
 	}
 	s.state.Drift = s.drift.State()
+	s.state.Waiting = s.retries.names()
 	return durable.WriteFile(s.options.State, func(out io.Writer) error { return json.NewEncoder(out).Encode(&s.state) })
 }

@@ -81,6 +81,9 @@ type Report struct {
 	AlarmAt           int64   `json:"alarm_at,omitempty"`    // number of the image that raised the alarm
 	AlarmImage        string  `json:"alarm_image,omitempty"` // its name
 
+	Waiting      int    `json:"waiting,omitempty"`       // pictures that are not whole yet, and so have no line
+	WaitingImage string `json:"waiting_image,omitempty"` // the name of one
+
 	Latest int   `json:"-"` // ranks that were tested
 	Since  int64 `json:"-"` // before the alarm, images have been others for about so many
 }
@@ -92,6 +95,7 @@ type Stream struct {
 	options Options
 	drift   *drift.Detector
 	state   state
+	retries retries
 	saved   time.Time // when the state was last written
 
 	lock  *durable.Lock
@@ -119,7 +123,7 @@ func Open(judge *detect.Judge, source Source, o Options) (*Stream, error) {
 	if o.SaveEvery == 0 {
 		o.SaveEvery = time.Second
 	}
-	s := &Stream{judge: judge, source: source, options: o, saved: time.Now()}
+	s := &Stream{judge: judge, source: source, options: o, saved: time.Now(), retries: retries{files: map[string]*waiting{}}}
 	var err error
 	if s.drift, err = drift.New(judge.Detector.Distribution, o.AlarmEvery); err != nil {
 		return nil, err
@@ -197,8 +201,16 @@ func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 	var failure error   // of the source, known once the pictures have ended
 	var failed sync.Map // errors of the source by names that cannot be read, known once the picture has come
 	begin := s.state.Position
+	source := s.source.Names
+	folder, followed := s.source.(Folder)
+	if followed = followed && folder.Follow; followed {
+		source = func(ctx context.Context, after Position) iter.Seq2[string, error] {
+			return folder.names(ctx, after, &s.retries)
+		}
+	}
+	_, list := s.source.(List)
 	names := func(yield func(string) bool) {
-		for name, err := range s.source.Names(inner, begin) {
+		for name, err := range source(inner, begin) {
 			if err != nil && name == "" {
 				failure = err
 				return
@@ -223,7 +235,18 @@ func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 			if err, ok := failed.LoadAndDelete(j.Name); ok {
 				j.Err = err.(error)
 			}
+			if list && j.Err != nil {
+				j = s.readAgain(ctx, j)
+			}
+			wait, again := s.retries.done(j.Name, j.Err != nil)
+			if wait {
+				continue
+			}
+			last := s.state.Last
 			line, err := s.add(j)
+			if again { // others that come after it have been dealt with
+				s.state.Last = last
+			}
 			if err != nil {
 				return err
 			}
@@ -288,6 +311,9 @@ func (s *Stream) Report() Report {
 	r := Report{Images: st.Judged, Failed: st.Failed, OutOfDistribution: st.OutOfDistribution, Resized: st.Resized, Drift: d.Alarm != 0,
 		AlarmAt: st.AlarmAt, AlarmImage: st.AlarmImage, Latest: len(d.Latest)}
 	r.Distance, r.P = s.drift.Uniformity()
+	if names := s.retries.names(); len(names) > 0 {
+		r.Waiting, r.WaitingImage = len(names), string(names[0])
+	}
 	if r.Drift {
 		r.Since = d.Alarm - d.Since + 1
 	}

@@ -1,0 +1,73 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/detect/stream"
+)
+
+// A picture that is still being written is judged once it is whole, whatever time its file has; those after it do not wait for it. One
+// that a stream was stopped with is known to the next.
+func TestHalfWritten(t *testing.T) {
+	path, folder, _ := watched(t, 0)
+	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
+	file := func(name string) string { return filepath.Join(dir, name) }
+	half := func(name string) []byte { c := readFile(t, filepath.Join(folder, name)); return c[:len(c)/2] }
+	old := time.Now().Add(-time.Hour)
+	put := func(name string, content []byte, changed time.Time) {
+		writeFile(t, file(name), content)
+		if err := os.Chtimes(file(name), changed, changed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("000.png", half("000.png"), old)
+	put("001.png", readFile(t, filepath.Join(folder, "001.png")), old)
+	follow := func(want int, first func()) (lines []stream.Line) {
+		t.Helper()
+		s, err := stream.Open(newJudge(t, path, "energy", detect.Rule{}), stream.Folder{Path: dir, Follow: true},
+			stream.Options{Output: filepath.Join(filepath.Dir(state), "out"), State: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for line, err := range s.Lines(ctx) {
+			if errors.Is(err, context.Canceled) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lines = append(lines, line); len(lines) == want {
+				time.AfterFunc(300*time.Millisecond, cancel)
+			} else if len(lines) == 1 && first != nil {
+				first()
+			}
+		}
+		if r := s.Report(); r.Failed > 0 {
+			t.Errorf("%d could not be read", r.Failed)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}
+	lines := follow(1, nil)
+	if len(lines) != 1 || lines[0].Image != file("001.png") {
+		t.Fatalf("with one picture half written: %+v", lines)
+	}
+	put("002.png", readFile(t, filepath.Join(folder, "002.png")), old)
+	lines = follow(2, func() { put("000.png", readFile(t, filepath.Join(folder, "000.png")), old.Add(time.Second)) })
+	if len(lines) != 2 || lines[0].Image != file("002.png") || lines[1].Image != file("000.png") || lines[1].Result == nil {
+		t.Fatalf("once it is whole: %+v", lines)
+	}
+	if lines[1].N != 3 {
+		t.Errorf("its number is %d", lines[1].N)
+	}
+}
