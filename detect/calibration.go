@@ -34,6 +34,9 @@ const (
 type Calibration struct {
 	Data   string // the calibration images, for people
 	Images int    // how many there were, reference images included
+	Pixels string // the digest of the images; empty: not known
+
+	weights string // the digest of the model's parameters; empty: not known
 
 	scales        int  // of the energy
 	tiles         bool // scores are those of pictures, by a model of tiles
@@ -190,6 +193,8 @@ type stored struct {
 	Version   int            `json:"version"`
 	Data      string         `json:"data"`
 	Images    int            `json:"images"`
+	Pixels    string         `json:"pixels,omitempty"`
+	Weights   string         `json:"weights,omitempty"`
 	Scales    int            `json:"scales"`
 	Tiles     bool           `json:"tiles,omitempty"`
 	Reference reference      `json:"reference"`
@@ -206,7 +211,7 @@ const version = 1
 
 // MarshalJSON writes the calibration down. Equal ones give equal bytes.
 func (c *Calibration) MarshalJSON() ([]byte, error) {
-	s := stored{Version: version, Data: c.Data, Images: c.Images, Scales: c.scales, Tiles: c.tiles, Reference: c.reference}
+	s := stored{Version: version, Data: c.Data, Images: c.Images, Pixels: c.Pixels, Weights: c.weights, Scales: c.scales, Tiles: c.tiles, Reference: c.reference}
 	for name, d := range c.distributions {
 		var data []byte
 		for _, v := range d.Scores() {
@@ -232,7 +237,7 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 	if s.Version != version {
 		return fmt.Errorf("of version %d, this program knows %d: calibrate again", s.Version, version)
 	}
-	*c = Calibration{Data: s.Data, Images: s.Images, scales: s.Scales, tiles: s.Tiles, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
+	*c = Calibration{Data: s.Data, Images: s.Images, Pixels: s.Pixels, weights: s.Weights, scales: s.Scales, tiles: s.Tiles, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
 	for _, stored := range s.Scores {
 		if now, ok := renamed[stored.Detector]; ok {
 			stored.Detector = now

@@ -4,9 +4,15 @@ package detect
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/scoremap"
@@ -64,6 +70,7 @@ func Calibrate(ctx context.Context, e engine.Engine, m *model.Model, data string
 		return nil, err
 	}
 	var images []model.Measurement
+	digest := sha256.Sum256(pixels)
 	for size := m.Energy.Image.Size(); len(pixels) > 0; {
 		part := pixels[:min(len(pixels), meter.Batch()*size)]
 		pixels = pixels[len(part):]
@@ -75,14 +82,35 @@ func Calibrate(ctx context.Context, e engine.Engine, m *model.Model, data string
 			progress(len(measured))
 		}
 	}
-	return CalibrateWith(data, images)
+	c, err := CalibrateWith(data, images)
+	if err == nil {
+		c.Pixels, c.weights = hex.EncodeToString(digest[:16]), weightsOf(m)
+	}
+	return c, err
+}
+
+// weightsOf is a digest of a model's parameters.
+func weightsOf(m *model.Model) string {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
+		_, _ = fmt.Fprintf(sum, "%q %d ", name, len(m.Params[name]))
+		part := make([]byte, 0, 1<<12)
+		for values := range slices.Chunk(m.Params[name], cap(part)/4) {
+			part = part[:0]
+			for _, v := range values {
+				part = binary.LittleEndian.AppendUint32(part, math.Float32bits(v))
+			}
+			sum.Write(part)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // ErrNotCalibrated says that a model has no calibration.
 var ErrNotCalibrated = errors.New("the model is not calibrated")
 
 // CalibrationOf is the calibration of a model. Without one the error is [ErrNotCalibrated], which is wrapped where there is one that cannot
-// be read, being of another version or damaged.
+// be read, being of another version or damaged, or that was made with other weights.
 func CalibrationOf(m *model.Model) (*Calibration, error) {
 	if m.Calibration == nil {
 		return nil, ErrNotCalibrated
@@ -93,6 +121,9 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	}
 	if c.tiles != m.Config.Tiled() {
 		return nil, fmt.Errorf("%w: its calibration is one of whole images, the model one of tiles, or the other way round", ErrNotCalibrated)
+	}
+	if c.weights != "" && c.weights != weightsOf(m) {
+		return nil, fmt.Errorf("%w: its calibration was made with other weights", ErrNotCalibrated)
 	}
 	return c, nil
 }

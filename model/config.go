@@ -36,6 +36,7 @@ type Config struct {
 	Generation Generation `yaml:"generation" doc:"how images come from noise: rounds of K steps, of which the first is plain"`
 
 	Composition *Composition         `yaml:"-"` // of a composed model
+	Dir         string               `yaml:"-"` // the folder that the configuration or the model was read from; empty where it was not
 	Fingerprint *dataset.Fingerprint `yaml:"-"` // of the data a model was trained on; nil where it is not known, as in files of earlier versions
 }
 

@@ -35,6 +35,16 @@ func (c *Config) DataOptions() (options []dataset.Option, err error) {
 	return options, nil
 }
 
+// Source is where the data are. A relative path that leads nowhere from here is looked for beside the run and above it, as most runs lie
+// in the folder that they were started in, or below it.
+func (c *Config) Source() dataset.Reference {
+	ref := dataset.ParseReference(c.Data)
+	if c.Dir == "" {
+		return ref
+	}
+	return ref.Beside(c.Dir)
+}
+
 // ErrDataChanged says that the data of a model are not what they were when it was trained: which images were held out is not known any more.
 var ErrDataChanged = errors.New("these are not the images that the model was trained on")
 
@@ -53,7 +63,7 @@ func (c *Config) OpenPictures(ctx context.Context) (training, heldOut *dataset.S
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := dataset.Open(ctx, c.Data, c.PictureSize(), options...)
+	set, err := dataset.Open(ctx, c.Source().String(), c.PictureSize(), options...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +92,7 @@ func (c *Config) Seen(ctx context.Context, set *dataset.Set) (int, error) {
 
 // TrainedOn says whether a reference is to the images of training: to the same source, and the same split of it, as far as names tell.
 func (c *Config) TrainedOn(ref string) bool {
-	ours, theirs := dataset.ParseReference(c.Data).OrSplit(dataset.Train), dataset.ParseReference(ref).OrSplit(dataset.Train)
+	ours, theirs := c.Source().OrSplit(dataset.Train), dataset.ParseReference(ref).OrSplit(dataset.Train)
 	if ours.Split != theirs.Split {
 		return false
 	}

@@ -30,6 +30,7 @@ const (
 	metaConfig     = "config"           // YAML
 	metaComposed   = "composition"      // JSON: expression and parts of a composed model; absent from others
 	metaClasses    = "classes"          // JSON list of the names of a conditional model's classes
+	metaUnlearnt   = "classes_unlearnt" // JSON list of those of the classes that no image of training was of; absent if there are none
 	metaNumbers    = "numbers"          // JSON of []Number, where a model is conditional on those instead
 	metaIterations = "iterations"       // decimal
 	metaCalibrated = "calibration"      // JSON of a detect.Calibration; absent from models that are not calibrated
@@ -81,7 +82,7 @@ func Open(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m.Path = path
+	m.Path, m.Config.Dir = path, filepath.Dir(path)
 	return m, nil
 }
 
@@ -101,6 +102,11 @@ func read(file *safetensors.File) (*Model, error) {
 	if text := file.Metadata[metaClasses]; text != "" {
 		if err := json.Unmarshal([]byte(text), &m.Classes); err != nil {
 			return nil, fmt.Errorf("the classes in the metadata: %w", err)
+		}
+	}
+	if text := file.Metadata[metaUnlearnt]; text != "" {
+		if err := json.Unmarshal([]byte(text), &m.Unlearnt); err != nil {
+			return nil, fmt.Errorf("the classes without images in the metadata: %w", err)
 		}
 	}
 	if text := file.Metadata[metaNumbers]; text != "" {
@@ -237,6 +243,13 @@ func (m *Model) Metadata() (map[string]string, error) {
 		}
 		metadata[metaClasses] = string(names)
 	}
+	if len(m.Unlearnt) > 0 {
+		names, err := json.Marshal(m.Unlearnt)
+		if err != nil {
+			return nil, err
+		}
+		metadata[metaUnlearnt] = string(names)
+	}
 	if len(m.Numbers) > 0 {
 		numbers, err := json.Marshal(m.Numbers)
 		if err != nil {
@@ -279,7 +292,7 @@ func (m *Model) SaveCalibration(calibration json.RawMessage) error {
 	}
 	dir := filepath.Dir(m.Path)
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil && filepath.Base(m.Path) == File {
-		release, err := LockRun(dir)
+		release, _, err := LockRun(dir)
 		if err != nil {
 			return err
 		}
@@ -305,13 +318,14 @@ func (m *Model) SaveCalibration(calibration json.RawMessage) error {
 }
 
 // LockRun makes this process the one that writes in a run directory, until release is called or the process ends.
-func LockRun(dir string) (release func(), err error) {
+// Granted says that others are kept out, which they are not where the file system has no locks.
+func LockRun(dir string) (release func(), granted bool, err error) {
 	lock, err := durable.TakeLock(filepath.Join(dir, LockFile))
 	switch {
 	case errors.Is(err, durable.ErrLocked):
-		return nil, fmt.Errorf("%s: another process is training in it; wait for it or stop it", dir)
+		return nil, false, fmt.Errorf("%s: another process is training in it; wait for it or stop it", dir)
 	case err != nil:
-		return nil, fmt.Errorf("%s: cannot write in the run directory: %w", dir, durable.Cause(err))
+		return nil, false, fmt.Errorf("%s: cannot write in the run directory: %w", dir, durable.Cause(err))
 	}
-	return lock.Release, nil
+	return lock.Release, lock.Granted(), nil
 }

@@ -13,8 +13,17 @@ import (
 // ErrUnconditional says that a model has no classes.
 var ErrUnconditional = errors.New("the model is unconditional, it has no classes")
 
-// Label is the class of that name, or, where no class has it for a name, of that number, counted from 0.
+// Label is the class of that name, or, where no class has it for a name, of that number, counted from 0. Of a class that no image of
+// training was of there is nothing to know: it is an error.
 func (m *Model) Label(class string) (int32, error) {
+	label, err := m.label(class)
+	if err == nil && slices.Contains(m.Unlearnt, m.Classes[label]) {
+		return 0, fmt.Errorf("no image of training was of class %.60q: nothing was learnt of it", m.Classes[label])
+	}
+	return label, err
+}
+
+func (m *Model) label(class string) (int32, error) {
 	if len(m.Classes) == 0 {
 		return 0, ErrUnconditional
 	}

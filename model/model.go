@@ -32,6 +32,7 @@ type Model struct {
 	Config     Config   // how it is built, sampled, and what it was trained on
 	Training   string   // the rest of the configuration of the run that trained it, as YAML (package run reads it); may be empty
 	Classes    []string // names of the classes of a model that is conditional on them
+	Unlearnt   []string // those of the classes that no image of training was of
 	Numbers    []Number // of a model that is conditional on numbers instead
 	Iterations int64    // of training
 

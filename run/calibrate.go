@@ -30,8 +30,21 @@ func (r *runner) calibrate(ctx context.Context) error {
 	if err := detect.Attach(m, calibration); err != nil {
 		return err
 	}
-	if !r.options.writes() {
+	if !r.options.writes() || r.keepsModel() && r.calibratedWith() != "" {
 		return nil
 	}
 	return m.Save(r.dir.file(modelFile))
+}
+
+// calibratedWith says with which images the model in the directory has been calibrated; empty: it is not.
+func (r *runner) calibratedWith() string {
+	m, err := model.Open(r.dir.file(modelFile))
+	if err != nil {
+		return ""
+	}
+	c, err := detect.CalibrationOf(m)
+	if err != nil {
+		return ""
+	}
+	return c.Data
 }

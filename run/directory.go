@@ -27,34 +27,39 @@ func FreeDir(name string) string {
 
 // directory is a run directory that this process alone may write in.
 type directory struct {
-	path  string
-	leave func() // lets other processes in
+	path     string
+	leave    func() // lets other processes in
+	unlocked bool   // nothing keeps them out: the file system has no locks
+	made     string // the first of the folders that were made for it; empty: none
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
 
 // create makes the directory of a new run.
 func create(path string) (*directory, error) {
-	if err := vacant(path); err != nil {
+	if err := Vacant(path); err != nil {
 		return nil, err
 	}
+	made := firstMissing(path)
 	if err := os.MkdirAll(path, 0o777); err != nil {
+		removeEmpty(path, made)
 		return nil, fmt.Errorf("%s: the run directory cannot be made, choose another with --out: %w", path, durable.Cause(err))
 	}
 	d, err := enter(path)
 	if err != nil {
-		_ = os.Remove(path) // if it is empty, and so most likely ours
+		removeEmpty(path, made)
 		return nil, err
 	}
-	if err := vacant(path); err != nil { // another process was faster
+	d.made = made
+	if err := Vacant(path); err != nil { // another process was faster
 		d.leave()
 		return nil, err
 	}
 	return d, nil
 }
 
-// vacant is an error if a run cannot start at path. A directory that a start was killed in, before it wrote anything, is vacant.
-func vacant(path string) error {
+// Vacant is an error if a run cannot start at path. A directory that a start was killed in, before it wrote anything, is vacant.
+func Vacant(path string) error {
 	entries, err := os.ReadDir(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -75,11 +80,11 @@ func vacant(path string) error {
 
 // enter locks an existing directory and removes what a killed process left half-written.
 func enter(path string) (*directory, error) {
-	leave, err := model.LockRun(path)
+	leave, granted, err := model.LockRun(path)
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{path, leave}
+	d := &directory{path: path, leave: leave, unlocked: !granted}
 	for _, dir := range []string{path, d.file(samplesDir)} {
 		if err := durable.Sweep(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.leave()
@@ -89,9 +94,25 @@ func enter(path string) (*directory, error) {
 	return d, nil
 }
 
-// abandon leaves a directory in which no run came to be, and removes it if there is nothing else in it.
+// abandon leaves a directory in which no run came to be, and removes what was made for it if there is nothing else in it.
 func (d *directory) abandon() {
 	_ = os.Remove(d.file(model.LockFile))
 	d.leave()
-	_ = os.Remove(d.path)
+	removeEmpty(d.path, d.made)
+}
+
+// firstMissing is the first folder of a path that is not there; empty if all are.
+func firstMissing(path string) (missing string) {
+	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
+		if _, err := os.Lstat(path); err == nil || path == filepath.Dir(path) {
+			return missing
+		}
+		missing = path
+	}
+}
+
+// removeEmpty removes the empty folders of a path up to the first.
+func removeEmpty(path, first string) {
+	for path = filepath.Clean(path); first != "" && os.Remove(path) == nil && path != first; path = filepath.Dir(path) {
+	}
 }

@@ -68,6 +68,21 @@ func iterations(t *testing.T, dir string) (lines []map[string]float64) {
 	return lines
 }
 
+// scores is a calibration without what it was made with, which the first version did not note.
+func scores(t *testing.T, c *detect.Calibration) (fields map[string]any) {
+	t.Helper()
+	text, err := json.Marshal(c)
+	if err == nil {
+		err = json.Unmarshal(text, &fields)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(fields, "pixels")
+	delete(fields, "weights")
+	return fields
+}
+
 func TestRunsOfTheFirstVersion(t *testing.T) {
 	for _, kind := range []string{"stopped", "conditional", "hmc"} {
 		t.Run(kind, func(t *testing.T) {
@@ -117,7 +132,7 @@ func TestRunsOfTheFirstVersion(t *testing.T) {
 			if kernels.Best().Name != "avx512" {
 				t.Skip("recorded with AVX-512, whose bits other kernels do not give")
 			}
-			if !reflect.DeepEqual(got.Params, want.Params) || !reflect.DeepEqual(calibration, first) {
+			if !reflect.DeepEqual(got.Params, want.Params) || !reflect.DeepEqual(scores(t, calibration), scores(t, first)) {
 				t.Error("other bits than the first version's")
 			}
 			ourLines, theirLines := iterations(t, filepath.Join(dir, "run")), iterations(t, filepath.Join(dir, "resumed"))

@@ -50,6 +50,7 @@ const (
 // Options are choices that do not change the numbers of a run, but for rounding on another device. The zero value works.
 type Options struct {
 	Threads  int            // 0: all cores
+	Data     string         // where the data of a run to resume are by now; empty: where they were
 	Device   string         // as package engine/device names it; empty: the CPU
 	Devices  int            // of an accelerator, that share each batch; 0: 1
 	Group    engine.Group   // the processes that train together; nil: this one alone
@@ -98,6 +99,8 @@ type runner struct {
 	options    Options
 	engine     engine.Engine // of the loss and of energies, which are always float32
 	chains     engine.Engine // of chains
+	began      int64         // the iteration that it began or was resumed at
+	changed    bool          // the configuration is to be written anew
 	kernels    *kernels.Set  // those that all processes of a group can run; nil: the best
 	energy     *energy.Energy
 	trainer    *cd.Trainer
@@ -105,6 +108,7 @@ type runner struct {
 	heldOut    *dataset.Set
 	pictures   *dataset.Set   // held out: those that the images held out are tiles of, or the images themselves
 	classes    []string       // of a model that is conditional on them
+	unlearnt   []string       // those of them that no image is of
 	numbers    []model.Number // of one that is conditional on numbers
 	conditions []float32      // these numbers of each training image
 	data       dataset.Fingerprint
@@ -120,17 +124,24 @@ type runner struct {
 // Start begins a run in dir, which must be new or empty, and trains until a limit is reached or ctx is done. An interrupted run
 // has saved its state and is no error.
 func Start(ctx context.Context, dir string, c Config, o Options) (Result, error) {
+	d := &directory{path: dir}
+	if o.writes() { // before the data are read, which may take long
+		var err error
+		if d, err = create(dir); err != nil {
+			return Result{}, err
+		}
+	}
 	r, err := prepare(ctx, c, o)
 	if err != nil {
+		if o.writes() {
+			d.abandon()
+		}
 		return Result{}, err
 	}
-	if !o.writes() {
-		r.dir = &directory{path: dir}
+	if r.dir = d; !o.writes() {
 		return r.run(ctx)
 	}
-	if r.dir, err = create(dir); err != nil {
-		return Result{}, err
-	}
+	r.warnUnlocked()
 	if err := writeConfig(r.dir.file(configFile), &r.config); err != nil {
 		r.dir.abandon()
 		return Result{}, err
@@ -139,8 +150,8 @@ func Start(ctx context.Context, dir string, c Config, o Options) (Result, error)
 	return r.run(ctx)
 }
 
-// Resume goes on with the run in dir, with the configuration it was started with, but for limits if they are not nil. Where there is no
-// run the error is an [fs.ErrNotExist].
+// Resume goes on with the run in dir, with the configuration it was started with, but for limits if they are not nil, and for the place of
+// the data, which must have the same images. Where there is no run the error is an [fs.ErrNotExist].
 func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result, error) {
 	d := &directory{path: dir}
 	if o.writes() {
@@ -160,17 +171,22 @@ func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result,
 	if limits != nil {
 		c.Limits = *limits
 	}
+	if c.Dir = dir; o.Data != "" {
+		c.Data = o.Data
+	}
 	r, err := prepare(ctx, c, o)
 	if err != nil {
 		return Result{}, err
 	}
-	if limits != nil && o.writes() {
-		if err := writeConfig(d.file(configFile), &r.config); err != nil {
-			return Result{}, err
-		}
-	}
-	r.dir = d
+	r.dir, r.changed = d, limits != nil || o.Data != ""
+	r.warnUnlocked()
 	return r.run(ctx)
+}
+
+func (r *runner) warnUnlocked() {
+	if r.dir.unlocked {
+		r.options.Log.Warn("this file system has no locks: nothing keeps a second process from training in the same directory", "out", r.dir.path)
+	}
 }
 
 // noRun is the directory in which there is no run. It is an [fs.ErrNotExist].
@@ -248,12 +264,13 @@ func (r *runner) openData(ctx context.Context) error {
 	if c.Data == "" {
 		return errors.New("setting data is empty: say where the images are, such as --data mnist or --data photos.zip")
 	}
-	r.options.Log.Info("reading the data", "set", c.Data)
+	source := c.Source().String()
+	r.options.Log.Info("reading the data", "set", source)
 	options, err := c.DataOptions()
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, c.Data, c.PictureSize(), append(options, dataset.WithProgress(func(done, total int) {
+	set, err := dataset.Open(ctx, source, c.PictureSize(), append(options, dataset.WithProgress(func(done, total int) {
 		r.options.work("reading", "images", done, total)
 	}))...)
 	if err != nil {
@@ -276,6 +293,7 @@ func (r *runner) openData(ctx context.Context) error {
 			return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: set it to false", c.Data)
 		}
 	}
+	r.unlearnt = r.withoutImages(set.Labels)
 	r.data = set.Fingerprint(c.Network.Numbers...)
 	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
@@ -292,6 +310,22 @@ func (r *runner) openData(ctx context.Context) error {
 			"pictures_held_out", r.pictures.Len())
 	}
 	return nil
+}
+
+// withoutImages are those of the classes that no label is of.
+func (r *runner) withoutImages(labels []int32) (classes []string) {
+	seen := make([]bool, len(r.classes))
+	if len(seen) > 0 {
+		for _, label := range labels {
+			seen[label] = true
+		}
+	}
+	for class, name := range r.classes {
+		if !seen[class] {
+			classes = append(classes, name)
+		}
+	}
+	return classes
 }
 
 // takeNumbers makes the numbers and attributes that the model is conditional on the conditions of the training images, and their indices the
@@ -327,6 +361,11 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	if err := r.load(); err != nil {
 		return Result{}, err
 	}
+	if r.changed && r.options.writes() {
+		if err := r.rewrite(); err != nil {
+			return Result{}, err
+		}
+	}
 	if r.options.writes() {
 		var err error
 		if r.log, err = openRecords(r.dir, r.trainer.Iteration); err != nil {
@@ -353,9 +392,30 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	return result, err
 }
 
+// rewrite brings the files of a run that is resumed up to date with its new limits, and the new place of its data.
+func (r *runner) rewrite() error {
+	if err := writeConfig(r.dir.file(configFile), &r.config); err != nil || r.options.Data == "" {
+		return err
+	}
+	m, err := model.Open(r.dir.file(modelFile))
+	if err != nil {
+		return nil // there is none yet, or it will be written again
+	}
+	m.Config.Data = r.config.Data
+	return m.Save(r.dir.file(modelFile))
+}
+
 func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
 	stopped := Result{Dir: r.dir.path, Interrupted: true}
+	r.began = r.trainer.Iteration
+	calibrated := ""
+	if r.options.writes() && r.began > 0 {
+		calibrated = r.calibratedWith()
+	}
 	interrupted, err := r.train(ctx)
+	if calibrated != "" && calibrated != model.HeldOutName(r.config.Data) && r.trainer.Iteration > r.began {
+		r.options.Log.Warn("the calibration was that of the model before: calibrate again", "calibrated_with", calibrated)
+	}
 	if err == nil {
 		err = r.saveStop()
 	}

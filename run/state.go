@@ -3,6 +3,7 @@ package run
 // This file turns the state of training into a checkpoint and back.
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/binary"
@@ -253,7 +254,26 @@ func (r *runner) newestState() (*checkpoint.Checkpoint, error) {
 			return stopped, nil
 		}
 	}
+	if newest.checkpoint == nil && r.hasTrained() {
+		return nil, fmt.Errorf("%s: the run has been trained, but its checkpoints are gone: restore them, or start another run with another --out", r.dir.path)
+	}
 	return newest.checkpoint, nil
+}
+
+// hasTrained says whether there is something in the directory that beginning anew would write over.
+func (r *runner) hasTrained() bool {
+	for _, name := range []string{stoppedFile, modelFile} {
+		if _, err := os.Stat(r.dir.file(name)); err == nil {
+			return true
+		}
+	}
+	file, err := os.Open(r.dir.file(metricsFile))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	_, err = bufio.NewReader(file).ReadString('\n') // a whole line
+	return err == nil
 }
 
 type foundCheckpoint struct {
@@ -295,7 +315,7 @@ func readStop(path string) (*checkpoint.Checkpoint, error) {
 }
 
 func (r *runner) saveModel() error {
-	if !r.options.writes() {
+	if !r.options.writes() || r.keepsModel() {
 		return nil
 	}
 	m, err := r.trained()
@@ -303,6 +323,16 @@ func (r *runner) saveModel() error {
 		return err
 	}
 	return m.Save(r.dir.file(modelFile))
+}
+
+// keepsModel says that the model in the directory stays as it is, with what its owner may have put into it since: nothing was learnt that
+// it does not have.
+func (r *runner) keepsModel() bool {
+	if r.trainer.Iteration != r.began || r.began == 0 {
+		return false
+	}
+	m, err := model.Open(r.dir.file(modelFile))
+	return err == nil && m.Iterations >= r.trainer.Iteration
 }
 
 // trained is the model as it is now, not calibrated.
@@ -317,6 +347,6 @@ func (r *runner) trained() (*model.Model, error) {
 	}
 	config := r.config.Config
 	config.Fingerprint = &r.data
-	return &model.Model{Config: config, Training: training.String(), Classes: r.classes, Numbers: r.numbers, Iterations: t.Iteration, Energy: r.energy,
+	return &model.Model{Config: config, Training: training.String(), Classes: r.classes, Unlearnt: r.unlearnt, Numbers: r.numbers, Iterations: t.Iteration, Energy: r.energy,
 		Params: t.Named(t.Averaged)}, nil
 }

@@ -87,7 +87,7 @@ func (p Plan) OpenTest(ctx context.Context, c *model.Config) (*dataset.Set, erro
 	if err != nil {
 		return nil, err
 	}
-	in, err := p.read(ctx, dataset.ParseReference(c.Data).Unseen().String(), c.PictureSize(), options...)
+	in, err := p.read(ctx, c.Source().Unseen().String(), c.PictureSize(), options...)
 	if err == nil {
 		in, err = p.divide(in, c)
 	}

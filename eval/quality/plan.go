@@ -103,7 +103,7 @@ func (p *Plan) openData(ctx context.Context, m *model.Model) (*dataset.Set, erro
 	if p.Data != "" {
 		return p.open(ctx, p.Data, size, p.DataMax)
 	}
-	set, err := p.open(ctx, dataset.ParseReference(m.Config.Data).Unseen().String(), size, p.DataMax)
+	set, err := p.open(ctx, m.Config.Source().Unseen().String(), size, p.DataMax)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("the model was trained on %s, which has no test split; name images to compare with (--data): %w", m.Config.Data, err)
 	}

@@ -2,7 +2,10 @@
 
 package durable
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // lock does nothing here: two processes go unnoticed on this system.
-func lock(*os.File) error { return nil }
+func lock(*os.File) (held bool, err error) { return false, errors.ErrUnsupported }

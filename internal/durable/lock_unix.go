@@ -9,4 +9,12 @@ import (
 	"syscall"
 )
 
-func lock(file *os.File) error { return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+// lock says whether another process holds the lock; an error is why there are no locks.
+func lock(file *os.File) (held bool, err error) {
+	for {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err != syscall.EINTR {
+			return err == syscall.EWOULDBLOCK || err == syscall.EAGAIN || err == syscall.EACCES, err
+		}
+	}
+}
