@@ -22,6 +22,9 @@ type builtInSet struct {
 	subject string
 	unseen  string                  // the reference to images that nothing was trained on by default
 	splits  map[string]builtInSplit // "" is a set without splits
+	usual   Size                    // of an image, where none is asked for
+	images  int                     // of the split for training
+	common  bool                    // the name is a word that folders have too: one here that holds a data set comes first
 }
 
 // builtInSplit makes a split, of the wanted size where any size can be had as well as another.

@@ -13,12 +13,12 @@ var embedded embed.FS
 
 var embeddedSets = []builtInSet{
 	{
-		name: "fashion-mnist", subject: Clothes, unseen: "fashion-mnist",
+		name: "fashion-mnist", subject: Clothes, unseen: "fashion-mnist", usual: Size{28, 28, 1}, images: 10_000,
 		splits: map[string]builtInSplit{"": embeddedSplit("fashion-mnist-10k/images-idx3-ubyte.gz", "fashion-mnist-10k/labels-idx1-ubyte.gz",
 			"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")},
 	},
 	{
-		name: "mnist", subject: Digits, unseen: "mnist:test",
+		name: "mnist", subject: Digits, unseen: "mnist:test", usual: Size{28, 28, 1}, images: 60_000,
 		splits: map[string]builtInSplit{
 			Train: digits(embeddedSplit("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz")),
 			Test:  digits(embeddedSplit("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz")),

@@ -56,6 +56,8 @@ type layout struct {
 	warnings []string
 	// ofClasses are warnings that matter where all pictures are opened together.
 	ofClasses []string
+	// within is the part of a set that a split is, where all splits are in one file; nil if they are not.
+	within func(set *Set, split string) *Set
 	// Either of:
 	read     func(ctx context.Context, t files.Tree, names []string) (*Set, error)         // as a whole
 	pictures func(ctx context.Context, t files.Tree, split string) (*pictureSource, error) // picture by picture

@@ -5,6 +5,7 @@ package dataset
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -222,4 +223,55 @@ func counted(counts []Count, most int) string {
 		names = append(names, fmt.Sprintf("and %d more (the fewest: %s %d)", len(counts)-most, quoted(least.Name), least.Number))
 	}
 	return strings.Join(names, ", ")
+}
+
+// Preview is what the images of a source are like, as far as a few of them tell.
+type Preview struct {
+	Images        int
+	Height, Width int  // the usual size of an image: that of the one with the middle shorter side
+	Coloured      bool // whether any of those looked at is
+}
+
+// Preview looks at so many images of the source: pictures evenly taken, or else the first ones.
+func (s *Source) Preview(ctx context.Context, most int) (p Preview, err error) {
+	if s.builtIn != nil {
+		size := s.builtIn.usual
+		return Preview{s.builtIn.images, size.Height, size.Width, size.Channels == 3}, nil
+	}
+	var src *pictureSource
+	if files := s.layout.splits[s.split].files; s.layout.format == picturesFormat && len(files) > most {
+		var some part
+		for i := range most {
+			some.files = append(some.files, files[i*len(files)/most])
+		}
+		src = inTree(s.tree, some)
+		src.n = len(files)
+	} else if src, err = s.pictures(ctx, &Overview{}); err != nil {
+		return p, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var sizes []Size
+	var failed error
+	for img, err := range decodeAll(inner, src.visit, Size{64, 64, 0}) {
+		switch {
+		case err != nil && img.Name == "":
+			return p, fmt.Errorf("%s: %w", s.Name, err)
+		case err != nil:
+			failed = err
+		default:
+			sizes = append(sizes, img.Stored)
+			p.Coloured = p.Coloured || img.Stored.Channels == 3
+		}
+		if most--; most <= 0 {
+			break
+		}
+	}
+	if len(sizes) == 0 {
+		return p, fmt.Errorf("%s: no image of it can be read: %w", s.Name, cmp.Or(failed, ctx.Err(), errors.New("there is none")))
+	}
+	slices.SortStableFunc(sizes, func(a, b Size) int { return cmp.Compare(min(a.Height, a.Width), min(b.Height, b.Width)) })
+	middle := sizes[len(sizes)/2]
+	p.Images, p.Height, p.Width = src.n, middle.Height, middle.Width
+	return p, nil
 }

@@ -154,6 +154,7 @@ var findNumPy = inFolders(func(list []files.File, alone string) []layout {
 			}
 		}
 	}
+	corrupted(&found, labels, headers)
 	found.read = func(ctx context.Context, t files.Tree, images []string) (*Set, error) {
 		if len(images) > 1 {
 			return nil, fmt.Errorf("holds several arrays of images (%s): name one, as in PATH/%s", strings.Join(images[:min(len(images), 20)], ", "), images[0])

@@ -20,6 +20,7 @@ const (
 // splitWords are the words after a colon that name a split.
 var splitWords = map[string]string{
 	"train": Train, "training": Train, "test": Test, "testing": Test, "val": Validation, "valid": Validation, "validation": Validation, "defects": Defects,
+	"severity1": "severity1", "severity2": "severity2", "severity3": "severity3", "severity4": "severity4", "severity5": "severity5", // of CIFAR-10-C
 }
 
 func isSplit(name string) bool { return splitWords[name] != "" }
@@ -47,6 +48,37 @@ func (r Reference) String() string {
 		return r.Name
 	}
 	return r.Name + ":" + r.Split
+}
+
+// Beside is the reference itself, or, where that is a relative path to nothing, the same path seen from a folder, or else from those above
+// it, that it leads to something from.
+func (r Reference) Beside(folder string) Reference {
+	if builtInNamed(r.Name) != nil || filepath.IsAbs(r.Name) || leads(r.Name) {
+		return r
+	}
+	folder, err := filepath.Abs(folder)
+	for ; err == nil; folder = filepath.Dir(folder) {
+		if name := filepath.Join(folder, r.Name); leads(name) {
+			return Reference{name, r.Split}
+		}
+		if folder == filepath.Dir(folder) {
+			break
+		}
+	}
+	return r
+}
+
+// leads says whether a path leads to something: to a file or folder, or into an archive.
+func leads(name string) bool {
+	for path := filepath.Clean(name); ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err == nil {
+			return path == filepath.Clean(name) || info.Mode().IsRegular()
+		}
+		if path == filepath.Dir(path) || path == "." {
+			return false
+		}
+	}
 }
 
 // WithSplit is a reference to a split of the same source; "" leaves the choice to [Open].

@@ -54,20 +54,22 @@ func objectsLabelledBy(attribute int, name string) builtInSet {
 			return set, set.LabelBy(objects.Attributes[attribute].Name)
 		}
 	}
-	return builtInSet{name: name, subject: Objects, unseen: name + ":" + Test, splits: map[string]builtInSplit{
+	return builtInSet{name: name, subject: Objects, unseen: name + ":" + Test, common: true, usual: Size{usualObjects, usualObjects, 3}, images: objects.Train, splits: map[string]builtInSplit{
 		Train: split(0, objects.Train), Test: split(objects.FirstTest, objects.Test)}}
 }
 
 // partsSets are parts, of all kinds; parts:KIND; parts:DEFECT and parts:KIND:DEFECT, which have no splits.
 func partsSets() (sets []builtInSet) {
+	usual := Size{usualParts, usualParts, 3}
 	add := func(name string, kinds ...int) {
-		sets = append(sets, builtInSet{name: name, subject: Parts, unseen: name + ":" + Test, splits: map[string]builtInSplit{
-			Train:   drawParts("kind", func() []parts.Part { return parts.TrainingParts(kinds...) }),
-			Test:    drawParts("kind", func() []parts.Part { return parts.TestParts(kinds...) }),
-			Defects: drawParts("defect", func() []parts.Part { return parts.FaultyParts(kinds, nil) })}})
+		sets = append(sets, builtInSet{name: name, subject: Parts, unseen: name + ":" + Test, common: true, usual: usual, images: len(parts.TrainingParts(kinds...)),
+			splits: map[string]builtInSplit{
+				Train:   drawParts("kind", func() []parts.Part { return parts.TrainingParts(kinds...) }),
+				Test:    drawParts("kind", func() []parts.Part { return parts.TestParts(kinds...) }),
+				Defects: drawParts("defect", func() []parts.Part { return parts.FaultyParts(kinds, nil) })}})
 		for defect, word := range parts.Defects {
 			if one := name + ":" + word; defect != parts.Good {
-				sets = append(sets, builtInSet{name: one, subject: Parts, unseen: one, splits: map[string]builtInSplit{
+				sets = append(sets, builtInSet{name: one, subject: Parts, unseen: one, usual: usual, images: len(parts.FaultyParts(kinds, []int{defect})), splits: map[string]builtInSplit{
 					"": drawParts("kind", func() []parts.Part { return parts.FaultyParts(kinds, []int{defect}) })}})
 			}
 		}

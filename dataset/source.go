@@ -36,7 +36,15 @@ type Source struct {
 // Locate finds out what a reference (see [Usage]) leads to: of its splits the one it names, or else train, or the only one.
 func Locate(ctx context.Context, ref string) (*Source, error) {
 	s := &Source{Reference: ParseReference(ref)}
-	if s.builtIn = builtInNamed(s.Name); s.builtIn != nil {
+	if s.builtIn = builtInNamed(s.Name); s.builtIn != nil && s.builtIn.common {
+		if own := (&Source{Reference: s.Reference}); own.find(ctx) == nil {
+			own.Warnings = append(own.Warnings, fmt.Sprintf("%s is the one here, not the built-in data set of that name", s.Name))
+			return own, nil
+		} else {
+			own.Close()
+		}
+	}
+	if s.builtIn != nil {
 		s.Contents = Contents{Format: "built in", Taken: []Part{{Name: ref, Files: 1}}}
 		if _, err := os.Lstat(s.Name); err == nil {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("%s is the built-in data set; for the folder or file of that name here write %s", s.Name,
@@ -303,7 +311,11 @@ func (s *Source) load(ctx context.Context, want Size, o options) (*Set, error) {
 	if s.builtIn != nil {
 		return s.builtIn.open(ctx, s.Split, want, o.progress)
 	}
-	return s.layout.read(ctx, s.tree, s.layout.splits[s.split].files)
+	set, err := s.layout.read(ctx, s.tree, s.layout.splits[s.split].files)
+	if err == nil && s.layout.within != nil {
+		set = s.layout.within(set, s.split)
+	}
+	return set, err
 }
 
 // Images walks the images one by one, decoding on all cores and keeping none. Without a split in its reference it visits

@@ -16,6 +16,10 @@ package benchmark
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
@@ -57,6 +61,10 @@ type Comparison struct {
 	Out string `json:"out_of"` // name of the outliers
 	Detection
 	Intervals *Intervals `json:"intervals,omitempty"` // nil: none
+
+	// Resampled is the AUROC of in-distribution images that were brought to the size of the outliers and back, against the images
+	// themselves: what scaling alone does to the scores. Nil where the outliers were not scaled.
+	Resampled *float64 `json:"auroc_resampled,omitempty"`
 }
 
 // Result is what came of a plan.
@@ -93,6 +101,9 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Result
 	opened := make([]*dataset.Set, len(names))
 	for i, name := range names { // before the work: a name may be mistyped
 		if _, err := OutlierNamed(name); err == nil {
+			if _, err := os.Lstat(name); err == nil {
+				p.warn(fmt.Sprintf("%s is the kind of outliers that is made; for the folder or file of that name here write %s", name, "."+string(filepath.Separator)+name))
+			}
 			continue
 		}
 		if opened[i], err = p.OpenOutliers(ctx, name, i, in); err != nil {
@@ -116,11 +127,14 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Result
 		if err != nil {
 			return nil, err
 		}
-		opened[i] = nil
 		c, err := p.compare(ctx, result.In, out, i)
+		if err == nil {
+			c.Resampled, err = p.resampled(ctx, meter, in, opened[i], c.AUROC)
+		}
 		if err != nil {
 			return nil, err
 		}
+		opened[i] = nil
 		result.Out, result.Comparisons = append(result.Out, out), append(result.Comparisons, c)
 	}
 	return result, nil
@@ -158,6 +172,38 @@ func (p Plan) compare(ctx context.Context, in, out Scores, i int) (Comparison, e
 	intervals, err := Bootstrap(ctx, in.Values, out.Values, Level, p.Resamples, &s)
 	c.Intervals = &intervals
 	return c, err
+}
+
+// resampled is how well in-distribution images are told from themselves, once they have gone through the scaling that the outliers went
+// through; nil if these did not.
+func (p Plan) resampled(ctx context.Context, meter *model.Meter, in, out *dataset.Set, auroc float64) (*float64, error) {
+	const most = 2000 // images, for time
+	if !out.Resized || out.Stored.Height == in.Stored.Height && out.Stored.Width == in.Stored.Width {
+		return nil, nil
+	}
+	few := in.AtMost(most, p.Seed)
+	through, err := few.Through(ctx, out.Stored.Height, out.Stored.Width)
+	if err != nil {
+		return nil, err
+	}
+	few.Name, through.Name = in.Name, in.Name+", scaled as "+out.Name
+	a, err := p.score(ctx, meter, few)
+	if err != nil {
+		return nil, err
+	}
+	b, err := p.score(ctx, meter, through)
+	if err != nil {
+		return nil, err
+	}
+	d, err := Detect(a.Values, b.Values)
+	if err != nil {
+		return nil, err
+	}
+	if alone := math.Abs(d.AUROC - 0.5); alone > 0.1 && alone >= math.Abs(auroc-0.5)/2 && (d.AUROC > 0.5) == (auroc > 0.5) {
+		p.warn(fmt.Sprintf("%s: the images were scaled, and in-distribution images scaled alike have an AUROC of %.4f against themselves: much of %.4f may come "+
+			"from resampling alone", out.Name, d.AUROC, auroc))
+	}
+	return &d.AUROC, nil
 }
 
 func (p Plan) progress(what string, done, total int) {

@@ -5,6 +5,7 @@ package benchmark
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -20,15 +21,29 @@ func (r *Result) Text(w io.Writer) error {
 	if c[0].Intervals != nil {
 		interval = fmt.Sprintf("%.0f%% interval\t", 100*c[0].Intervals.Level)
 	}
-	fmt.Fprintf(t, "AUROC\t%sAUPR\tFPR95\t%simages\tmean %s\t  out-of-distribution\n", interval, interval, detector)
+	scaled := slices.ContainsFunc(c, func(c Comparison) bool { return c.Resampled != nil })
+	alone := ""
+	if scaled {
+		alone = "by scaling\t"
+	}
+	fmt.Fprintf(t, "AUROC\t%s%sAUPR\tFPR95\t%simages\tmean %s\t  out-of-distribution\n", interval, alone, interval, detector)
 	for _, c := range c {
 		auroc, fpr95 := "", ""
 		if i := c.Intervals; i != nil {
 			auroc, fpr95 = i.AUROC.String()+"\t", i.FPR95.String()+"\t"
 		}
-		fmt.Fprintf(t, "%.4f\t%s%.4f\t%.4f\t%s%d\t%.4f\t  %s\n", c.AUROC, auroc, c.AUPR, c.FPR95, fpr95, c.NumOut, c.MeanOut, terminal.Printable(c.Out))
+		if alone = ""; c.Resampled != nil {
+			alone = fmt.Sprintf("%.4f\t", *c.Resampled)
+		} else if scaled {
+			alone = "\t"
+		}
+		fmt.Fprintf(t, "%.4f\t%s%s%.4f\t%.4f\t%s%d\t%.4f\t  %s\n", c.AUROC, auroc, alone, c.AUPR, c.FPR95, fpr95, c.NumOut, c.MeanOut, terminal.Printable(c.Out))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || !scaled {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "\nby scaling: the AUROC of in-distribution images scaled as those were, against themselves; what exceeds it is not the scaling's")
+	return err
 }
 
 func (i Interval) String() string { return fmt.Sprintf("%.4f–%.4f", i[0], i[1]) }
