@@ -18,7 +18,7 @@ func newDataCommand() *cobra.Command {
 		Use:     "data",
 		Short:   "Look at a data set before using it, and pack it",
 		Example: "  joule data look photos/\n  joule data pack photos/ -o photos.npy --image 64,64,3",
-		Args:    cobra.NoArgs,
+		Args:    onlySubcommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newLookCommand(), newPackCommand())

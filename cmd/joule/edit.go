@@ -105,7 +105,7 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 		bounds{"threads", o.threads, 0, mostThreads}); err != nil {
 		return err
 	}
-	m, err := model.Open(path)
+	m, err := openModel(path, sources...)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ func newEvalCommand() *cobra.Command {
 		Use:     "eval",
 		Short:   "Measure how good a trained model is",
 		Example: "  joule eval ood RUN --out-of fashion-mnist",
-		Args:    cobra.NoArgs,
+		Args:    onlySubcommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newOODCommand(), newQualityCommand(), newFetchInceptionCommand(), newLikelihoodCommand(), newChainsCommand(), newAttributesCommand(), newInspectCommand())

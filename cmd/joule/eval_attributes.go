@@ -44,7 +44,7 @@ that of the images of the data set itself, which is what chance would give.`,
 	f.StringVar(&o.in, "in", "", "images of the data set, a `data` set (default the test split of the run's own)")
 	f.IntVarP(&o.Images, "number", "n", o.Images, "number of samples")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
-	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
+	f.StringArrayVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
 	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of all random numbers")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")

@@ -95,11 +95,11 @@ func measureLikelihood(cmd *cobra.Command, path string, o likelihoodOptions) err
 	}
 	switch {
 	case o.label != "":
-		labels, err := chooseLabels(m, []string{o.label})
+		label, err := chooseLabel(m, o.label)
 		if err != nil {
 			return err
 		}
-		o.Label = int(labels[0])
+		o.Label = int(label)
 	case len(m.Classes) > 0:
 		return usageErrorf("the model is conditional: say with --label which of its %d classes to measure", len(m.Classes))
 	}

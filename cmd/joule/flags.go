@@ -3,7 +3,8 @@ package main
 // This file has flags that several commands share, and checks them.
 
 import (
-	"fmt"
+	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -39,26 +40,71 @@ type configFlags struct {
 }
 
 func (c *configFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&c.preset, "preset", run.DefaultPreset, "`name` of the configuration to start from")
+	f.StringVar(&c.preset, "preset", "", "`name` of the configuration to start from (default one for the data: "+run.DefaultPreset+" for digits)")
 	f.StringVar(&c.data, "data", "", "data set, as for joule train (default the preset's)")
 	f.StringArrayVar(&c.sets, "set", nil, "change a setting: `key=value`; may be repeated")
 }
 
-// config is the preset with the changes, not yet validated.
-func (c *configFlags) config() (run.Config, error) {
-	config, err := run.PresetConfig(c.preset)
-	if err != nil {
-		return config, fmt.Errorf("--preset: %w", err)
+// config is the preset with the changes, not yet validated. Where no preset is named it is chosen by the data, which is told.
+func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) (config run.Config, err error) {
+	if c.preset != "" {
+		if config, err = run.PresetConfig(c.preset); err != nil {
+			return config, usageErrorf("--preset: %w", err)
+		}
+	} else if config, err = c.chosen(ctx, tell); err != nil {
+		return config, err
 	}
 	for _, assignment := range c.sets {
 		if err := settings.Set(&config, assignment); err != nil {
-			return config, fmt.Errorf("--set: %w", err)
+			return config, usageErrorf("--set: %w", err)
 		}
 	}
 	if c.data != "" {
 		config.Data = c.data
 	}
 	return config, nil
+}
+
+// chosen is the configuration for the data, or the usual one where --set says itself what the images or the network are.
+func (c *configFlags) chosen(ctx context.Context, tell func(run.Choice)) (config run.Config, err error) {
+	choice := run.Choice{Preset: run.DefaultPreset}
+	said := false
+	for _, assignment := range c.sets {
+		said = said || strings.HasPrefix(assignment, "network.image=") || strings.HasPrefix(assignment, "network.name=")
+	}
+	switch {
+	case c.data == "" || said:
+	default:
+		if choice, err = run.Choose(ctx, c.data); err != nil {
+			if wrong := c.checkChanges(); wrong != nil {
+				return config, wrong
+			}
+			return config, err
+		}
+		tell(choice)
+	}
+	c.preset = choice.Preset
+	return choice.Config()
+}
+
+// checkChanges is what is wrong with the changes, whatever the data are.
+func (c *configFlags) checkChanges() error {
+	config, err := run.PresetConfig(run.DefaultPreset)
+	for _, assignment := range c.sets {
+		if err == nil {
+			err = settings.Set(&config, assignment)
+		}
+	}
+	if l := c.limits(); l != (run.Limits{}) {
+		config.Limits = l
+	}
+	if err == nil {
+		err = config.Validate()
+	}
+	if err != nil {
+		return usageErrorf("--set: %w", err)
+	}
+	return nil
 }
 
 // limits are those given.

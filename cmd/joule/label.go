@@ -2,21 +2,36 @@ package main
 
 // This file understands labels on the command line: classes of a conditional model, by name or by number, and conditions.
 
-import "github.com/joule-ebm/joule/model"
+import (
+	"encoding/csv"
+	"slices"
+	"strings"
 
-// chooseLabels are the classes with these names or numbers; all of them if none is named. An unconditional model has none.
-func chooseLabels(trained *model.Model, names []string) ([]int32, error) {
+	"github.com/joule-ebm/joule/model"
+)
+
+// chooseLabels are the classes with these names or numbers; all that something was learnt of if none is named. An unconditional model has
+// none. A text may list several with commas between, unless it is a name as it stands.
+func chooseLabels(trained *model.Model, texts []string) ([]int32, error) {
 	var labels []int32
-	for _, name := range names {
-		label, err := trained.Label(name)
-		if err != nil {
-			return nil, usageErrorf("--label: %w", err)
+	for _, text := range texts {
+		names, err := csv.NewReader(strings.NewReader(text)).Read()
+		if err != nil || len(trained.Classes) == 0 || slices.Contains(trained.Classes, text) {
+			names = []string{text}
 		}
-		labels = append(labels, label)
+		for _, name := range names {
+			label, err := chooseLabel(trained, name)
+			if err != nil {
+				return nil, err
+			}
+			labels = append(labels, label)
+		}
 	}
-	if len(names) == 0 {
-		for label := range trained.Classes {
-			labels = append(labels, int32(label))
+	if len(texts) == 0 {
+		for label, name := range trained.Classes {
+			if !slices.Contains(trained.Unlearnt, name) {
+				labels = append(labels, int32(label))
+			}
 		}
 	}
 	return labels, nil
@@ -35,4 +50,13 @@ func chooseConditions(trained *model.Model, texts []string) (conditions [][]floa
 		conditions = append(conditions, y)
 	}
 	return conditions, nil
+}
+
+// chooseLabel is the class with this name or number.
+func chooseLabel(trained *model.Model, name string) (int32, error) {
+	label, err := trained.Label(name)
+	if err != nil {
+		return 0, usageErrorf("--label: %w", err)
+	}
+	return label, nil
 }

@@ -31,18 +31,23 @@ type progress struct {
 func newProgress(out io.Writer, what, unit string, total int64) *progress {
 	p := &progress{out: out, what: what, unit: unit, total: total, begun: time.Now(), last: time.Now()}
 	if isTerminal(out) {
-		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(barWidth(columns(out)-len(what)-50)), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionClearOnFinish())
+		width := columns(out)
+		options := []progressbar.Option{progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100 * time.Millisecond),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription(what)}
+		if counts := fmt.Sprintf("%s (%d/%d, 100000 %s/s) [10h10m10s:10h10m10s]", what, total, total, unit); len(counts) < width {
+			options = append(options, progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit))
+		} else if len(what) > width/2 {
+			options = append(options, progressbar.OptionSetDescription(what[:width/2]))
+		}
+		p.bar = progressbar.NewOptions64(total, options...)
 	}
 	return p
 }
 
-// isTerminal says whether somebody sits at the other end of a reader or writer.
+// isTerminal says whether somebody sits at the other end of a reader or writer, at a terminal that can do more than print.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
 // columns is the width of a terminal; 80 where it has none.

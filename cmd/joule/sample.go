@@ -70,7 +70,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.StringVarP(&o.output, "output", "o", "samples.png", "a .png for one picture of all images, or a `path` ending in / for single ones")
 	f.StringVar(&o.gif, "gif", "", "also show the chains of the first images as an animation, in this `file`")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
-	f.StringSliceVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
+	f.StringArrayVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
 	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)

@@ -128,17 +128,17 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 	if err := o.join(cmd, patience); err != nil {
 		return err
 	}
-	trained, err := model.Open(path)
+	trained, err := openModel(path, sources...)
 	if err != nil {
 		return err
 	}
 	label := model.AnyLabel
 	if o.label != "" {
-		chosen, err := chooseLabels(trained, []string{o.label})
+		chosen, err := chooseLabel(trained, o.label)
 		if err != nil {
 			return err
 		}
-		label = int(chosen[0])
+		label = int(chosen)
 	}
 	e, err := o.openEngine(int(o.threads), engine.Float32)
 	if err != nil {

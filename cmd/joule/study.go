@@ -175,7 +175,7 @@ func runStudy(cmd *cobra.Command, o *studyOptions, configurations func(base run.
 	if timed && !cmd.Flags().Changed("iterations") {
 		o.iterations = 0
 	}
-	s, err := o.study()
+	s, err := o.study(cmd)
 	if err == nil {
 		s.Variants, err = configurations(s.Base)
 	}
@@ -215,7 +215,7 @@ func runStudy(cmd *cobra.Command, o *studyOptions, configurations func(base run.
 }
 
 // study is what the options ask for, but for the configurations.
-func (o *studyOptions) study() (*study.Study, error) {
+func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	if err := checkBounds(bounds{"seeds", o.seeds, 1, 1000}, bounds{"number", o.images, 0, million}, bounds{"samples", o.samples, 4, million},
 		bounds{"steps", o.chainSteps, 0, million}, bounds{"threads", o.threads, 0, mostThreads}); err != nil {
 		return nil, err
@@ -223,7 +223,9 @@ func (o *studyOptions) study() (*study.Study, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	base, err := o.config()
+	base, err := o.config(cmd.Context(), func(c run.Choice) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "joule: preset %s, chosen by the data (%s); --preset names another\n", c.Preset, c.Why)
+	})
 	if err != nil {
 		return nil, err
 	}

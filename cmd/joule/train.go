@@ -3,6 +3,7 @@ package main
 // joule train: learn an energy from images.
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,8 +49,8 @@ goes, checkpoints and the model. Equal settings and seeds give equal models, bit
 the number of threads.
 
 Ctrl-C saves and stops; --resume goes on from there, and from the last checkpoint of a run that was
-killed, with the configuration it was started with. A limit on time counts from the start or the
-resumption.
+killed, with the configuration it was started with; data that have moved are named by --data. A limit
+on time counts from the start or the resumption.
 
 Several processes, on one machine or many, train together if joule was built with MPI and mpirun or
 srun starts them (docs/cluster.md); they come to the same model as one process, bit for bit.
@@ -57,7 +58,8 @@ srun starts them (docs/cluster.md); they come to the same model as one process, 
 With --tile, squares of large pictures are learnt at full resolution; the model then judges pictures of any
 size by their tiles, which finds what is small in them, and says where (docs/inspection.md).
 
-Presets to start from, whose settings --print-config shows and --set changes:
+Presets to start from, whose settings --print-config shows and --set changes. Where none is named, the
+size of the images, their colours and their number choose it:
 ` + run.Usage() + `
 Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 ` + mcmc.Usage() + "\n" + dataset.Usage,
@@ -123,7 +125,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	options := run.Options{Threads: threads, Group: o.group, Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
-		for _, flag := range []string{"preset", "data", "attribute", "tile", "stride", "picture", "tile-position", "seed", "set", "precision", "print-config"} {
+		for _, flag := range []string{"preset", "attribute", "tile", "stride", "picture", "tile-position", "seed", "set", "precision", "print-config"} {
 			if given(flag) {
 				return usageErrorf("--%s cannot be given with --resume: a run goes on with the configuration it was started with", flag)
 			}
@@ -131,13 +133,24 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		if o.out == "" {
 			return usageErrorf("--resume needs --out, the directory of the run to go on with")
 		}
+		options.Data = o.data
 		if result, err = run.Resume(cmd.Context(), o.out, limits, options); err != nil {
 			return err
 		}
 	} else {
-		config, err := o.trainConfig(given, limits)
+		if o.out != "" && !o.printConfig { // before the data are looked at
+			if err := run.Vacant(o.out); err != nil {
+				return err
+			}
+		}
+		if o.preset == "" && o.tile.side > 0 {
+			o.preset = run.DefaultPreset // a tile is small, whatever the pictures are
+		}
+		config, err := o.trainConfig(cmd.Context(), given, limits, func(c run.Choice) {
+			screen.log.Info("preset chosen by the data, --preset names another", "preset", c.Preset, "data", c.Why)
+		})
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		if o.printConfig {
 			return settings.Write(cmd.OutOrStdout(), &config)
@@ -168,8 +181,8 @@ func train(cmd *cobra.Command, o trainOptions) error {
 }
 
 // trainConfig is the configuration that the command line asks for.
-func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) (run.Config, error) {
-	c, err := o.config()
+func (o *trainOptions) trainConfig(ctx context.Context, given func(string) bool, limits *run.Limits, tell func(run.Choice)) (run.Config, error) {
+	c, err := o.config(ctx, tell)
 	if err != nil {
 		return c, err
 	}
@@ -187,7 +200,10 @@ func (o *trainOptions) trainConfig(given func(string) bool, limits *run.Limits) 
 		c.Limits = *limits
 	}
 	o.tile.change(&c)
-	return c, c.Validate()
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
 }
 
 // tileFlags say how pictures are divided into tiles.
