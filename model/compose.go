@@ -181,6 +181,7 @@ func (c *Composition) Notes() (notes []string) {
 			}
 		}
 		note("the data", a.Data, b.Data)
+		note("the stride of tiles", a.Tiles.Stride, b.Tiles.Stride)
 		note("the sampler", a.Sampler.Kind, b.Sampler.Kind)
 		note("the noise", a.Sampler.Noise, b.Sampler.Noise)
 		note("the temperature", a.Sampler.Temperature, b.Sampler.Temperature)

@@ -83,7 +83,7 @@ func (c *Config) completeTiles() error {
 		return fmt.Errorf("setting tiles.picture is %v: want height and width, %d or more, such as 256,256", p, t.Side)
 	}
 	image := &c.Network.Image
-	if len(*image) == 0 {
+	if len(*image) == 0 && c.Composition == nil { // whose parts know theirs
 		*image = []int{t.Side, t.Side, 3}
 	}
 	if i := *image; len(i) == 3 && (i[0] != t.Side || i[1] != t.Side) {
