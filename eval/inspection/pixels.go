@@ -102,18 +102,21 @@ func (p *pixels) areas(in []bool, limit float64) (auroc, aupro float64, of map[i
 	if good == 0 || faulty == 0 {
 		return math.NaN(), math.NaN(), nil
 	}
+	at := make([]*histogram, len(p.segments)) // nil of pictures that are not in
+	for i, s := range p.segments {
+		at[i] = of[s.picture]
+	}
 	var curve curve
 	var fp, tp, pro float64
 	for i := 0; i < len(p.keys); {
 		score := p.keys[i] >> 32
 		bin := binOf(fp/good, limit)
 		for ; i < len(p.keys) && p.keys[i]>>32 == score; i++ {
-			s := &p.segments[uint32(p.keys[i])]
-			if !in[s.picture] {
+			h := at[uint32(p.keys[i])]
+			if h == nil {
 				continue
 			}
-			h := of[s.picture]
-			if s.faulty {
+			if s := &p.segments[uint32(p.keys[i])]; s.faulty {
 				tp++
 				pro += 1 / float64(s.size)
 				h.faulty[bin]++
