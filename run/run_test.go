@@ -60,6 +60,7 @@ var tiny = []string{
 	"network.filters=2", "network.image=12,12,1", "held_out=6", "sampler.steps=2", "buffer.size=40", "loss.references=5",
 	"loss.entropy_after=10", "optimiser.batch=4", "limits.iterations=30", "output.checkpoint=7", "output.samples=5",
 	"output.pictures=4", "output.held_out=4", "output.diagnose=3", "output.noise=6",
+	"optimiser.cooldown=0", // with another end a run is another otherwise
 }
 
 // config is the default preset with changes.
