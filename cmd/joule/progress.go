@@ -197,11 +197,11 @@ func (s *trainScreen) show(p run.Progress) {
 		if p.Fraction == 0 {
 			length = -1
 		}
-		s.bar = progressbar.NewOptions64(length, progressbar.OptionSetWriter(s.out), progressbar.OptionSetWidth(barWidth(columns(s.out)-50)),
+		s.bar = progressbar.NewOptions64(length, progressbar.OptionSetWriter(s.out), progressbar.OptionSetWidth(barWidth(columns(s.out)-64)),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	width := columns(s.out)
-	s.bar.Describe(fitting(width-barWidth(width-50)-len(" 100% || "), fmt.Sprintf("%d iterations", p.Iteration), left, fmt.Sprintf("%.3g/s", p.Rate),
+	s.bar.Describe(fitting(width-barWidth(width-64)-len(" 100% || "), fmt.Sprintf("%d iterations", p.Iteration), left, fmt.Sprintf("%.3g/s", p.Rate),
 		fmt.Sprintf("energy of data %.3g", p.Metrics.EnergyPos), fmt.Sprintf("of samples %.3g", p.Metrics.EnergyNeg)))
 	_ = s.bar.Set64(int64(thousand * p.Fraction)) // a terminal that cannot be written to is no reason to stop
 }
