@@ -171,7 +171,8 @@ func TestOODSeveral(t *testing.T) {
 	}
 
 	code, out, warning := joule(append([]string{"eval", "ood", "-n", "20"}, args...)...)
-	if code != 0 || strings.Count(out, "\n") != 3+len(want) || !strings.Contains(warning, dir+": images in colour of up to 40x40 were scaled or cropped to 28x28") {
+	const head, foot = 3, 2 // the foot explains the column "by scaling", which the folder alone needs
+	if code != 0 || strings.Count(out, "\n") != head+len(want)+foot || !strings.Contains(out, "\nby scaling:") || !strings.Contains(warning, dir+": images in colour of up to 40x40 were scaled or cropped to 28x28") {
 		t.Errorf("exit code %d, %s%s", code, out, warning)
 	}
 }
