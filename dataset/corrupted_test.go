@@ -71,6 +71,15 @@ func TestFolderNamedParts(t *testing.T) {
 	if err != nil || built.builtIn == nil || len(built.Warnings) != 1 {
 		t.Errorf("an empty folder parts: %+v, %v", built, err)
 	}
+	for name, data := range map[string]string{"samples.pgm": "P5 2 2 255\n0123", "metrics.jsonl": ""} {
+		if err := os.WriteFile(filepath.Join("parts", name), []byte(data), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err = Locate(t.Context(), "parts")
+	if err != nil || built.builtIn == nil || len(built.Warnings) != 1 {
+		t.Errorf("a run in a folder parts: %+v, %v", built, err)
+	}
 }
 
 // What a relative path leads to is looked for above a folder too.

@@ -36,7 +36,7 @@ type Source struct {
 // Locate finds out what a reference (see [Usage]) leads to: of its splits the one it names, or else train, or the only one.
 func Locate(ctx context.Context, ref string) (*Source, error) {
 	s := &Source{Reference: ParseReference(ref)}
-	if s.builtIn = builtInNamed(s.Name); s.builtIn != nil && s.builtIn.common {
+	if s.builtIn = builtInNamed(s.Name); s.builtIn != nil && s.builtIn.common && !learnt(s.Name) {
 		if own := (&Source{Reference: s.Reference}); own.find(ctx) == nil {
 			own.Warnings = append(own.Warnings, fmt.Sprintf("%s is the one here, not the built-in data set of that name", s.Name))
 			return own, nil
@@ -57,6 +57,12 @@ func Locate(ctx context.Context, ref string) (*Source, error) {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return s, nil
+}
+
+// learnt says whether a folder is what `joule train --data parts -o parts` writes: its pictures are samples, and no data set.
+func learnt(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "metrics.jsonl"))
+	return err == nil
 }
 
 // Close releases the source. What was read of it stays.
