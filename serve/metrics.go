@@ -73,6 +73,7 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) loaded(model string, iterations int64, calibrated bool) {
+	m.outs.WithLabelValues(model) // so that there is a 0 to show before the first
 	m.iterations.WithLabelValues(model).Set(float64(iterations))
 	m.calibrated.WithLabelValues(model).Set(map[bool]float64{true: 1}[calibrated])
 }
