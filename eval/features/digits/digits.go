@@ -9,15 +9,12 @@
 package digits
 
 import (
-	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
-	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/internal/network"
 	"github.com/joule-ebm/joule/expr"
 )
@@ -54,68 +51,19 @@ func Build(p *energy.Params, x *expr.Value) (features, logits *expr.Value) {
 	return features, expr.Add(expr.Conv(features, w), b)
 }
 
-// A Classifier tells digits apart. It is for one goroutine at a time; the engine uses its threads.
-type Classifier struct{ program engine.Program }
+var kind = network.Kind{Name: "digits", Image: Image, Dim: Dim, Classes: Classes, Build: Build}
 
-var _ features.Network = (*Classifier)(nil)
+// Takes refuses all images but those of MNIST's size.
+func Takes(size dataset.Size) error { return kind.Takes(size) }
+
+// A Classifier tells digits apart, white strokes on black as MNIST's. It is for one goroutine at a time; the engine uses its threads.
+type Classifier struct{ network.Classifier }
 
 // New makes the classifier that comes with Joule.
 func New(e engine.Engine) (*Classifier, error) {
-	params := energy.NewParams()
-	f, logits := Build(params, expr.Input("x", Image))
-	values, err := network.Values(params.Specs(), weights)
+	c, err := network.NewClassifier(e, &kind, weights)
 	if err != nil {
-		return nil, fmt.Errorf("digits: %w", err)
+		return nil, err
 	}
-	program, err := e.Compile(f, expr.Softmax(logits))
-	if err != nil {
-		return nil, fmt.Errorf("digits: %w", err)
-	}
-	if err := program.Bind(values); err != nil {
-		return nil, fmt.Errorf("digits: %w", err)
-	}
-	return &Classifier{program}, nil
-}
-
-// Name is the network's name.
-func (c *Classifier) Name() string { return "digits" }
-
-// Dim is the number of features of an image.
-func (c *Classifier) Dim() int { return Dim }
-
-// Classes is the number of digits.
-func (c *Classifier) Classes() int { return Classes }
-
-// Batch is the number of images to classify at a time.
-func (c *Classifier) Batch() int { return 256 }
-
-// Takes refuses all images but those of MNIST's size.
-func (c *Classifier) Takes(size dataset.Size) error {
-	if size != (dataset.Size{Height: side, Width: side, Channels: 1}) {
-		return fmt.Errorf("images of %v: the classifier of digits takes %dx%dx1 only", size, side, side)
-	}
-	return nil
-}
-
-// Describe gives the features and class probabilities of 28×28 images of one channel: white strokes on black, as MNIST's.
-func (c *Classifier) Describe(ctx context.Context, pixels []uint8, size dataset.Size) (features.Description, error) {
-	if err := c.Takes(size); err != nil {
-		return features.Description{}, err
-	}
-	return c.Classify(ctx, pixels)
-}
-
-// Classify is Describe of images that are known to be of MNIST's size: N·28·28 bytes.
-func (c *Classifier) Classify(ctx context.Context, pixels []uint8) (features.Description, error) {
-	if len(pixels)%Image.Size() != 0 {
-		return features.Description{}, errors.New("digits: not whole images of 28x28 bytes")
-	}
-	n := len(pixels) / Image.Size()
-	d := features.Description{Features: make([]float32, n*Dim), Probabilities: make([]float32, n*Classes)}
-	if n == 0 {
-		return d, nil
-	}
-	err := c.program.Run(ctx, engine.Call{Batch: n, Inputs: map[string][]float32{"x": dataset.Intensities(pixels)},
-		Outputs: [][]float32{d.Features, d.Probabilities}})
-	return d, err
+	return &Classifier{c}, nil
 }

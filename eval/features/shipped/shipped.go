@@ -21,8 +21,8 @@ var networks = []struct {
 	takes   func(dataset.Size) error
 	open    func(engine.Engine) (features.Network, error)
 }{
-	{"digits", dataset.Digits, true, (*digits.Classifier)(nil).Takes, func(e engine.Engine) (features.Network, error) { return digits.New(e) }},
-	{"photographs", "", true, (*photographs.Classifier)(nil).Takes, func(e engine.Engine) (features.Network, error) { return photographs.New(e) }},
+	{"digits", dataset.Digits, true, digits.Takes, func(e engine.Engine) (features.Network, error) { return digits.New(e) }},
+	{"photographs", "", true, photographs.Takes, func(e engine.Engine) (features.Network, error) { return photographs.New(e) }},
 	{"scenes", dataset.Objects, false, (*scenes.Reader)(nil).Takes, func(e engine.Engine) (features.Network, error) { return scenes.New(e) }},
 }
 

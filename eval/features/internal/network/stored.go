@@ -1,4 +1,5 @@
-// Package network is what the small networks shipped with Joule have in common: how their weights are read, and how they were learnt.
+// Package network is what the small networks shipped with Joule have in common: how their weights are read, how images are classified, and
+// how they were learnt.
 package network
 
 import (
