@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"unsafe"
 
@@ -219,49 +218,11 @@ func (p *program) check(call engine.Call) error {
 	if p.params == nil {
 		return errors.New("ranks: Run before Bind")
 	}
-	if call.Batch < 1 || call.Batch > math.MaxInt32 {
-		return fmt.Errorf("ranks: a batch of %d images: want 1 or more, and fewer than 2³¹", call.Batch)
-	}
-	inputs := map[string]expr.Shape{}
-	for _, v := range p.leaves {
-		name, s := v.Attr().Name, v.Shape()
-		if v.Op() != expr.OpInput {
-			continue
-		}
-		inputs[name] = s
-		if values, ok := call.Chain.PerStep[name]; ok {
-			if steps := max(call.Chain.Steps, 1); len(values) != steps || s != expr.Scalar {
-				return fmt.Errorf("ranks: input %q of shape %v has %d values for %d steps", name, s, len(values), steps)
-			}
-			continue
-		}
-		values, ok := call.Inputs[name]
-		if !ok {
-			return fmt.Errorf("ranks: no value for input %q", name)
-		}
-		if want := call.Batch * s.Size(); len(values) != want {
-			return fmt.Errorf("ranks: input %q has %d values, a batch of %d of shape %v takes %d", name, len(values), call.Batch, s, want)
-		}
-	}
-	if len(call.Outputs) != len(p.outputs) {
-		return fmt.Errorf("ranks: %d outputs asked for, the program has %d", len(call.Outputs), len(p.outputs))
-	}
 	if len(call.Updates) > 0 {
 		return errors.New("ranks: a group has no stores")
 	}
-	for i, out := range call.Outputs {
-		want := p.outputs[i].Shape().Size()
-		if p.outputs[i].Kind() == expr.Sample {
-			want *= call.Batch
-		}
-		if out != nil && len(out) != want {
-			return fmt.Errorf("ranks: output %d has room for %d values, it takes %d", i, len(out), want)
-		}
-	}
-	for name, i := range call.Chain.Feedback {
-		if s, ok := inputs[name]; !ok || i < 0 || i >= len(p.outputs) || p.outputs[i].Shape() != s || p.outputs[i].Kind() != expr.Sample {
-			return fmt.Errorf("ranks: output %d cannot become input %q of the next step", i, name)
-		}
+	if err := call.Fits(p.leaves, p.outputs); err != nil {
+		return fmt.Errorf("ranks: %w", err)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/joule-ebm/joule/engine"
@@ -119,46 +118,8 @@ func (p *program) check(call engine.Call) error {
 	if p.params == nil {
 		return errors.New("xla: Run before Bind")
 	}
-	if call.Batch < 1 || call.Batch > math.MaxInt32 {
-		return fmt.Errorf("xla: a batch of %d images: want 1 or more, and fewer than 2³¹", call.Batch)
-	}
-	steps := max(call.Chain.Steps, 1)
-	for _, v := range p.leaves {
-		if v.Op() != expr.OpInput {
-			continue
-		}
-		name, s := v.Attr().Name, v.Shape()
-		if values, ok := call.Chain.PerStep[name]; ok {
-			if len(values) != steps || s != expr.Scalar {
-				return fmt.Errorf("xla: input %q of shape %v has %d values for %d steps", name, s, len(values), steps)
-			}
-			continue
-		}
-		values, ok := call.Inputs[name]
-		if !ok {
-			return fmt.Errorf("xla: no value for input %q", name)
-		}
-		if want := call.Batch * s.Size(); len(values) != want {
-			return fmt.Errorf("xla: input %q has %d values, a batch of %d of shape %v takes %d", name, len(values), call.Batch, s, want)
-		}
-	}
-	for name, i := range call.Chain.Feedback {
-		at := slices.IndexFunc(p.leaves, func(v *expr.Value) bool { return v.Op() == expr.OpInput && v.Attr().Name == name })
-		if at < 0 || i < 0 || i >= len(p.outputs) || p.outputs[i].Shape() != p.leaves[at].Shape() || p.outputs[i].Kind() != expr.Sample {
-			return fmt.Errorf("xla: output %d cannot become input %q of the next step", i, name)
-		}
-	}
-	if len(call.Outputs) != len(p.outputs) {
-		return fmt.Errorf("xla: %d outputs asked for, the program has %d", len(call.Outputs), len(p.outputs))
-	}
-	for i, out := range call.Outputs {
-		want := p.outputs[i].Shape().Size()
-		if p.outputs[i].Kind() == expr.Sample {
-			want *= call.Batch
-		}
-		if out != nil && len(out) != want {
-			return fmt.Errorf("xla: output %d has room for %d values, it takes %d", i, len(out), want)
-		}
+	if err := call.Fits(p.leaves, p.outputs); err != nil {
+		return fmt.Errorf("xla: %w", err)
 	}
 	return nil
 }
