@@ -16,10 +16,10 @@ import (
 
 type attributesOptions struct {
 	model.Sampling
-	want, in           string
-	labels, conditions []string
-	sampler            samplerFlags
-	json               bool
+	want, in string
+	asked    askedFlags
+	sampler  samplerFlags
+	json     bool
 }
 
 func newAttributesCommand() *cobra.Command {
@@ -44,8 +44,7 @@ that of the images of the data set itself, which is what chance would give.`,
 	f.StringVar(&o.in, "in", "", "images of the data set, a `data` set (default the test split of the run's own)")
 	f.IntVarP(&o.Images, "number", "n", o.Images, "number of samples")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
-	f.StringArrayVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
-	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
+	o.asked.add(f)
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of all random numbers")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	o.sampler.add(f)
@@ -71,10 +70,7 @@ func measureAttributes(cmd *cobra.Command, path string, o attributesOptions) err
 	if err := o.sampler.change(m, o.Steps); err != nil {
 		return err
 	}
-	if o.Labels, err = chooseLabels(m, o.labels); err != nil {
-		return err
-	}
-	if o.Conditions, err = chooseConditions(m, o.conditions); err != nil {
+	if err := o.asked.ask(m, &o.Sampling); err != nil {
 		return err
 	}
 	shown := &stages{out: cmd.ErrOrStderr()}

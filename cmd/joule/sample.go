@@ -25,7 +25,7 @@ type sampleOptions struct {
 	hardware
 	model.Sampling
 	output, gif, precision string
-	labels, conditions     []string
+	asked                  askedFlags
 	sampler                samplerFlags
 	json                   bool
 }
@@ -70,8 +70,7 @@ The same seed gives the same images, whatever the number of threads.`,
 	f.StringVarP(&o.output, "output", "o", "samples.png", "a .png for one picture of all images, or a `path` ending in / for single ones")
 	f.StringVar(&o.gif, "gif", "", "also show the chains of the first images as an animation, in this `file`")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default all rounds)")
-	f.StringArrayVar(&o.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
-	f.StringArrayVar(&o.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
+	o.asked.add(f)
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
 	f.StringVar(&o.precision, "precision", string(engine.Auto), precisionUsage)
@@ -130,10 +129,7 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	if err := o.sampler.change(m, o.Steps); err != nil {
 		return err
 	}
-	if o.Labels, err = chooseLabels(m, o.labels); err != nil {
-		return err
-	}
-	if o.Conditions, err = chooseConditions(m, o.conditions); err != nil {
+	if err := o.asked.ask(m, &o.Sampling); err != nil {
 		return err
 	}
 	// An output that cannot be written is better noticed before the work than after it.

@@ -28,6 +28,23 @@ func (f *samplerFlags) addSets(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.sets, "set", nil, "change how images are drawn: `key=value` of sampler, augmentation or generation; may be repeated")
 }
 
+// askedFlags are the classes, or the numbers and attributes, that samples are asked for by.
+type askedFlags struct{ labels, conditions []string }
+
+func (f *askedFlags) add(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.labels, "label", nil, "classes of a conditional model, by name or number from 0, in turn (default all)")
+	flags.StringArrayVar(&f.conditions, "condition", nil, "`numbers` and attributes of a model that is conditional on them, such as x=0.2,y=0.7; repeated: in turn")
+}
+
+// ask has m draw what the flags ask for.
+func (f *askedFlags) ask(m *model.Model, s *model.Sampling) (err error) {
+	if s.Labels, err = chooseLabels(m, f.labels); err != nil {
+		return err
+	}
+	s.Conditions, err = chooseConditions(m, f.conditions)
+	return err
+}
+
 // change changes the model as the flags say. Steps are those of each chain; 0: all that the configuration asks for.
 func (f *samplerFlags) change(m *model.Model, steps int) error {
 	c := &m.Config
