@@ -25,8 +25,6 @@ import (
 	"github.com/joule-ebm/joule/eval/features/shipped"
 	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/eval/statistics"
-
-	"gonum.org/v1/gonum/stat"
 )
 
 // Images is how many samples a look takes, and how many images of the buffer and of the data.
@@ -88,19 +86,7 @@ func (w *Watch) Look(ctx context.Context, pixels []uint8) (Look, error) {
 	if err != nil {
 		return l, err
 	}
-	shares := make([]float64, w.network.Classes())
-	n := len(d.Probabilities) / len(shares)
-	for i := range n {
-		best := 0
-		row := d.Probabilities[i*len(shares):][:len(shares)]
-		for k, p := range row {
-			if p > row[best] {
-				best = k
-			}
-		}
-		shares[best] += 1 / float64(n)
-	}
-	l.Entropy = stat.Entropy(shares)
+	l.Entropy = quality.ClassEntropy(d.Probabilities, w.network.Classes())
 	m := quality.NewMoments(w.network.Dim())
 	m.Add(quality.Features{Dim: w.network.Dim(), Values: d.Features})
 	l.FD, err = quality.FrechetDistance(m, w.moments)

@@ -70,6 +70,16 @@ func MeasureClasses(samples, images []float32, classes int) (Classes, error) {
 	return c, nil
 }
 
+// ClassEntropy is the entropy in nats of the classes that images show, each the likeliest of its row of probabilities.
+func ClassEntropy(probabilities []float32, classes int) float64 {
+	counts, _ := count(probabilities, classes)
+	shares := make([]float64, classes)
+	for k, n := range counts {
+		shares[k] = float64(n) * float64(classes) / float64(len(probabilities))
+	}
+	return stat.Entropy(shares)
+}
+
 // count is how many rows are of each class, and how many surely so.
 func count(probabilities []float32, classes int) (counts []int, sure int) {
 	counts = make([]int, classes)
