@@ -45,10 +45,12 @@ const (
 	programMeta = "joule, github.com/joule-ebm/joule"
 )
 
-// The files of a run directory that say what it is: its configuration, its model, and what a process that writes in it has locked.
+// The files of a run directory that say what it is: its configuration, its model, which images it was trained on, and what a process that
+// writes in it has locked.
 const (
 	ConfigFile = "config.yaml"
 	File       = "model.safetensors"
+	ImagesFile = "images.gz" // a dataset.Inventory
 	LockFile   = "lock"
 )
 

@@ -112,6 +112,7 @@ type runner struct {
 	numbers    []model.Number // of one that is conditional on numbers
 	conditions []float32      // these numbers of each training image
 	data       dataset.Fingerprint
+	images     dataset.Inventory // of the data; empty once it is written down
 	recovery   recovery
 	collapse   collapse.Memory
 	watch      *collapse.Watch // that looks at samples from noise; nil before the first look
@@ -294,7 +295,7 @@ func (r *runner) openData(ctx context.Context) error {
 		}
 	}
 	r.unlearnt = r.withoutImages(set.Labels)
-	r.data = set.Fingerprint(c.Network.Numbers...)
+	r.data, r.images = set.Fingerprint(c.Network.Numbers...), set.Inventory()
 	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
 	}
@@ -367,7 +368,10 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 		}
 	}
 	if r.options.writes() {
-		var err error
+		err := r.listImages()
+		if err != nil {
+			return Result{}, r.resumable(err)
+		}
 		if r.log, err = openRecords(r.dir, r.trainer.Iteration); err != nil {
 			return Result{}, err
 		}
@@ -390,6 +394,19 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 		err = r.log.close()
 	}
 	return result, err
+}
+
+// listImages writes down which images the data are, to say later which of them came or went. Those that are built in do neither.
+func (r *runner) listImages() error {
+	images, file := r.images, r.dir.file(model.ImagesFile)
+	r.images = dataset.Inventory{}
+	if _, err := os.Stat(file); err == nil || r.training.Contents.Format == dataset.BuiltIn {
+		return nil
+	}
+	return durable.WriteFile(file, func(w io.Writer) error {
+		_, err := images.WriteTo(w)
+		return err
+	})
 }
 
 // rewrite brings the files of a run that is resumed up to date with its new limits, and the new place of its data.

@@ -91,8 +91,8 @@ func (r *runner) decode(c *checkpoint.Checkpoint) error {
 		return err
 	}
 	if head.Data != r.data {
-		return fmt.Errorf("%s: the data set %s is not the one the run was started with (%d images now, %d then, or other pixels): restore it",
-			r.dir.path, r.config.Data, r.data.Images, head.Data.Images)
+		return fmt.Errorf("%s: the data set %s is not the one the run was started with (%s): restore it", r.dir.path, r.config.Data,
+			model.Changes(r.dir.path, head.Data, r.images))
 	}
 	t := r.trainer
 	for _, v := range vectors(t) {
