@@ -80,6 +80,10 @@ type Trainer struct {
 	Adam       Adam
 	Buffer     *mcmc.Buffer
 
+	// BeforeUpdate, if there is one, is called before each update changes the state: whoever still reads that, such as a checkpoint that is
+	// being written, has done so when it returns. Its error ends the step.
+	BeforeUpdate func() error
+
 	model      *energy.Energy
 	specs      []energy.Spec
 	settings   Settings
@@ -234,6 +238,11 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	}
 
 	// The update. The chains' ends go into the buffer.
+	if t.BeforeUpdate != nil {
+		if err := t.BeforeUpdate(); err != nil {
+			return m, err
+		}
+	}
 	if err := t.update(ctx, m.GradNorm, m.LearningRate); err != nil {
 		return Metrics{}, err
 	}

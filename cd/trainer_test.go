@@ -268,6 +268,26 @@ func TestCancelledStepChangesNothing(t *testing.T) {
 	}
 }
 
+// Before an update changes anything it waits for whoever still reads the state.
+func TestBeforeUpdate(t *testing.T) {
+	tr := newTrainer(t, settings(), 0)
+	mustStep(t, tr, 2, false)
+	before, asked, refusal := state(t, tr), 0, errors.New("not yet")
+	tr.BeforeUpdate = func() error {
+		if asked++; !equal(before, state(t, tr)) {
+			t.Error("the state has changed")
+		}
+		return refusal
+	}
+	images, _ := bars(batch, 1)
+	if _, err := tr.Step(context.Background(), images, nil); !errors.Is(err, refusal) || asked != 1 {
+		t.Errorf("error %v after %d calls, want %v after one", err, asked, refusal)
+	}
+	if !equal(before, state(t, tr)) {
+		t.Error("a step that was refused has changed the state")
+	}
+}
+
 // The state is all in the exported fields: another trainer given them goes on as the first.
 func TestStateIsComplete(t *testing.T) {
 	a, b := newTrainer(t, settings(), 0), newTrainer(t, settings(), 0)

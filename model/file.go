@@ -218,8 +218,10 @@ func (m *Model) save(path string, tensor func(name string, shape []int, values [
 		return err
 	}
 	var tensors []safetensors.Tensor
+	var memory []float32 // of one tensor after the other
 	for _, s := range params.Specs() {
-		stored := make([]float32, s.Shape.Size())
+		memory = slices.Grow(memory[:0], s.Shape.Size())
+		stored := memory[:s.Shape.Size()]
 		s.ToTorch(stored, m.Params[s.Name])
 		tensors = append(tensors, tensor(s.Name, s.TorchShape(), stored))
 	}

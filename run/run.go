@@ -120,6 +120,7 @@ type runner struct {
 	log        *records
 	begun      time.Time  // this process
 	saving     chan error // receives when the checkpoint that is being written is on the disk; nil: none is
+	unsaved    error      // why the last one is not on the disk, if it could not be written
 }
 
 // Start begins a run in dir, which must be new or empty, and trains until a limit is reached or ctx is done. An interrupted run
@@ -239,8 +240,11 @@ func (r *runner) begin() error {
 		return err
 	}
 	s.ChainEngine, s.Conditions = r.chains, r.conditions
-	r.trainer, err = cd.NewTrainer(r.engine, r.energy, s)
-	return err
+	if r.trainer, err = cd.NewTrainer(r.engine, r.energy, s); err != nil {
+		return err
+	}
+	r.trainer.BeforeUpdate = r.saved
+	return nil
 }
 
 // openEngines makes what the run computes on. Programs of one engine share memory: there is one, unless chains have a precision of their
