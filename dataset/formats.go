@@ -45,6 +45,7 @@ func formats() []format {
 		{"downsampled ImageNet", findImageNet, nil, false},
 		{"table", findTables, nil, false},
 		{"Parquet", findParquet, nil, false},
+		{"Arrow", findArrow, nil, false},
 		{picturesFormat, findPictures, nil, true},
 	}
 }

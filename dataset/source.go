@@ -355,6 +355,9 @@ func (s *Source) Images(ctx context.Context, want Size, opts ...Option) iter.Seq
 			yield(Image{}, fmt.Errorf("%s: %w", s.Name, err))
 			return
 		}
+		for _, w := range src.warnings {
+			o.warning(s.Name + ": " + w)
+		}
 		var told warnings
 		defer func() {
 			for _, w := range told.lines() {
