@@ -12,6 +12,8 @@
 //	L_opt = mean E_sg(θ)(x_kl)                  Optimisation
 //	L_ent = -mean log ‖x_kl - r_k‖₂             Entropy
 //
+// and so has one beside them, in [Terms], the straight way from noise to data: [Flow].
+//
 // Another term is another element of [Settings].Terms:
 //
 //	// Decay is L_decay = ‖θ‖².
@@ -28,7 +30,7 @@
 //
 // What a term needs follows from what it asks the batch for: chains are differentiated, and the buffer is asked for reference images, where
 // a term looks at them, and not otherwise. Its value and its gradient's norm are in [Metrics] under its name. One that is a line of
-// [PaperTerms] is a setting of every run, loss.NAME.
+// [Terms] is a setting of every run, loss.NAME.
 //
 // An [Objective] is the compiled sum of the terms and its derivative with respect to the parameters.
 //

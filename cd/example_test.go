@@ -11,26 +11,20 @@ import (
 	"github.com/joule-ebm/joule/expr"
 )
 
-// flow is a term of one's own: the energy's downhill direction matches the straight way from noise z to an image of the data x⁺, at a
-// random point between the two, as in flow matching (Lipman et al. 2023) but without time:
+// slope is a term of one's own: the energy is flat at images of the data, so that chains rest there,
 //
-//	L_flow = mean ‖∇E(x_t) + (x⁺ - z)‖²/D,   x_t = z + t(x⁺ - z),   t ~ U(0, 1)
-//
-// where D is the number of the image's elements.
-func flow(b *cd.Batch) *expr.Value {
-	z, t := expr.Uniform("flow_z", b.Positive.X.Shape()), expr.Uniform("flow_t", expr.Scalar)
-	way := expr.Sub(b.Positive.X, z)
-	x := expr.Add(z, expr.Mul(t, way))
-	gradient := expr.Grad(energy.Sum(b.Energies(cd.Point{X: x, Label: b.Positive.Label})), x)[0]
-	miss := expr.Add(gradient, way)
-	return expr.BatchMean(expr.Affine(expr.Total(expr.Mul(miss, miss)), 1/float64(x.Shape().Size()), 0))
+//	L_slope = mean ‖∇E(x⁺)‖²
+func slope(b *cd.Batch) *expr.Value {
+	x := b.Positive.X
+	gradient := expr.Grad(energy.Sum(b.Energies(b.Positive)), x)[0]
+	return expr.BatchMean(expr.Total(expr.Mul(gradient, gradient)))
 }
 
 // A new term of the loss is a function and an element of the list.
 func ExampleTerm() {
 	settings := cd.PaperSettings()
 	settings.Steps, settings.DiagnoseEvery = 5, 1
-	settings.Terms = append(settings.Terms, cd.Term{Name: "flow", About: "the straight way from noise", Weight: 0.1, Loss: flow})
+	settings.Terms = append(settings.Terms, cd.Term{Name: "slope", About: "the energy is flat at the data", Weight: 0.1, Loss: slope})
 
 	model, err := energy.New("quick", energy.Options{Filters: 2, Image: expr.Shape{side, side, 1}})
 	if err != nil {
@@ -56,8 +50,8 @@ func ExampleTerm() {
 	// loss of reg true
 	// loss of opt true
 	// loss of ent false
-	// loss of flow true
+	// loss of slope true
 	// gradient of cd true
 	// gradient of opt true
-	// gradient of flow true
+	// gradient of slope true
 }

@@ -104,6 +104,7 @@ func newBench(t *testing.T, classes int, o ObjectiveOptions) *bench {
 	for _, name := range []string{"x_pos", "x_neg", "x_hat", "x_start"} {
 		b.values[name] = normal(b.batch*size, 0.5, 0.1)
 	}
+	b.values["flow_z"], b.values["flow_t"] = normal(b.batch*size, 0.5, 0.3), []float64{0.4, 0.95} // before and within the taper
 	for _, name := range g.references() {
 		b.values[name] = normal(references*size, 0.5, 0.1)
 		for i := range references {
@@ -217,7 +218,36 @@ func (b *bench) formulas() map[string]func(values map[string][]float64) float64 
 			}
 			return sum / float64(b.batch)
 		},
+		"flow": func(v map[string][]float64) float64 {
+			size := b.model.Image.Size()
+			x := slices.Clone(b.values["flow_z"])
+			for i := range x {
+				x[i] += b.values["flow_t"][i/size] * (b.values["x_pos"][i] - x[i])
+			}
+			sum := 0.0
+			for i, g := range b.scores(v, x) {
+				w := math.Min(1, (1-b.values["flow_t"][i/size])/0.2)
+				sum += square(flowSteps*b.options.Sampler.Drift()*g + w*(b.values["x_pos"][i]-b.values["flow_z"][i]))
+			}
+			return sum / float64(len(x))
+		},
 	}
+}
+
+// flowSteps is the number of steps in which L_flow has a chain arrive here.
+const flowSteps = 7
+
+// scores are the gradients, by the image, of what chains descend, with the labels of the data.
+func (b *bench) scores(values map[string][]float64, images []float64) []float64 {
+	b.t.Helper()
+	var label *expr.Value
+	if b.model.Classes > 0 {
+		label = expr.Input("label_pos", expr.Shape{1, 1, b.model.Classes})
+	}
+	values = maps.Clone(values)
+	values["x"] = images
+	x := expr.Input("x", b.model.Image)
+	return b.eval(values, expr.Grad(energy.Sum(b.model.Build(b.params, x, label)), x)...)[0]
 }
 
 // squares is the mean of E² over the batch and the scales.
@@ -255,10 +285,14 @@ func (b *bench) difference(f func(map[string][]float64) float64) []float64 {
 	return gradient
 }
 
-// weighted are the terms of the paper with these weights, L_cd's aside.
+// weighted are the terms with these weights, L_cd's aside.
 func weighted(reg, opt, ent float64, neighbour int) []Term {
-	terms := PaperTerms(Entropy{Neighbour: neighbour, References: references})
-	for i, w := range []float64{1, reg, opt, ent} {
+	return weightedFlow(reg, opt, ent, neighbour, 0)
+}
+
+func weightedFlow(reg, opt, ent float64, neighbour int, flow float64) []Term {
+	terms := Terms(Entropy{Neighbour: neighbour, References: references}, Flow{Steps: flowSteps})
+	for i, w := range []float64{1, reg, opt, ent, flow} {
 		terms[i].Weight = w
 	}
 	return terms
@@ -279,6 +313,7 @@ func TestTermsAndTheirGradients(t *testing.T) {
 		"twice L_cd":        {0, ObjectiveOptions{Terms: doubled, Sampler: langevin}},
 		"twice L_cd, apart": {0, ObjectiveOptions{Terms: doubled, Sampler: langevin, PerGroup: true}},
 		"conditional":       {2, ObjectiveOptions{Terms: all, Sampler: langevin}},
+		"with L_flow":       {2, ObjectiveOptions{Terms: weightedFlow(1, 1.3, 0, 1, 0.4), Sampler: langevin, PerGroup: true}},
 		"third neighbour":   {0, ObjectiveOptions{Terms: weighted(0, 0, 1, 3), Sampler: langevin}},
 		"hmc":               {0, ObjectiveOptions{Terms: all, Sampler: mcmc.HMC{StepSize: 0.3, Leapfrogs: 2, Temperature: 0.5}}},
 		"plain":             {0, ObjectiveOptions{Terms: weighted(0, 0, 0, 1), Sampler: langevin}},
@@ -313,7 +348,7 @@ func (b *bench) check() {
 		results = results[1:]
 	}
 	formulas := b.formulas()
-	groups := [3][]float64{}
+	groups := [4][]float64{}
 	total := []float64(nil)
 	for i, term := range b.options.Terms {
 		if term.Weight == 0 {

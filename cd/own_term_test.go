@@ -1,6 +1,6 @@
 package cd_test
 
-// This file adds terms to the loss that the package does not know: an L2 penalty of the parameters, the flow matching of the example,
+// This file adds terms to the loss that the package does not know: an L2 penalty of the parameters, the flatness of the example,
 // and one that looks at fewer references than L_ent.
 
 import (
@@ -35,7 +35,7 @@ func remember(b *cd.Batch) *expr.Value {
 
 var ownTerms = []cd.Term{
 	{Name: "decay", About: "squared parameters", Weight: 0.01, Loss: decay},
-	{Name: "flow", About: "the straight way from noise", Weight: 0.1, Loss: flow},
+	{Name: "slope", About: "the energy is flat at the data", Weight: 0.1, Loss: slope},
 	{Name: "memory", About: "near the buffer", Weight: 0.02, Buffer: 3 * batch, Gradient: "buffer", Loss: remember},
 }
 
@@ -69,12 +69,12 @@ func TestOwnTermsTrain(t *testing.T) {
 				t.Errorf("iteration %d: the gradient of %s is %v", m.Iteration, g.Name, g.Value)
 			}
 		}
-		want := []string{"cd", "opt", "decay", "flow"}
+		want := []string{"cd", "opt", "decay", "slope"}
 		switch {
 		case i%2 == 1:
 			want = nil
 		case i == 4:
-			want = []string{"cd", "opt", "ent", "decay", "flow", "buffer"}
+			want = []string{"cd", "opt", "ent", "decay", "slope", "buffer"}
 		}
 		if !slices.Equal(names, want) {
 			t.Errorf("iteration %d: gradients of %v, want %v", m.Iteration, names, want)
@@ -156,7 +156,7 @@ func TestOwnTermsGradients(t *testing.T) {
 	specs := params.Specs()
 	terms := append(cd.PaperTerms(cd.Entropy{References: 5}), ownTerms...)
 	terms = slices.DeleteFunc(terms, func(t cd.Term) bool { return t.Name == "opt" }) // some of its parameters are held fixed
-	for name, weights := range map[string][][]float64{                                // of cd, reg, ent, decay, flow and memory, in each gradient
+	for name, weights := range map[string][][]float64{                                // of cd, reg, ent, decay, slope and memory, in each gradient
 		"whole": {{1, 1, 0.3, 0.01, 0.1, 0.02}},
 		"apart": {{1, 1, 0, 0, 0, 0}, {0, 0, 1, 0, 0, 0}, {0, 0, 0, 1, 0, 0}, {0, 0, 0, 0, 1, 0}, {0, 0, 0, 0, 0, 0.02}},
 	} {

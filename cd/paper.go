@@ -37,3 +37,8 @@ func PaperTerms(entropy Entropy) []Term {
 
 // PaperEntropy is how the entropy of the chains' ends is estimated.
 func PaperEntropy() Entropy { return Entropy{Neighbour: 1, References: 100, After: 1000} }
+
+// Terms are those of the paper, and the choices beside them, which weigh nothing unless they are asked for.
+func Terms(entropy Entropy, flow Flow) []Term {
+	return append(PaperTerms(entropy), Term{Name: "flow", About: "the straight way from noise to data; not in the paper", Loss: flow.Loss})
+}

@@ -186,9 +186,6 @@ func TestTrainingLearns(t *testing.T) {
 // state is all of a trainer that a step may change.
 func state(t *testing.T, tr *cd.Trainer) [][]float32 {
 	t.Helper()
-	if err := tr.Pull(); err != nil {
-		t.Fatal(err)
-	}
 	images := make([]float32, 200*side*side)
 	s := rng.New(1)
 	if err := tr.Buffer.Draw(images, make([]int32, 0), 0, mcmc.NoAugmentation, 1, &s); err != nil {
@@ -268,6 +265,26 @@ func TestCancelledStepChangesNothing(t *testing.T) {
 	}
 	if !equal(state(t, tr), before) {
 		t.Error("a cancelled step changed the state")
+	}
+}
+
+// Before an update changes anything it waits for whoever still reads the state.
+func TestBeforeUpdate(t *testing.T) {
+	tr := newTrainer(t, settings(), 0)
+	mustStep(t, tr, 2, false)
+	before, asked, refusal := state(t, tr), 0, errors.New("not yet")
+	tr.BeforeUpdate = func() error {
+		if asked++; !equal(before, state(t, tr)) {
+			t.Error("the state has changed")
+		}
+		return refusal
+	}
+	images, _ := bars(batch, 1)
+	if _, err := tr.Step(context.Background(), images, nil); !errors.Is(err, refusal) || asked != 1 {
+		t.Errorf("error %v after %d calls, want %v after one", err, asked, refusal)
+	}
+	if !equal(before, state(t, tr)) {
+		t.Error("a step that was refused has changed the state")
 	}
 }
 

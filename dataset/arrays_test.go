@@ -68,6 +68,8 @@ func TestArraysRefused(t *testing.T) {
 		"cifar-c":                      "name one, as in PATH/fog.npy",
 		"by-path.parquet":              "embed them",
 		"text.parquet":                 "holds no column of pictures (image, with bytes) but text, n",
+		"by-path.arrow":                "embed them",
+		"text.arrow":                   "holds no column of pictures (image, with bytes) but image, n",
 		"kaggle/sample_submission.csv": "a table of 2 columns",
 	} {
 		_, err := Open(context.Background(), filepath.Join("testdata", "arrays", filepath.FromSlash(ref)), Size{})
@@ -78,6 +80,36 @@ func TestArraysRefused(t *testing.T) {
 	set, err := Open(context.Background(), "testdata/arrays/first.npy", Size{})
 	if err != nil || len(set.Contents.Warnings) != 1 || !strings.Contains(set.Contents.Warnings[0], "taken for N,C,H,W") {
 		t.Errorf("channels first: %q, %v", set.Contents.Warnings, err)
+	}
+	if set, err = Open(context.Background(), "testdata/arrays/gone", Size{}); err != nil || len(set.Contents.Warnings) != 1 ||
+		!strings.Contains(set.Contents.Warnings[0], "2 of 3 parts are missing, such as data-00001-of-00003.arrow") {
+		t.Errorf("missing parts: %q, %v", set.Contents.Warnings, err)
+	}
+}
+
+// A stream that was cut short is an error, or where it was cut between two batches told of.
+func TestArrowCutShort(t *testing.T) {
+	whole, err := os.ReadFile("testdata/arrays/saved/train/data-00000-of-00002.arrow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, kept := range []int{len(whole), len(whole) - 8, len(whole) - 12, len(whole) / 2, 600, 100, 16} {
+		file := write(t, "a.arrow", whole[:kept])
+		set, err := Open(t.Context(), file, Size{})
+		switch {
+		case err != nil && (strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "damaged Arrow file")):
+			t.Errorf("%d bytes: %v", kept, err)
+		case err == nil && kept < len(whole):
+			if told++; len(set.Contents.Warnings) != 1 || !strings.Contains(set.Contents.Warnings[0], "no end mark") {
+				t.Errorf("%d bytes: warnings %q", kept, set.Contents.Warnings)
+			}
+		case err == nil && (set.Len() != 3 || set.Contents.Warnings != nil):
+			t.Errorf("%d images, warnings %q", set.Len(), set.Contents.Warnings)
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d cut files are read", told)
 	}
 }
 
@@ -149,6 +181,10 @@ func FuzzMatlab(f *testing.F) {
 
 func FuzzParquet(f *testing.F) {
 	fuzzFormat(f, "a.parquet", findParquet, "hub/data/train-00000-of-00002.parquet", "plain.parquet", "unlabelled.parquet", "text.parquet")
+}
+
+func FuzzArrow(f *testing.F) {
+	fuzzFormat(f, "a.arrow", findArrow, "saved/train/data-00000-of-00002.arrow", "file-lz4.arrow", "file-zstd.arrow", "file-None.arrow", "text.arrow")
 }
 
 func FuzzTable(f *testing.F) {

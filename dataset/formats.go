@@ -31,6 +31,9 @@ type format struct {
 // picturesFormat is what files that are pictures by themselves make, one file an image.
 const picturesFormat = "pictures"
 
+// BuiltIn is the [Contents.Format] of the data sets that come with the program.
+const BuiltIn = "built in"
+
 // formats come in the order of their claims: what an earlier one has found is not pictures of a later one.
 func formats() []format {
 	return []format{
@@ -42,6 +45,7 @@ func formats() []format {
 		{"downsampled ImageNet", findImageNet, nil, false},
 		{"table", findTables, nil, false},
 		{"Parquet", findParquet, nil, false},
+		{"Arrow", findArrow, nil, false},
 		{picturesFormat, findPictures, nil, true},
 	}
 }

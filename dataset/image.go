@@ -40,6 +40,9 @@ type Image struct {
 	Warnings []Warning
 }
 
+// Grayed says whether its colours were lost.
+func (img Image) Grayed() bool { return img.Stored.Channels > img.Channels }
+
 // Warning is something about an image that a person should know.
 type Warning struct {
 	About string // what such warnings have in common, to count them by

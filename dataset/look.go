@@ -89,7 +89,7 @@ func (s *Source) Look(ctx context.Context, most, sheet, tile int, opts ...Option
 			v.Sheet = append(v.Sheet, *img)
 		}
 	}
-	v.Warnings = append(v.Warnings, told.lines()...)
+	v.Warnings = slices.Concat(v.Warnings, src.warnings, told.lines())
 	return v, ctx.Err()
 }
 

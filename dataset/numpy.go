@@ -225,7 +225,7 @@ func numpyCompanions(base string) []string {
 func readNumPySet(ctx context.Context, t files.Tree, images, labels, names string) (*Set, error) {
 	set := &Set{}
 	var numbers []int64
-	var classes []string
+	var classes, own []string
 	wanted := []string{images}
 	for _, more := range []string{labels, names} {
 		if more != "" {
@@ -235,7 +235,7 @@ func readNumPySet(ctx context.Context, t files.Tree, images, labels, names strin
 	err := readAll(ctx, t, wanted, func(name string, r io.Reader) error {
 		if name == names {
 			var err error
-			classes, err = readPackedNames(r)
+			classes, own, err = readPackedNames(r)
 			return err
 		}
 		in, compression, err := files.Uncompressed(r)
@@ -273,6 +273,9 @@ func readNumPySet(ctx context.Context, t files.Tree, images, labels, names strin
 		}
 		return err
 	})
+	if len(own) == set.Len() {
+		set.names = own
+	}
 	if err != nil || labels == "" {
 		return set, err
 	}

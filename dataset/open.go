@@ -26,7 +26,8 @@ or a path to
   an archive       .zip, .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst of any such folder, also a
                    WebDataset shard; ARCHIVE/FOLDER is a folder in it
   a data file      IDX (MNIST's), CIFAR-10/100, STL-10, SVHN's .mat, downsampled ImageNet, NumPy's
-                   .npy and .npz, Parquet of Hugging Face, Kaggle's tables of digits (.csv)
+                   .npy and .npz, Parquet and Arrow of Hugging Face, Kaggle's tables of digits
+                   (.csv)
   a picture
 docs/data.md says how each is understood; what is taken and left out is said before it is used.
 PATH:train, PATH:test and PATH:val select a split where the source has them, by files or folders

@@ -195,16 +195,16 @@ func numpyFile(dtype string, shape []int) []byte {
 	return b.Bytes()
 }
 
-// readPackedNames reads the names of classes from beside a packed set.
-func readPackedNames(r io.Reader) ([]string, error) {
+// readPackedNames reads the names of classes and images from beside a packed set.
+func readPackedNames(r io.Reader) (classes, images []string, err error) {
 	const most = 1 << 30
 	data, err := readFile(r, most)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var p Packed
 	if err := json.Unmarshal(data, &p); err != nil {
-		return nil, fmt.Errorf("not what joule data pack writes beside a set: %w", err)
+		return nil, nil, fmt.Errorf("not what joule data pack writes beside a set: %w", err)
 	}
-	return p.Classes, nil
+	return p.Classes, p.Names, nil
 }

@@ -139,7 +139,7 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 	set := &Set{Classes: src.classes}
 	size := want // filled in by the first good picture
 	present := make([]bool, src.n)
-	labels := make([]int32, src.n)
+	labels, names := make([]int32, src.n), make([]string, src.n)
 	firstName, gray, done := "", true, 0
 	var told warnings
 	for img, err := range decodeAll(ctx, src.visit, want) {
@@ -171,7 +171,7 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 			}
 		}
 		gray = gray && img.Channels == 1
-		present[img.at], labels[img.at] = true, img.label
+		present[img.at], labels[img.at], names[img.at] = true, img.label, img.Name
 		set.Resized = set.Resized || img.Resized
 		set.see(img.Stored, size)
 		told.add(img.Image)
@@ -196,6 +196,7 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 		keep++
 	}
 	set.Pixels = set.Pixels[:keep*size.Len()]
+	set.names = at(names, kept)
 	for _, a := range src.attributes {
 		set.Attributes = append(set.Attributes, Attribute{a.Name, a.Values, at(a.Labels, kept)})
 	}

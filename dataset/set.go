@@ -72,6 +72,7 @@ type Set struct {
 	file    *mapped.File // that Pixels are in; nil if they are in memory
 	without []int        // images of the file that are not in the set, sorted
 	tiled   *tiled       // the pictures that the images are tiles of; nil if they are none
+	names   []string     // of the images within the source; nil if they have none, or are known only by their place
 }
 
 // InMemory is the set itself, unless its images are in a file or tiles: then a copy in memory. Only of a set in memory Pixels are all its
@@ -80,11 +81,7 @@ func (s *Set) InMemory() *Set {
 	if s.file == nil && s.tiled == nil {
 		return s
 	}
-	all := make([]int, s.Len())
-	for i := range all {
-		all[i] = i
-	}
-	return s.Subset(all)
+	return s.Subset(indices(s.Len()))
 }
 
 // see takes note of an image that was stored in one size and is kept in another.
@@ -168,6 +165,9 @@ func (s *Set) Subset(indices []int) *Set {
 	if s.Labels != nil {
 		sub.Labels = at(s.Labels, indices)
 	}
+	if s.names != nil {
+		sub.names = at(s.names, indices)
+	}
 	sub.Attributes, sub.Numbers = slices.Clone(s.Attributes), slices.Clone(s.Numbers)
 	for k, a := range s.Attributes {
 		sub.Attributes[k].Labels = at(a.Labels, indices)
@@ -219,7 +219,7 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	slices.Sort(order[n:])
 	held = s.Subset(order[:n])
 	part := *s
-	part.Skipped = nil
+	part.Skipped, part.names = nil, nil
 	rest = &part
 	rest.Attributes, rest.Numbers = slices.Clone(s.Attributes), slices.Clone(s.Numbers)
 	for k, a := range s.Attributes { // before the labels, which may be those of an attribute, move

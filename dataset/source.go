@@ -45,7 +45,7 @@ func Locate(ctx context.Context, ref string) (*Source, error) {
 		}
 	}
 	if s.builtIn != nil {
-		s.Contents = Contents{Format: "built in", Taken: []Part{{Name: ref, Files: 1}}}
+		s.Contents = Contents{Format: BuiltIn, Taken: []Part{{Name: ref, Files: 1}}}
 		if _, err := os.Lstat(s.Name); err == nil {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("%s is the built-in data set; for the folder or file of that name here write %s", s.Name,
 				"."+string(filepath.Separator)+s.Name))
@@ -109,7 +109,7 @@ func (s *Source) find(ctx context.Context) error {
 	if s.split, err = pickSplit(s.Name, s.layout.splits, s.Split); err != nil {
 		return err
 	}
-	if inside == "" && !s.single && s.layout.format == "pictures" {
+	if inside == "" && !s.single && s.layout.format == picturesFormat {
 		columnsBeside(file, &s.layout)
 	}
 	s.passed, s.masks = l.Passed, masksOf(l)
@@ -354,6 +354,9 @@ func (s *Source) Images(ctx context.Context, want Size, opts ...Option) iter.Seq
 		if err != nil {
 			yield(Image{}, fmt.Errorf("%s: %w", s.Name, err))
 			return
+		}
+		for _, w := range src.warnings {
+			o.warning(s.Name + ": " + w)
 		}
 		var told warnings
 		defer func() {

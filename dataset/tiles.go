@@ -76,7 +76,7 @@ func (s *Set) Tiles(t Tiling) (*Set, error) {
 	}
 	n := len(tiles)
 	set := *s
-	set.Height, set.Width, set.Pixels, set.file, set.without = t.Side, t.Side, nil, nil, nil
+	set.Height, set.Width, set.Pixels, set.file, set.without, set.names = t.Side, t.Side, nil, nil, nil, nil
 	set.tiled = &tiled{t, s, tiles}
 	if s.Labels != nil {
 		set.Labels = repeated(s.Labels, n)

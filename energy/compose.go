@@ -5,6 +5,7 @@ package energy
 //	and    E = Σ wᵢ Eᵢ                        p ∝ Π pᵢ^wᵢ         likely under all of them; w < 0: unlikely
 //	or     E = -T log Σ wᵢ exp(-Eᵢ/T)         p = Σ wᵢ pᵢ         likely under one of them, at the temperature T and up to their Zᵢ
 //	given  E(x) = E(x, y)                     p(x) = p(x | y)     of one label y of a conditional energy
+//	choice E(x) = Σ zᵢ Eᵢ(x)                  p(x | z) = pᵢ       of the one that is chosen for each image, zᵢ = 1
 //
 // What they make are energies like any other. Parts have parameters of their own in a [Scoped], and share what has the same name without:
 //
@@ -177,6 +178,48 @@ func (m Mixture) normalised(n int) ([]float64, error) {
 		logs[i] -= largest + math.Log(sum)
 	}
 	return logs, nil
+}
+
+// Shares are the probabilities that the parts have in the mixture, given their log Zᵢ at its temperature:
+//
+//	exp(-E/T)/Z = Σ sᵢ pᵢ,     sᵢ = wᵢ Zᵢ / Σ wⱼ Zⱼ.
+func (m Mixture) Shares(logZ []float64) ([]float64, error) {
+	logs, err := m.normalised(len(logZ))
+	if err != nil {
+		return nil, err
+	}
+	for i, z := range logZ {
+		logs[i] += z
+	}
+	if logs, err = (Mixture{LogWeights: logs}).normalised(len(logZ)); err != nil {
+		return nil, err
+	}
+	for i, l := range logs {
+		logs[i] = math.Exp(l)
+	}
+	return logs, nil
+}
+
+// ChosenInput is the input of [Choice], 1×1×parts: of each image 1 for the part that is chosen, 0 for the others.
+const ChosenInput = "chosen"
+
+// Choice is for each image the energy of one of the parts, E(x) = Σ zᵢ Eᵢ(x) with the input z of [ChosenInput]. Chains of images whose z are
+// drawn with the probabilities of [Mixture.Shares] draw from the mixture, whether or not they would find from one part to another. It has
+// one scale; parts are as for [And].
+func Choice(parts ...*Energy) (*Energy, error) {
+	choice, err := joined(parts)
+	if err != nil || len(parts) == 1 {
+		return choice, err
+	}
+	choice.Build = func(p *Params, x, label *expr.Value) []*expr.Value {
+		var chosen []*expr.Value
+		z := expr.Input(ChosenInput, expr.Shape{1, 1, len(parts)})
+		for i, part := range parts {
+			chosen = append(chosen, expr.Mul(expr.Slice(z, i, i+1), Sum(part.Build(p, x, part.own(label)))))
+		}
+		return []*expr.Value{Sum(chosen)}
+	}
+	return choice, nil
 }
 
 // softMinimum is -T log Σ exp(uᵢ) with uᵢ = log wᵢ - Eᵢ/T, as -T (m + log Σ exp(uᵢ - m)): with the largest of them for m, held fixed,

@@ -326,6 +326,63 @@ func TestCompositionsOfOnePart(t *testing.T) {
 	}
 }
 
+// Each image has the energy and the gradient of the part that is chosen for it, bit for bit.
+func TestChoice(t *testing.T) {
+	all, x := parts(t), noise(3, small)
+	a, b, d := all[0], all[1], all[3]
+	values := valuesOf(t, 2, all...)
+	choice := must(energy.Choice(a, b, d))
+	p, err := choice.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := expr.Input("x", small)
+	e := energy.Sum(choice.Build(p, in, nil))
+	inputs := map[string][]float32{"x": x, energy.ChosenInput: {0, 0, 1, 1, 0, 0, 0, 1, 0}}
+	own := map[string][]float32{}
+	for _, s := range p.Specs() {
+		own[s.Name] = values[s.Name]
+	}
+	got, err := fast([]*expr.Value{e, expr.Grad(e, in)[0]}, 3, own, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range []*energy.Energy{d, a, b} {
+		want, from := measure(t, fast, part, values, x, 0), i*small.Size()
+		if math.Abs(got[0][i]-want.energy(i)) > 1e-6 { // scales are summed here in float64, there in float32
+			t.Errorf("image %d has energy %v, want that of %s, %v", i, got[0][i], part.Name, want.energy(i))
+		}
+		if !slices.Equal(got[1][from:][:small.Size()], want.gradient[from:][:small.Size()]) {
+			t.Errorf("image %d has another gradient than that of %s", i, part.Name)
+		}
+	}
+}
+
+// The shares of a mixture are what integrals over its parts are of that over all of it.
+func TestShares(t *testing.T) {
+	for _, c := range []struct{ weights, logZ, want []float64 }{
+		{nil, []float64{0, math.Log(3)}, []float64{0.25, 0.75}},
+		{[]float64{800, -700.5}, []float64{-800, 700.5}, []float64{0.5, 0.5}},
+		{[]float64{math.Log(2) + 5, 5}, []float64{1, 1}, []float64{2. / 3, 1. / 3}},
+		{nil, []float64{0, 1000}, []float64{0, 1}},
+	} {
+		shares, err := energy.Mixture{LogWeights: c.weights}.Shares(c.logZ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range shares {
+			if math.Abs(s-c.want[i]) > 1e-9 {
+				t.Errorf("weights %v and log Z %v: shares %v, want %v", c.weights, c.logZ, shares, c.want)
+			}
+		}
+	}
+	for _, logZ := range [][]float64{{1}, {1, math.NaN()}, {1, math.Inf(1)}} {
+		if shares, err := (energy.Mixture{LogWeights: []float64{1, 2}}).Shares(logZ); err == nil {
+			t.Errorf("log Z %v: shares %v, want an error", logZ, shares)
+		}
+	}
+}
+
 func mustParams(t *testing.T, e *energy.Energy) []energy.Spec {
 	t.Helper()
 	p, err := e.Params()

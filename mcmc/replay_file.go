@@ -32,9 +32,6 @@ func (b *Buffer) header() bufferHeader {
 	return h
 }
 
-// Bytes is about how many WriteTo writes.
-func (b *Buffer) Bytes() int { return 256 + len(b.images) + 4*len(b.labels) + 8*len(b.births) }
-
 // WriteTo writes the whole state of the buffer: one that reads it goes on exactly as this one would. It implements [io.WriterTo].
 func (b *Buffer) WriteTo(w io.Writer) (int64, error) {
 	count := &countingWriter{w: w}

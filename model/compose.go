@@ -27,7 +27,9 @@ type Composition struct {
 	Expression  string
 	Temperature float64 // T of |, see energy.Mixture
 	ByScale     bool    // | joins scale by scale
-	Parts       []Part  // in the order of the expression
+	// LogZ has log Z at the temperature T of alternatives of |, by their expressions, where it is known: see [Model.Weigh].
+	LogZ  map[string]float64
+	Parts []Part // in the order of the expression
 }
 
 // Part is a model of which another is made. Its parameters are those of the whole whose names begin with its name and a dot.
@@ -57,7 +59,6 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	}
 	c := &Composition{Expression: n.String(), Temperature: mixture.Temperature, ByScale: mixture.ByScale}
 	m := &Model{Params: map[string][]float32{}}
-	var stiffness float64 // Σ 1/λ over the leaves
 	for _, leaf := range n.parts() {
 		part, ok := models[leaf.name]
 		if !ok {
@@ -68,7 +69,6 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 				return nil, wrongAt(expression, leaf.labelAt, "%s: %w", leaf.name, err)
 			}
 		}
-		stiffness += 1 / part.Config.Sampler.StepSize
 		if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Name == leaf.name }) {
 			continue
 		}
@@ -91,10 +91,10 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	m.Config = c.Parts[0].Config
 	m.Config.Composition = c
 	m.Config.Network = Network{Name: Composed, Conditional: open.width() > 0}
-	if len(n.parts()) > 1 {
-		s := &m.Config.Sampler
-		s.StepSize, s.Steps = 1/stiffness, 20
-		m.Config.Generation = Generation{Augmented: 10, Plain: 3}
+	together := 0
+	m.Config.Sampler.StepSize, together = c.step(n)
+	if together > 1 {
+		m.Config.Sampler.Steps, m.Config.Generation = 20, Generation{Augmented: 10, Plain: 3}
 	}
 	if err := m.Config.Validate(); err != nil {
 		return nil, err
@@ -103,6 +103,30 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		return nil, err
 	}
 	return m, m.check()
+}
+
+// step is λ of chains of an expression, and how many models add up in it: λ/M of M alike. The gradient of a mixture is a mean of those of its
+// alternatives, so that the shortest of their steps will do.
+func (c *Composition) step(n *node) (lambda float64, together int) {
+	if n.kind == nodePart {
+		part, err := c.part(n.name)
+		if err != nil {
+			return 0, 0
+		}
+		return part.Config.Sampler.StepSize, 1
+	}
+	for _, child := range n.of {
+		l, m := c.step(child)
+		switch {
+		case lambda == 0:
+			lambda, together = l, m
+		case n.kind == nodeAnd:
+			lambda, together = 1/(1/lambda+1/l), together+m
+		default:
+			lambda, together = min(lambda, l), max(together, m)
+		}
+	}
+	return lambda, together
 }
 
 func (c *Composition) part(name string) (*Part, error) {
@@ -149,6 +173,11 @@ func (c *Composition) energy() (*energy.Energy, error) {
 	if _, err := c.open(); err != nil {
 		return nil, err
 	}
+	return c.energyOf(n)
+}
+
+// energyOf builds an expression over the parts.
+func (c *Composition) energyOf(n *node) (*energy.Energy, error) {
 	return n.energy(energy.Mixture{Temperature: c.Temperature, ByScale: c.ByScale}, func(leaf *node) (*energy.Energy, error) {
 		part, err := c.part(leaf.name)
 		if err != nil {
@@ -158,19 +187,25 @@ func (c *Composition) energy() (*energy.Energy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", part.Name, err)
 		}
-		e = energy.Scoped(part.Name, e)
-		if !leaf.labelled {
-			return e, nil
-		}
-		y, err := part.condition().parse(leaf.label)
-		if err != nil {
-			return nil, fmt.Errorf("part %s: %w", part.Name, err)
-		}
-		return energy.Given(y, e)
+		return part.at(leaf, e)
 	})
 }
 
-// Notes say, a line each, where parts differ in what the whole can have but once, and so what was taken: the first part's.
+// at is an energy of the part, as it stands at a leaf: with the part's parameters, and the label of the leaf.
+func (p *Part) at(leaf *node, e *energy.Energy) (*energy.Energy, error) {
+	e = energy.Scoped(p.Name, e)
+	if !leaf.labelled || e.Classes == 0 {
+		return e, nil
+	}
+	y, err := p.condition().parse(leaf.label)
+	if err != nil {
+		return nil, fmt.Errorf("part %s: %w", p.Name, err)
+	}
+	return energy.Given(y, e)
+}
+
+// Notes say, a line each, where parts differ in what the whole can have but once, and so what was taken: the first part's; and which mixture
+// chains descend as one energy.
 func (c *Composition) Notes() (notes []string) {
 	first := &c.Parts[0]
 	for _, p := range c.Parts[1:] {
@@ -191,11 +226,18 @@ func (c *Composition) Notes() (notes []string) {
 				first.Name, p.Name, a.Data, first.Name, p.Name))
 		}
 	}
+	if n, err := parse(c.Expression); err == nil {
+		if or := c.undrawn(n, true); or != nil {
+			notes = append(notes, fmt.Sprintf("a chain goes to the alternative of %s whose energy is lowest where it starts, so that others may never show: "+
+				"those of an expression that is | as a whole are drawn by their shares, once they are weighed by Z", or))
+		}
+	}
 	return notes
 }
 
-// Weigh gives the alternatives of every mixture in a composed model the log-weights -log Z, so that they share it evenly; logZ is asked
-// for each of them, which is a model of its own, innermost first.
+// Weigh divides the weights of the alternatives of every mixture in a composed model by their Z: log-weights of the expression become those
+// of normalised densities, and without any the alternatives share the mixture evenly. logZ is asked for each alternative, which is a model
+// of its own, innermost first. The model knows them from then on, see [Composition.Alternatives].
 func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, error) {
 	c := m.Config.Composition
 	if c == nil {
@@ -207,10 +249,16 @@ func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, e
 	}
 	models := m.parts()
 	mixture := energy.Mixture{Temperature: c.Temperature, ByScale: c.ByScale}
-	mixtures := 0
+	known, mixtures := map[string]float64{}, 0
 	var weigh func(n *node) error
 	weigh = func(n *node) error {
-		for _, child := range n.of {
+		if n.kind == nodeOr && n.logWeights == nil {
+			n.logWeights = make([]float64, len(n.of))
+		}
+		for i, child := range n.of {
+			if n.kind == nodeOr { // weighed already, it is what it was before
+				n.logWeights[i] += c.LogZ[child.String()]
+			}
 			if err := weigh(child); err != nil {
 				return err
 			}
@@ -219,7 +267,6 @@ func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, e
 			return nil
 		}
 		mixtures++
-		n.logWeights = make([]float64, len(n.of))
 		for i, child := range n.of {
 			used := map[string]*Model{}
 			for _, leaf := range child.parts() {
@@ -236,7 +283,8 @@ func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, e
 			if math.IsNaN(z) || math.IsInf(z, 0) {
 				return fmt.Errorf("log Z of %s is %v", child, z)
 			}
-			n.logWeights[i] = -z
+			n.logWeights[i] -= z
+			known[child.String()] = z
 		}
 		return nil
 	}
@@ -251,6 +299,7 @@ func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, e
 		return nil, err
 	}
 	composition := weighed.Config.Composition
+	composition.LogZ = known
 	weighed.Config = m.Config // how it is sampled may have been changed
 	weighed.Config.Composition = composition
 	return weighed, nil
@@ -273,10 +322,11 @@ func (m *Model) parts() map[string]*Model {
 
 // compositionText is a composition in a model file's metadata.
 type compositionText struct {
-	Expression  string     `json:"expression"`
-	Temperature float64    `json:"temperature"`
-	ByScale     bool       `json:"by_scale,omitempty"`
-	Parts       []partText `json:"parts"`
+	Expression  string             `json:"expression"`
+	Temperature float64            `json:"temperature"`
+	ByScale     bool               `json:"by_scale,omitempty"`
+	LogZ        map[string]float64 `json:"log_z,omitempty"`
+	Parts       []partText         `json:"parts"`
 }
 
 type partText struct {
@@ -292,7 +342,7 @@ func (c *Composition) text() (*compositionText, error) {
 	if c == nil {
 		return nil, nil
 	}
-	t := &compositionText{Expression: c.Expression, Temperature: c.Temperature, ByScale: c.ByScale}
+	t := &compositionText{Expression: c.Expression, Temperature: c.Temperature, ByScale: c.ByScale, LogZ: c.LogZ}
 	for _, p := range c.Parts {
 		config, err := configText(&p.Config, p.Training)
 		if err != nil {
@@ -315,7 +365,7 @@ func (t *compositionText) composition(depth int) (*Composition, error) {
 	if depth > deepestComposition {
 		return nil, fmt.Errorf("compositions of compositions, more than %d deep", deepestComposition)
 	}
-	c := &Composition{Expression: t.Expression, Temperature: t.Temperature, ByScale: t.ByScale}
+	c := &Composition{Expression: t.Expression, Temperature: t.Temperature, ByScale: t.ByScale, LogZ: t.LogZ}
 	for _, p := range t.Parts {
 		inner, err := p.Composition.composition(depth + 1)
 		if err != nil {

@@ -89,7 +89,18 @@ func energiesOf(t *testing.T, m *model.Model, label int) []float64 {
 	return e
 }
 
-// A composition of one model is that model: the same energies and samples, bit for bit, from a file too.
+// samplers are changes of a configuration, so that all kinds of samplers are used.
+var samplers = map[string]func(*model.Config){
+	"langevin":                     nil,
+	"langevin, the noise annealed": func(c *model.Config) { c.Sampler.Noise, c.Sampler.Anneal = 0.05, true },
+	"langevin, from hot":           func(c *model.Config) { c.Sampler = c.Sampler.AnnealedFrom(1e4, 5) },
+	"langevin, augmented":          func(c *model.Config) { c.Augmentation, c.Generation.Augmented = "cifar10", 2 },
+	"mala":                         func(c *model.Config) { c.Sampler.Kind, c.Sampler.StepSize = "mala", 1e-4 },
+	"hmc":                          func(c *model.Config) { c.Sampler.Kind, c.Sampler.StepSize = "hmc", 0.01 },
+	"hmc, from hot":                func(c *model.Config) { c.Sampler.Kind, c.Sampler.StepSize, c.Sampler.Hot = "hmc", 0.01, 100 },
+}
+
+// A composition of one model is that model: the same energies and samples, bit for bit, from a file too, by any sampler.
 func TestOneModelComposed(t *testing.T) {
 	classes := []string{"zero", "one", "two"}
 	for _, c := range []struct {
@@ -128,6 +139,129 @@ func TestOneModelComposed(t *testing.T) {
 				t.Error("other samples")
 			}
 		})
+	}
+	for name, change := range samplers {
+		part := untrained(t, 1, nil, change)
+		if got, want := drawn(t, compose(t, "a", map[string]*model.Model{"a": part}), 4), drawn(t, part, 4); !slices.Equal(got, want) {
+			t.Errorf("%s: other samples", name)
+		}
+	}
+}
+
+// drawn are n samples, three at a time.
+func drawn(t *testing.T, m *model.Model, n int) []uint8 {
+	t.Helper()
+	pixels, err := m.Sample(t.Context(), &cpu.Engine{Threads: 2}, model.Sampling{Images: n, Seed: 4, Together: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pixels
+}
+
+// weighedBy has the alternatives that have this log Z.
+func weighedBy(t *testing.T, m *model.Model, logZ map[string]float64) *model.Model {
+	t.Helper()
+	weighed, err := m.Weigh(func(alternative *model.Model) (float64, error) {
+		return logZ[alternative.Config.Composition.Expression], nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved(t, weighed)
+}
+
+// A mixture whose log Z are known draws each alternative as often as its share says, and as that draws by itself, bit for bit, by any sampler
+// and whatever the energies say of one another.
+func TestMixtureDrawsItsAlternatives(t *testing.T) {
+	for name, change := range samplers {
+		a, b := untrained(t, 1, nil, change), untrained(t, 2, nil, change)
+		both := weighedBy(t, compose(t, "a | b", map[string]*model.Model{"a": a, "b": b}), map[string]float64{"a": 700, "b": -300})
+		got, of := drawn(t, both, 4), [][]uint8{drawn(t, a, 4), drawn(t, b, 4)}
+		for i := range 4 {
+			if from, size := i*len(got)/4, len(got)/4; !slices.Equal(got[from:from+size], of[i%2][from:from+size]) {
+				t.Errorf("%s: image %d is not that of its alternative", name, i)
+			}
+		}
+		twice := weighedBy(t, compose(t, "a | a", map[string]*model.Model{"a": a}), map[string]float64{"a": 5})
+		if !slices.Equal(drawn(t, twice, 4), of[0]) {
+			t.Errorf("%s: a | a has other samples than a", name)
+		}
+	}
+}
+
+// The alternatives of a mixture have the shares wᵢZᵢ, whichever way it is put together.
+func TestAlternatives(t *testing.T) {
+	a, b, c := untrained(t, 1, nil, nil), untrained(t, 2, nil, nil), untrained(t, 3, []string{"off", "on"}, nil)
+	parts := map[string]*model.Model{"a": a, "b": b, "c": c}
+	logZ := map[string]float64{"a": 2, "b": -30, "c:on": 7, "a & b": 11, "a @ -2 | b @ 30": 13}
+	composed := func(expression string) *model.Model {
+		used := map[string]*model.Model{}
+		for name, m := range parts {
+			if strings.Contains(expression, name) {
+				used[name] = m
+			}
+		}
+		return compose(t, expression, used)
+	}
+	shares := func(m *model.Model) string {
+		all, err := m.Config.Composition.Alternatives()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text []string
+		for _, one := range all {
+			text = append(text, fmt.Sprintf("%s: %.3f", one.Expression, one.Share))
+		}
+		return strings.Join(text, ", ")
+	}
+	equal := weighedBy(t, composed("a | b"), logZ)
+	parts["m"] = equal
+	for _, one := range []struct {
+		expression, want string
+		weighed          bool
+	}{
+		{"a | b", "a: 0.500, b: 0.500", true},
+		{"a @ -1 | b @ 0.0986122886681098", "a: 0.250, b: 0.750", true}, // log 3 = 1.0986...
+		{"a & b | c:on | a", "a & b: 0.333, c:on: 0.333, a: 0.333", true},
+		{"(a | b) | c:on", "a: 0.250, b: 0.250, c:on: 0.500", true},
+		{"a | b", "a | b: 1.000", false},
+		{"(a | b) & c:on", "(a @ -2 | b @ 30) & c:on: 1.000", true},
+		{"2*(a | b)", "2*(a @ -2 | b @ 30): 1.000", true},
+		{"m", "a: 0.500, b: 0.500", false},
+		{"m & c:on", "m & c:on: 1.000", false},
+	} {
+		m := composed(one.expression)
+		if one.weighed {
+			m = weighedBy(t, m, logZ)
+		}
+		if got := shares(m); got != one.want {
+			t.Errorf("%s: %s, want %s", one.expression, got, one.want)
+		}
+		told := strings.Contains(strings.Join(m.Config.Composition.Notes(), " "), "a chain goes to the alternative")
+		if undrawn := strings.Contains(one.expression, "|") && strings.Contains(one.want, "1.000"); told != undrawn {
+			t.Errorf("%s: notes %q", one.expression, m.Config.Composition.Notes())
+		}
+	}
+	if got := shares(weighedBy(t, equal, logZ)); got != "a: 0.500, b: 0.500" {
+		t.Errorf("weighed twice: %s", got)
+	}
+	uneven := weighedBy(t, composed("a @ 2 | b @ 1.1527021396127963"), logZ)
+	pixels, alone := drawn(t, uneven, 16), drawn(t, a, 16)
+	same := 0
+	for i, size := 0, len(alone)/16; i < 16; i++ {
+		if slices.Equal(pixels[i*size:][:size], alone[i*size:][:size]) {
+			same++
+		}
+	}
+	if same != 12 {
+		t.Errorf("%d of 16 images are of the alternative with a share of 0.7", same)
+	}
+	byScale, err := model.Compose("a | b", energy.Mixture{Temperature: 0.01, ByScale: true}, map[string]*model.Model{"a": a, "b": b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shares(weighedBy(t, byScale, logZ)); strings.Contains(got, ",") {
+		t.Errorf("joined by scale: %s", got)
 	}
 }
 

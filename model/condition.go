@@ -78,11 +78,7 @@ func (c condition) y(label int) []float64 {
 	base := 1
 	for from, to := range c.quantities() {
 		base = nextPrime(base)
-		part, at := 1.0, 0.0
-		for n := label + 1; n > 0; n /= base {
-			part /= float64(base)
-			at += part * float64(n%base)
-		}
+		at := spread(label+1, base)
 		if _, ok := c.numbers[from].attribute(); ok {
 			choose(y[from:to], int(at*float64(to-from)))
 		} else {
@@ -115,6 +111,16 @@ func choose(y []float64, k int) {
 		y[i] = -1
 	}
 	y[k] = 1
+}
+
+// spread is the n-th of points that fill 0 to 1 evenly, however many there are: the digits of n behind the point, in reverse order. With base
+// 2 they are 0, 1/2, 1/4, 3/4, 1/8, ... (van der Corput, "Verteilungsfunktionen", 1935).
+func spread(n, base int) (at float64) {
+	for part := 1.0; n > 0; n /= base {
+		part /= float64(base)
+		at += part * float64(n%base)
+	}
+	return at
 }
 
 func nextPrime(after int) int {

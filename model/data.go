@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/internal/durable"
 )
 
 // Split holds out images of the data: as many as the configuration says, but at most a tenth. Equal seeds hold out the same ones.
@@ -67,15 +70,33 @@ func (c *Config) OpenPictures(ctx context.Context) (training, heldOut *dataset.S
 	if err != nil {
 		return nil, nil, err
 	}
-	if now := set.Fingerprint(c.Network.Numbers...); c.Fingerprint != nil && now != *c.Fingerprint {
-		then := fmt.Sprintf("%d of them now, %d then", now.Images, c.Fingerprint.Images)
-		if now.Images == c.Fingerprint.Images {
-			then = "as many, with other pixels or labels"
-		}
+	if c.Fingerprint != nil && set.Fingerprint(c.Network.Numbers...) != *c.Fingerprint {
 		return nil, nil, fmt.Errorf("%s: %w (%s), so that what was held out of training is not known: restore them, or name other images", c.Data,
-			ErrDataChanged, then)
+			ErrDataChanged, Changes(c.Dir, *c.Fingerprint, set.Inventory()))
 	}
 	return c.Split(set)
+}
+
+// Changes says in a few words how images differ from those that the run in dir began with, which had the fingerprint then: which came and
+// which went, if the run has kept a list of its images.
+func Changes(dir string, then dataset.Fingerprint, now dataset.Inventory) string {
+	numbers, unlisted := fmt.Sprintf("%d images now, %d then", len(now.Sums), then.Images), ""
+	if len(now.Sums) == then.Images {
+		numbers, unlisted = fmt.Sprintf("%d images now as then", then.Images), ", with other pixels or labels"
+	}
+	file, err := os.Open(filepath.Join(dir, ImagesFile))
+	if dir == "" || errors.Is(err, fs.ErrNotExist) {
+		return numbers + unlisted
+	}
+	var was dataset.Inventory
+	if err == nil {
+		defer file.Close()
+		was, err = dataset.ReadInventory(file, then.Images)
+	}
+	if err != nil {
+		return fmt.Sprintf("%s%s; which is not known: %v", numbers, unlisted, durable.Cause(err))
+	}
+	return numbers + ": " + now.Since(was)
 }
 
 // Seen counts the images of a set that the model was trained on, as far as these can be had: 0 if they cannot.

@@ -45,10 +45,12 @@ const (
 	programMeta = "joule, github.com/joule-ebm/joule"
 )
 
-// The files of a run directory that say what it is: its configuration, its model, and what a process that writes in it has locked.
+// The files of a run directory that say what it is: its configuration, its model, which images it was trained on, and what a process that
+// writes in it has locked.
 const (
 	ConfigFile = "config.yaml"
 	File       = "model.safetensors"
+	ImagesFile = "images.gz" // a dataset.Inventory
 	LockFile   = "lock"
 )
 
@@ -216,8 +218,10 @@ func (m *Model) save(path string, tensor func(name string, shape []int, values [
 		return err
 	}
 	var tensors []safetensors.Tensor
+	var memory []float32 // of one tensor after the other
 	for _, s := range params.Specs() {
-		stored := make([]float32, s.Shape.Size())
+		memory = slices.Grow(memory[:0], s.Shape.Size())
+		stored := memory[:s.Shape.Size()]
 		s.ToTorch(stored, m.Params[s.Name])
 		tensors = append(tensors, tensor(s.Name, s.TorchShape(), stored))
 	}

@@ -121,12 +121,15 @@ func (m *Model) NewMeterOf(e engine.Engine, of Quantities) (*Meter, error) {
 }
 
 // NewChain compiles the Markov chain that the model was trained with, on its parameters.
-func (m *Model) NewChain(e engine.Engine) (*mcmc.Chain, error) {
+func (m *Model) NewChain(e engine.Engine) (*mcmc.Chain, error) { return m.chainOf(e, m.Energy) }
+
+// chainOf compiles the model's chain for another energy of its parameters.
+func (m *Model) chainOf(e engine.Engine, of *energy.Energy) (*mcmc.Chain, error) {
 	sampler, err := m.Config.NewSampler()
 	if err != nil {
 		return nil, err
 	}
-	chain, err := cd.NewChain(e, m.Energy, sampler)
+	chain, err := cd.NewChain(e, of, sampler)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/mcmc"
@@ -27,7 +28,7 @@ type Sampling struct {
 	// Together is the number of chains that run, and are in memory, at a time; 0: 64, and 16 a thread where there are many.
 	Together int
 	// Chain, if not nil, is what [Model.NewChain] made for the model or one with the same energy and sampler: it is used, with the model's
-	// parameters, and none compiled.
+	// parameters, and none compiled, unless the model is a mixture of which each chain draws an alternative ([Composition.Alternatives]).
 	Chain *mcmc.Chain
 	// Look, if not nil, is called with the images x (N,H,W,C, in [0, 1]) that have made so many steps: at first 0, and at last all of
 	// them; Every is the number of steps in between, 0 a round. The first of the images is image number first. An error of Look ends
@@ -129,11 +130,17 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 			return fmt.Errorf("model: a condition of %d numbers, but the model's label has length %d", len(y), m.Energy.Classes)
 		}
 	}
+	alternatives, err := m.alternatives()
+	if err != nil {
+		return err
+	}
 	chain := s.Chain
-	var err error
-	if chain == nil {
+	switch {
+	case len(alternatives) > 1:
+		chain, err = m.choosingChain(e, alternatives)
+	case chain == nil:
 		chain, err = m.NewChain(e)
-	} else {
+	default:
 		err = chain.Bind(m.Params)
 	}
 	if err != nil {
@@ -154,6 +161,9 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		g.FirstChain, g.Inputs = uint64(first), map[string][]float32{"label": m.Conditions(batch.Labels)}
 		if len(s.Conditions) > 0 {
 			batch.Labels, g.Inputs["label"] = nil, s.inTurn(first, n)
+		}
+		if len(alternatives) > 1 {
+			g.Inputs[energy.ChosenInput] = chosen(alternatives, first, n)
 		}
 		look := func(step int) error {
 			if s.Progress != nil {

@@ -67,10 +67,10 @@ func (p plan) curvesOf(c map[string]column) []planned {
 	return curves
 }
 
-// terms explains the names of the paper's terms.
+// terms explains the names of the terms.
 func terms() string {
 	var list []string
-	for _, t := range cd.PaperTerms(cd.PaperEntropy()) {
+	for _, t := range cd.Terms(cd.PaperEntropy(), cd.Flow{}) {
 		list = append(list, "L_"+t.Name+" "+t.About)
 	}
 	return strings.Join(list, ", ")

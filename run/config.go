@@ -122,7 +122,7 @@ func (c *Config) training(threads int) (cd.Settings, error) {
 		Seed: c.Seed, Threads: threads,
 		Steps: c.Sampler.Steps, Sampler: s, AllSteps: c.Sampler.AllSteps,
 		BufferSize: c.Buffer.Size, Restart: c.Buffer.Restart, Augmentation: c.Transitions(),
-		Terms:        c.Loss.terms(),
+		Terms:        c.Loss.counted(c.Sampler.Steps),
 		LearningRate: o.LearningRate, Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, ClipNorm: o.Clip, Decay: o.Average, Warmup: o.Warmup,
 		DiagnoseEvery: c.Output.Diagnose,
 	}, err

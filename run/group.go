@@ -163,19 +163,13 @@ func (r *runner) compareStates() error {
 	if err := r.trainer.Pull(); err != nil {
 		return err
 	}
-	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := uint32(0)
-	block := make([]byte, 0, 1<<16)
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	for _, v := range vectors(r.trainer) {
-		for part := range slices.Chunk(v.values, cap(block)/4) {
-			block = block[:0]
-			for _, x := range part {
-				block = binary.LittleEndian.AppendUint32(block, math.Float32bits(x))
-			}
-			sum = crc32.Update(sum, table, block)
+		if _, err := numbers(v.values).WriteTo(sum); err != nil {
+			return err
 		}
 	}
-	err := r.mustBeSame(fact{fmt.Sprintf("state of iteration %d with checksum", r.trainer.Iteration), fmt.Sprintf("%08x", sum)})
+	err := r.mustBeSame(fact{fmt.Sprintf("state of iteration %d with checksum", r.trainer.Iteration), fmt.Sprintf("%08x", sum.Sum32())})
 	if err != nil {
 		return fmt.Errorf("%w; is the memory of both sound?", err)
 	}

@@ -1,6 +1,11 @@
 package run_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +131,70 @@ func TestDataMove(t *testing.T) {
 	if m, err = model.Open(dir); err != nil || m.Config.Data != moved {
 		t.Errorf("data of the model: %s, %v", m.Config.Data, err)
 	}
+}
+
+// Where the data have changed it is said which pictures came and went, whoever asks: training that goes on, or what needs the images held out.
+func TestDataChange(t *testing.T) {
+	photos, dir := t.TempDir(), filepath.Join(t.TempDir(), "run")
+	paint := func(name string, shade uint8) {
+		t.Helper()
+		picture := image.NewGray(image.Rect(0, 0, 16, 16))
+		for i := range picture.Pix {
+			picture.Pix[i] = shade + uint8(i)
+		}
+		var file bytes.Buffer
+		if err := png.Encode(&file, picture); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(photos, name), file.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint8(20) {
+		paint(fmt.Sprintf("%02d.png", i), 5*i)
+	}
+	start(t, dir, config(t, photos, "network.image=16,16,1", "limits.iterations=1"))
+	refused := func(want ...string) {
+		t.Helper()
+		before := kept(t, dir)
+		_, err := run.Resume(t.Context(), dir, &run.Limits{Iterations: 2}, run.Options{Threads: 1})
+		checkLine(t, err, append(want, "not the one the run was started with")...)
+		sameRun(t, "refused", kept(t, dir), before)
+		m, err := model.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = m.Config.OpenData(t.Context())
+		if checkLine(t, err, want...); !errors.Is(err, model.ErrDataChanged) {
+			t.Error(err)
+		}
+	}
+	paint("20.png", 200)
+	refused("21 images now, 20 then: 1 came (20.png)")
+	if err := os.Remove(filepath.Join(photos, "07.png")); err != nil {
+		t.Fatal(err)
+	}
+	paint("03.png", 201)
+	refused("20 images now as then: 1 came (20.png), 1 went (07.png), 1 with other pixels (03.png)")
+
+	// A run of an earlier version has no list; it gets one when it goes on.
+	paint("03.png", 15)
+	paint("07.png", 35)
+	list := filepath.Join(dir, model.ImagesFile)
+	for _, name := range []string{list, filepath.Join(photos, "20.png")} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume(t, dir, &run.Limits{Iterations: 2})
+	if _, err := os.Stat(list); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(list, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	paint("21.png", 200)
+	refused("21 images now, 20 then; which is not known: not an inventory of images")
 }
 
 // A directory that cannot be had is noticed before the data are read, and one in which no run came to be is not left behind.

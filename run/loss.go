@@ -11,7 +11,7 @@ import (
 
 // Loss is what a run minimises.
 type Loss struct {
-	Weights      []Weight `yaml:",inline"` // of the terms of [cd.PaperTerms], in their order
+	Weights      []Weight `yaml:",inline"` // of the terms of [cd.Terms], in their order
 	Neighbour    int      `yaml:"neighbour" doc:"L_ent takes the k-th nearest of the reference images"`
 	References   int      `yaml:"references" doc:"reference images of L_ent, drawn from the buffer"`
 	EntropyAfter int      `yaml:"entropy_after" doc:"L_ent starts once the buffer holds more images than this"`
@@ -25,7 +25,7 @@ type Weight struct {
 
 // Setting makes the coefficient a setting.
 func (w *Weight) Setting() (key, doc string, value any) {
-	for _, t := range cd.PaperTerms(cd.PaperEntropy()) {
+	for _, t := range cd.Terms(cd.PaperEntropy(), cd.Flow{}) {
 		if t.Name == w.Term {
 			doc = fmt.Sprintf("coefficient of L_%s, %s; 0 leaves the term out", t.Name, t.About)
 		}
@@ -37,7 +37,7 @@ func (w *Weight) Setting() (key, doc string, value any) {
 func paperLoss() Loss {
 	e := cd.PaperEntropy()
 	l := Loss{Neighbour: e.Neighbour, References: e.References, EntropyAfter: e.After}
-	for _, t := range cd.PaperTerms(e) {
+	for _, t := range cd.Terms(e, cd.Flow{}) {
 		l.Weights = append(l.Weights, Weight{t.Name, t.Weight})
 	}
 	return l
@@ -64,18 +64,25 @@ func (l Loss) WithWeight(term string, value float64) Loss {
 	return l
 }
 
-// terms are those of the loss.
-func (l *Loss) terms() []cd.Term {
-	terms := cd.PaperTerms(cd.Entropy{Neighbour: l.Neighbour, References: l.References, After: l.EntropyAfter})
+// terms are those of the loss, for chains of so many steps.
+func (l *Loss) terms(steps int) []cd.Term {
+	terms := cd.Terms(cd.Entropy{Neighbour: l.Neighbour, References: l.References, After: l.EntropyAfter}, cd.Flow{Steps: steps})
 	for i := range terms {
 		terms[i].Weight = l.Weight(terms[i].Name)
 	}
 	return terms
 }
 
+// counted are the terms to train with: a choice beside the paper's terms that is not taken is not measured either.
+func (l *Loss) counted(steps int) []cd.Term {
+	paper := len(cd.PaperTerms(cd.PaperEntropy()))
+	terms := l.terms(steps)
+	return append(terms[:paper:paper], slices.DeleteFunc(terms[paper:], func(t cd.Term) bool { return t.Weight == 0 })...)
+}
+
 // validate says, in one line that names the key, what cannot work with a replay buffer of that size.
 func (l *Loss) validate(buffer int) error {
-	terms := l.terms()
+	terms := l.terms(1)
 	if !slices.EqualFunc(l.Weights, terms, func(w Weight, t cd.Term) bool { return w.Term == t.Name }) {
 		return fmt.Errorf("settings loss.*: the coefficients are %v: want those of a preset, with other values", l.Weights)
 	}

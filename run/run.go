@@ -112,6 +112,7 @@ type runner struct {
 	numbers    []model.Number // of one that is conditional on numbers
 	conditions []float32      // these numbers of each training image
 	data       dataset.Fingerprint
+	images     dataset.Inventory // of the data; empty once it is written down
 	recovery   recovery
 	collapse   collapse.Memory
 	watch      *collapse.Watch // that looks at samples from noise; nil before the first look
@@ -119,6 +120,7 @@ type runner struct {
 	log        *records
 	begun      time.Time  // this process
 	saving     chan error // receives when the checkpoint that is being written is on the disk; nil: none is
+	unsaved    error      // why the last one is not on the disk, if it could not be written
 }
 
 // Start begins a run in dir, which must be new or empty, and trains until a limit is reached or ctx is done. An interrupted run
@@ -238,8 +240,11 @@ func (r *runner) begin() error {
 		return err
 	}
 	s.ChainEngine, s.Conditions = r.chains, r.conditions
-	r.trainer, err = cd.NewTrainer(r.engine, r.energy, s)
-	return err
+	if r.trainer, err = cd.NewTrainer(r.engine, r.energy, s); err != nil {
+		return err
+	}
+	r.trainer.BeforeUpdate = r.saved
+	return nil
 }
 
 // openEngines makes what the run computes on. Programs of one engine share memory: there is one, unless chains have a precision of their
@@ -294,7 +299,7 @@ func (r *runner) openData(ctx context.Context) error {
 		}
 	}
 	r.unlearnt = r.withoutImages(set.Labels)
-	r.data = set.Fingerprint(c.Network.Numbers...)
+	r.data, r.images = set.Fingerprint(c.Network.Numbers...), set.Inventory()
 	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
 	}
@@ -367,7 +372,10 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 		}
 	}
 	if r.options.writes() {
-		var err error
+		err := r.listImages()
+		if err != nil {
+			return Result{}, r.resumable(err)
+		}
 		if r.log, err = openRecords(r.dir, r.trainer.Iteration); err != nil {
 			return Result{}, err
 		}
@@ -390,6 +398,19 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 		err = r.log.close()
 	}
 	return result, err
+}
+
+// listImages writes down which images the data are, to say later which of them came or went. Those that are built in do neither.
+func (r *runner) listImages() error {
+	images, file := r.images, r.dir.file(model.ImagesFile)
+	r.images = dataset.Inventory{}
+	if _, err := os.Stat(file); err == nil || r.training.Contents.Format == dataset.BuiltIn {
+		return nil
+	}
+	return durable.WriteFile(file, func(w io.Writer) error {
+		_, err := images.WriteTo(w)
+		return err
+	})
 }
 
 // rewrite brings the files of a run that is resumed up to date with its new limits, and the new place of its data.

@@ -50,7 +50,26 @@ func vectors(t *cd.Trainer) []struct {
 	}{{"parameters", t.Parameters}, {"averaged", t.Averaged}, {"adam_mean", t.Adam.Mean}, {"adam_square", t.Adam.Square}}
 }
 
-// encode writes the state down. Equal states give equal bytes.
+// numbers are a vector as it is saved.
+type numbers []float32
+
+// WriteTo implements [io.WriterTo].
+func (v numbers) WriteTo(w io.Writer) (written int64, err error) {
+	block := make([]byte, 0, 1<<16)
+	for part := range slices.Chunk(v, cap(block)/4) {
+		block = block[:0]
+		for _, x := range part {
+			block = binary.LittleEndian.AppendUint32(block, math.Float32bits(x))
+		}
+		n, err := w.Write(block)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// encode is the state as sections, which read the trainer's memory when they are written. Equal states give equal bytes.
 func (r *runner) encode() ([]checkpoint.Section, error) {
 	t := r.trainer
 	if err := t.Pull(); err != nil {
@@ -62,18 +81,9 @@ func (r *runner) encode() ([]checkpoint.Section, error) {
 	}
 	sections := []checkpoint.Section{{Name: "state", Data: head}}
 	for _, v := range vectors(t) {
-		data := make([]byte, 0, 4*len(v.values))
-		for _, x := range v.values {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
-		}
-		sections = append(sections, checkpoint.Section{Name: v.name, Data: data})
+		sections = append(sections, checkpoint.Section{Name: v.name, Source: numbers(v.values)})
 	}
-	var buffer bytes.Buffer
-	buffer.Grow(t.Buffer.Bytes())
-	if _, err := t.Buffer.WriteTo(&buffer); err != nil {
-		return nil, err
-	}
-	return append(sections, checkpoint.Section{Name: "buffer", Data: buffer.Bytes()}), nil
+	return append(sections, checkpoint.Section{Name: "buffer", Source: t.Buffer}), nil
 }
 
 // accelerator is what the run computes on; empty for the CPU.
@@ -91,8 +101,8 @@ func (r *runner) decode(c *checkpoint.Checkpoint) error {
 		return err
 	}
 	if head.Data != r.data {
-		return fmt.Errorf("%s: the data set %s is not the one the run was started with (%d images now, %d then, or other pixels): restore it",
-			r.dir.path, r.config.Data, r.data.Images, head.Data.Images)
+		return fmt.Errorf("%s: the data set %s is not the one the run was started with (%s): restore it", r.dir.path, r.config.Data,
+			model.Changes(r.dir.path, head.Data, r.images))
 	}
 	t := r.trainer
 	for _, v := range vectors(t) {
@@ -139,8 +149,9 @@ func decodeCounters(c *checkpoint.Checkpoint) (counters, error) {
 // A run keeps two kinds of checkpoints. The one in "checkpoint" is saved at fixed iterations, so that where a diverged run goes back
 // to does not depend on when it was stopped. The one in "checkpoint.stopped" is where an orderly stop in between left off.
 
-// saveCheckpoint saves the state at one of the fixed iterations: a copy of it, which is written while training goes on. Whether it could be
-// written is known when the next one is due, or the run ends, or by saveFailed before that.
+// saveCheckpoint saves the state at one of the fixed iterations. It is written while the next iteration runs its chains and computes its
+// loss, which leave the state alone, and the update waits for it ([cd.Trainer.BeforeUpdate]). Whether it could be written is known then, or
+// when the run ends.
 func (r *runner) saveCheckpoint() error {
 	if err := r.compareStates(); err != nil || !r.options.writes() {
 		return err
@@ -156,7 +167,6 @@ func (r *runner) saveCheckpoint() error {
 	if err != nil {
 		return err
 	}
-	m.Params = r.trainer.Named(slices.Clone(r.trainer.Averaged))
 	metrics, done := r.log.metrics, make(chan error, 1)
 	r.saving = done
 	go func() {
@@ -178,23 +188,10 @@ func (r *runner) saveCheckpoint() error {
 
 // saved returns when the checkpoint that is being written, if one is, is on the disk.
 func (r *runner) saved() error {
-	if r.saving == nil {
-		return nil
+	if r.saving != nil {
+		r.unsaved, r.saving = <-r.saving, nil
 	}
-	err := <-r.saving
-	r.saving = nil
-	return err
-}
-
-// saveFailed is why the last checkpoint cannot be written, if that is known already.
-func (r *runner) saveFailed() error {
-	select {
-	case err := <-r.saving:
-		r.saving = nil
-		return err
-	default: // it is being written, or there is none
-		return nil
-	}
+	return r.unsaved
 }
 
 // saveStop saves the state wherever training has come to.

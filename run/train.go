@@ -76,9 +76,6 @@ func (r *runner) train(ctx context.Context) (interrupted bool, err error) {
 				return false, err
 			}
 		}
-		if err := r.saveFailed(); err != nil {
-			return false, err
-		}
 		if on := r.accelerator(); on != "" && !clock.ticked() {
 			r.options.Log.Info("made the first iteration", "seconds", time.Since(r.begun).Round(time.Second/10).Seconds(), "on", on)
 		}

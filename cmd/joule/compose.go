@@ -45,14 +45,18 @@ model file, which may be composed itself - gets a NAME, and the expression says 
 The energies of alternatives have unknown constants, log Z, so that one of them may take all of a
 mixture. --weigh-by-z estimates each by annealed importance sampling (see joule eval likelihood) and
 writes the weights into the expression: a @ -12.5 | b @ 3 has alternatives of these log-weights, up to
-a constant.
+a constant. What is given already becomes a weight of normalised alternatives: with --weigh-by-z
+a @ -1.2 | b @ -0.36 has a share of 30% of a. Each chain of a mixture so weighed draws one alternative,
+by its share, and descends the energy of that one. Otherwise, and where | is within & or has a weight,
+chains descend the energy of the mixture, to the alternative that is next.
 
 The model is one file that needs the others no more, and that every command takes as a RUN. A class
 left open - of one conditional model, or of several with the same classes - is the class of the whole.
 
-Images are drawn as the authors of the method draw theirs from M models: steps of the gradient of
-1/M of the length, ten rounds of 20 steps that an augmentation ends (if the models were trained with
-one), then 80 steps. --set changes that. A single model, such as digits:3, is sampled as before.`,
+Images are drawn as the authors of the method draw theirs from M models with & between: steps of the
+gradient of 1/M of the length, ten rounds of 20 steps that an augmentation ends (if the models were
+trained with one), then 80 steps. --set changes that. A single model, such as digits:3, or one or
+the other, is sampled as before.`,
 		Example: `  joule compose -o both.safetensors --expr 'young:1 & smiling:1 & !male:1' young=RUN smiling=RUN male=RUN
   joule compose -o three.safetensors --expr d:3 d=RUN             one class of a conditional model
   joule compose -o 4or9.safetensors --expr 'd:4 | d:9' --weigh-by-z d=RUN
@@ -86,7 +90,9 @@ type composeReport struct {
 	StepSize   float64      `json:"step_size"`
 	Steps      int          `json:"steps"` // of a chain that makes an image
 	LogZ       []logZOfPart `json:"log_z,omitempty"`
-	Notes      []string     `json:"notes,omitempty"`
+	// Alternatives are those of which each chain draws one; none where chains descend the energy of the whole.
+	Alternatives []model.Alternative `json:"alternatives,omitempty"`
+	Notes        []string            `json:"notes,omitempty"`
 }
 
 // logZOfPart is what was found of an alternative.
@@ -122,16 +128,24 @@ func compose(cmd *cobra.Command, args []string, o composeOptions) error {
 	if err := checkOutput(o.output, false); err != nil {
 		return err
 	}
-	report := composeReport{Output: o.output, Notes: m.Config.Composition.Notes()}
+	report := composeReport{Output: o.output}
 	if o.weighByZ {
 		if m, err = o.weigh(cmd, m, &report); err != nil {
 			return err
 		}
 	}
+	alternatives, err := m.Config.Composition.Alternatives()
+	if err != nil {
+		return err
+	}
+	if len(alternatives) > 1 {
+		report.Alternatives = alternatives
+	}
 	if err := m.Save(o.output); err != nil {
 		return err
 	}
 	report.Expression, report.Parameters, report.Classes = m.Config.Composition.Expression, m.Parameters(), m.Classes
+	report.Notes = m.Config.Composition.Notes()
 	report.StepSize, report.Steps = m.Config.Sampler.StepSize, m.ChainSteps(model.Sampling{})
 	if o.json {
 		return writeJSON(cmd.OutOrStdout(), report)
@@ -195,6 +209,9 @@ func (r *composeReport) print(cmd *cobra.Command, m *model.Model) error {
 	out := cmd.OutOrStdout()
 	for _, z := range r.LogZ {
 		fmt.Fprintf(out, "log Z of %s: %.2f to %.2f\n", z.Expression, z.Low, z.High)
+	}
+	for _, a := range r.Alternatives {
+		fmt.Fprintf(out, "drawn from %s: %.3g%% of the chains\n", a.Expression, 100*a.Share)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(out, "note:", note)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func TestComposedModelIsAModel(t *testing.T) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	both := path("both.safetensors")
 	out := mustJoule(t, "compose", "-o", both, "--expr", "a & (d:3 | d:5) & !d:8", "--set", "generation.plain=1", "a="+a, "d="+b)
-	for _, words := range []string{"both.safetensors: a & (d:3 | d:5) & !d:8; ", "240 steps of langevin, step size 25"} {
+	for _, words := range []string{"both.safetensors: a & (d:3 | d:5) & !d:8; ", "240 steps of langevin, step size 33.33"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("%s: want %s", out, words)
 		}
@@ -58,7 +59,8 @@ func TestWeighByZ(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatal(err)
 	}
-	if len(report.LogZ) != 2 || report.LogZ[0].Expression != "d:on" || report.LogZ[0].Low > report.LogZ[0].High || strings.Count(report.Expression, "@") != 2 {
+	if len(report.LogZ) != 2 || report.LogZ[0].Expression != "d:on" || report.LogZ[0].Low > report.LogZ[0].High || strings.Count(report.Expression, "@") != 2 ||
+		len(report.Alternatives) != 2 || report.Alternatives[1].Expression != "d:off" || math.Abs(report.Alternatives[1].Share-0.5) > 1e-9 || len(report.Notes) > 0 {
 		t.Errorf("%+v", report)
 	}
 }

@@ -31,8 +31,10 @@ func newAttributesCommand() *cobra.Command {
 attributes back from the pixels, mostly by the networks that come with Joule, and count: of digits the
 digit and the slant, of objects shape, colour, size and position. --want says which ones the samples are to show, with & between
 those that are wanted together and | between alternatives; beside the share of samples that do stands
-that of the images of the data set itself, which is what chance would give.`,
-		Example: `  joule eval attributes three.safetensors --want 'digit=3&slant=left'
+that of the images of the data set itself, which is what chance would give. Of a conditional model, whose
+samples are drawn of each class in turn, it also counts how many show the class that was asked for.`,
+		Example: `  joule eval attributes zoo:mnist-digits -n 1000
+  joule eval attributes three.safetensors --want 'digit=3&slant=left'
   joule eval attributes both.safetensors --want 'shape=cube&colour=red'
   joule eval attributes joint --want shape=cube --condition shape=cube,colour=red --condition shape=cube,colour=blue
   joule eval attributes 4or9.safetensors --want 'digit=4|digit=9' -n 1000`,

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -203,8 +204,8 @@ type scoring struct {
 
 	rows                 []detect.Scored // that wait for a decision about all
 	scored, failed, outs int
-	resized              int
-	firstResized         string
+	resized, grayed      int
+	changed              string // the first of those
 }
 
 // images are those of one source after the other.
@@ -243,9 +244,13 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 			continue
 		}
 		if j.Resized {
-			if s.resized++; s.resized == 1 {
-				s.firstResized = j.Name
-			}
+			s.resized++
+		}
+		if j.Grayed() {
+			s.grayed++
+		}
+		if s.changed == "" && (j.Resized || j.Grayed()) {
+			s.changed = j.Name
 		}
 		s.scored++
 		row := detect.Scored{Image: j.Name, Resized: j.Resized, Judgement: j.Judgement}
@@ -262,6 +267,21 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 	}
 	s.bar.Add(int64(len(read)))
 	return s.out.Flush()
+}
+
+// changedImages says how many of n images the model sees otherwise than they are; it is empty if there are none.
+func changedImages(resized, grayed, n int, size dataset.Size) string {
+	var parts []string
+	if resized > 0 {
+		parts = append(parts, fmt.Sprintf("%d were scaled or cropped to %dx%d", resized, size.Height, size.Width))
+	}
+	if grayed > 0 {
+		parts = append(parts, fmt.Sprintf("%d lost their colours, as the model sees gray", grayed))
+	}
+	if parts == nil {
+		return ""
+	}
+	return fmt.Sprintf("of %d images %s", n, strings.Join(parts, " and "))
 }
 
 func (s *scoring) print(row detect.Scored) error {
@@ -295,9 +315,8 @@ func (s *scoring) finish() error {
 		fmt.Fprintf(s.stderr, decided, s.outs, s.scored, "discovery", percent(s.rule.FalseDiscoveries),
 			fmt.Sprintf("of them at most about %.3g are in-distribution", s.rule.FalseDiscoveries*float64(s.outs)))
 	}
-	if s.resized > 0 {
-		fmt.Fprintf(s.stderr, "joule: warning: %d of %d images were scaled or cropped to %dx%d, such as %s\n", s.resized, s.scored,
-			s.size.Height, s.size.Width, terminal.OneLine(s.firstResized))
+	if line := changedImages(s.resized, s.grayed, s.scored, s.size); line != "" {
+		fmt.Fprintf(s.stderr, "joule: warning: %s, such as %s\n", line, terminal.OneLine(s.changed))
 	}
 	switch {
 	case s.failed > 0 && s.failed+s.scored > 1:

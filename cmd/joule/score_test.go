@@ -93,7 +93,7 @@ func TestScoreMany(t *testing.T) {
 	}
 
 	code, out, warning := joule("score", trained, "fashion-mnist", "--format", "csv")
-	if code != 0 || strings.Count(out, "\n") != 10_001 || !strings.Contains(warning, "10000 of 10000 images were scaled or cropped to 12x12") {
+	if code != 0 || strings.Count(out, "\n") != 10_001 || !strings.Contains(warning, "of 10000 images 10000 were scaled or cropped to 12x12") {
 		t.Errorf("exit code %d, %d lines, warning %q", code, strings.Count(out, "\n"), warning)
 	}
 }
@@ -101,7 +101,7 @@ func TestScoreMany(t *testing.T) {
 // Sizes and colours are made to fit: with a warning where that may change what the picture shows.
 func TestScoreConverts(t *testing.T) {
 	grey, colour, dir := newModel(t, expr.Shape{12, 12, 1}), newModel(t, expr.Shape{12, 12, 3}), t.TempDir()
-	writePicture(t, filepath.Join(dir, "a.png"), 12, 1, false)
+	writePicture(t, filepath.Join(dir, "a.png"), 12, 1, true)
 	scoreJSON(t, grey, dir)
 	scoreJSON(t, colour, dir)
 
@@ -115,9 +115,13 @@ func TestScoreConverts(t *testing.T) {
 		if code != 0 || len(result) != 2 || result[0].Resized || !result[1].Resized {
 			t.Errorf("exit code %d, %+v", code, result)
 		}
-		if strings.Count(warning, "\n") != 1 || !strings.Contains(warning, "1 of 2 images were scaled or cropped to 12x12, such as "+dir+"/b.png") {
+		if strings.Count(warning, "\n") != 1 || !strings.Contains(warning, "of 2 images 1 were scaled or cropped to 12x12, such as "+dir+"/b.png") {
 			t.Errorf("warning %q", warning)
 		}
+	}
+	writePicture(t, filepath.Join(dir, "c.png"), 12, 1, false)
+	if code, _, warning := joule("score", grey, dir); code != 0 || !strings.Contains(warning, "of 3 images 1 were scaled or cropped to 12x12 and 1 lost their colours") {
+		t.Errorf("exit code %d, warning %q", code, warning)
 	}
 }
 

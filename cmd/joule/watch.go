@@ -181,9 +181,8 @@ func (w *watching) finish(interrupted bool) error {
 		return err
 	}
 	r := w.stream.Report()
-	if r.Resized > 0 {
-		size := w.judge.Model.Config.PictureSize()
-		fmt.Fprintf(w.stderr, "joule: warning: %d images were scaled or cropped to %dx%d\n", r.Resized, size.Height, size.Width)
+	if line := changedImages(int(r.Resized), int(r.Grayed), int(r.Images), w.judge.Model.Config.PictureSize()); line != "" {
+		fmt.Fprintln(w.stderr, "joule: warning:", line)
 	}
 	var err error
 	switch {

@@ -139,6 +139,48 @@ expect("unlabelled.parquet", colour)
 parquet("by-path.parquet", [None, colour[0], None], labels[:3], hub)
 pq.write_table(pa.table({"text": ["a", "b"], "n": [1, 2]}), file("text.parquet"))
 
+
+# Arrow as datasets.Dataset.save_to_disk writes it, a DatasetDict's folders, and what pyarrow writes by itself.
+def arrow(name, images, labels, features, new=pa.ipc.new_stream, compression=None, rows=2):
+    columns = {"image": pa.array([None if i is None else {"bytes": png(i), "path": f"{n}.png"} for n, i in enumerate(images)],
+                                 pa.struct({"bytes": pa.binary(), "path": pa.string()})),
+               "label": pa.array([int(l) for l in labels], pa.int64() if features else pa.int8())}
+    table = pa.table(columns)
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})} if features else {})
+    with pa.OSFile(file(name), "wb") as out, new(out, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as w:
+        w.write_table(table, max_chunksize=rows)
+
+
+def beside(folder, files):
+    with open(file(folder + "/state.json"), "w") as f:
+        json.dump({"_data_files": [{"filename": name} for name in files], "_split": None}, f)
+    with open(file(folder + "/dataset_info.json"), "w") as f:
+        json.dump({"features": hub}, f)
+
+
+arrow("saved/train/data-00000-of-00002.arrow", colour[:3], labels[:3], hub)
+arrow("saved/train/data-00001-of-00002.arrow", colour[3:], labels[3:], hub)
+arrow("saved/test/data-00000-of-00001.arrow", colour[:2], labels[:2], hub)
+arrow("saved/test/cache-3c18a6d0e56a1c6f.arrow", colour[:1], labels[:1], hub)
+beside("saved/train", ["data-00000-of-00002.arrow", "data-00001-of-00002.arrow"])
+beside("saved/test", ["data-00000-of-00001.arrow"])
+with open(file("saved/dataset_dict.json"), "w") as f:
+    json.dump({"splits": ["train", "test"]}, f)
+expect("saved", colour, labels, ["ant", "bee", "cat"])
+expect("saved/train", colour, labels, ["ant", "bee", "cat"])
+expect("saved:test", colour[:2], labels[:2], ["ant", "bee", "cat"])
+for compression in ["lz4", "zstd", None]:
+    name = f"file-{compression}.arrow"
+    arrow(name, colour, labels, None, pa.ipc.new_file, compression)
+    expect(name, colour, labels, numbered(labels))
+arrow("gone/data-00000-of-00003.arrow", colour[:3], labels[:3], hub)
+expect("gone", colour[:3], labels[:3], ["ant", "bee", "cat"])
+arrow("untold.arrow", colour[:3], [-1, 0, -1], hub)
+expect("untold.arrow", colour[:3])
+arrow("by-path.arrow", [None, colour[0], None], labels[:3], hub)
+with pa.OSFile(file("text.arrow"), "wb") as out, pa.ipc.new_stream(out, pa.schema({"image": pa.string(), "n": pa.int64()})) as w:
+    w.write_table(pa.table({"image": ["a.png"], "n": [1]}))
+
 with open(os.path.join(here, "arrays.json"), "w") as f:
     json.dump(sets, f, indent=0, sort_keys=True)
     f.write("\n")

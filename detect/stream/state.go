@@ -34,6 +34,7 @@ type state struct {
 	Failed            int64 `json:"failed"`
 	OutOfDistribution int64 `json:"out_of_distribution"`
 	Resized           int64 `json:"resized"`
+	Grayed            int64 `json:"grayed,omitempty"`
 
 	AlarmAt    int64       `json:"alarm_at"`
 	AlarmImage string      `json:"alarm_image"`

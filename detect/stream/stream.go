@@ -75,6 +75,7 @@ type Report struct {
 	Failed            int64   `json:"failed"` // could not be read
 	OutOfDistribution int64   `json:"out_of_distribution"`
 	Resized           int64   `json:"resized"`
+	Grayed            int64   `json:"grayed"`      // whose colours were lost, as the model sees none
 	Distance          float64 `json:"ks_distance"` // of the latest ranks, at most drift.Window of them, from uniform ones
 	P                 float64 `json:"ks_p"`        // of a Kolmogorov-Smirnov test of these ranks
 	Drift             bool    `json:"drift"`
@@ -285,6 +286,9 @@ func (s *Stream) add(j detect.Judged) (Line, error) {
 	if j.Resized {
 		st.Resized++
 	}
+	if j.Grayed() {
+		st.Grayed++
+	}
 	alarm := s.drift.State().Alarm
 	if alarm != before {
 		st.AlarmAt, st.AlarmImage = st.N, j.Name
@@ -308,7 +312,7 @@ func (s *Stream) write(line Line) error {
 // Report says what came of the stream so far.
 func (s *Stream) Report() Report {
 	st, d := &s.state, s.drift.State()
-	r := Report{Images: st.Judged, Failed: st.Failed, OutOfDistribution: st.OutOfDistribution, Resized: st.Resized, Drift: d.Alarm != 0,
+	r := Report{Images: st.Judged, Failed: st.Failed, OutOfDistribution: st.OutOfDistribution, Resized: st.Resized, Grayed: st.Grayed, Drift: d.Alarm != 0,
 		AlarmAt: st.AlarmAt, AlarmImage: st.AlarmImage, Latest: len(d.Latest)}
 	r.Distance, r.P = s.drift.Uniformity()
 	if names := s.retries.names(); len(names) > 0 {

@@ -46,6 +46,9 @@ type Attribute struct {
 	Values []string
 }
 
+// Reads says whether there is a reader for images of the subject.
+func Reads(subject string) bool { return subject == dataset.Digits || subject == dataset.Objects }
+
 // NewReader is the reader for images of a subject, [dataset.Digits] or [dataset.Objects].
 func NewReader(e engine.Engine, subject string) (*Reader, error) {
 	switch subject {
@@ -164,6 +167,39 @@ func share(count, n int) Share {
 	return s
 }
 
+// Asked is of the samples of a conditional model that show the class which they were drawn for.
+type Asked struct {
+	Attribute string `json:"attribute"` // whose values the classes are
+	Share
+	Of map[string]Share `json:"of"` // of the samples of each class
+}
+
+// Asked counts the samples that show their class, given the label of each and the names of the classes; nil where these are not values
+// of an attribute.
+func (r *Reader) Asked(shown []Values, labels []int32, classes []string) *Asked {
+	i := slices.IndexFunc(r.Attributes, func(a Attribute) bool {
+		return !slices.ContainsFunc(classes, func(class string) bool { return !slices.Contains(a.Values, class) })
+	})
+	if i < 0 || len(classes) == 0 || len(labels) == 0 || len(labels) != len(shown) {
+		return nil
+	}
+	a := &Asked{Attribute: r.Attributes[i].Name, Of: map[string]Share{}}
+	right, drawn, all := map[string]int{}, map[string]int{}, 0
+	for j, label := range labels {
+		class := classes[label]
+		drawn[class]++
+		if shown[j][a.Attribute] == class {
+			right[class]++
+			all++
+		}
+	}
+	a.Share = share(all, len(labels))
+	for class, n := range drawn {
+		a.Of[class] = share(right[class], n)
+	}
+	return a
+}
+
 // Report is what samples show.
 type Report struct {
 	Samples int    `json:"samples"`
@@ -172,6 +208,8 @@ type Report struct {
 	Want    string `json:"want,omitempty"`
 	Shown   *Share `json:"shown,omitempty"`  // of the samples that show all of what was asked for
 	Chance  *Share `json:"chance,omitempty"` // of the data set's own images that do
+	// Asked is of samples of a model that is conditional on classes, in which the classes' names are values of an attribute; nil of others.
+	Asked *Asked `json:"asked,omitempty"`
 	// Likeliest is the share of samples whose likeliest values are what was asked for, those that are taken to show nothing included.
 	Likeliest *Share                    `json:"likeliest,omitempty"`
 	Of        map[string]*Share         `json:"of,omitempty"` // of the samples that show one of the values asked for, by attribute
@@ -201,15 +239,16 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, o Options) (*
 			o.Progress("sampling", "steps", done, total)
 		}
 	}
-	pixels, err := m.Sample(ctx, e, o.Sampling)
+	set, err := m.SampleSet(ctx, e, o.Sampling)
 	if err != nil {
 		return nil, err
 	}
-	shown, likeliest, err := reader.Read(ctx, pixels, m.Config.ImageSize())
+	shown, likeliest, err := reader.Read(ctx, set.Pixels, set.Size())
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Samples: len(shown), Steps: m.ChainSteps(o.Sampling), Seed: o.Sampling.Seed, Counts: map[string]map[string]int{}, values: reader.Attributes}
+	r := &Report{Samples: len(shown), Steps: m.ChainSteps(o.Sampling), Seed: o.Sampling.Seed, Counts: map[string]map[string]int{},
+		Asked: reader.Asked(shown, set.Labels, m.Classes), values: reader.Attributes}
 	for _, a := range reader.Attributes {
 		counts := map[string]int{}
 		for _, v := range shown {
@@ -274,6 +313,13 @@ func (r *Report) Text(w io.Writer) error {
 				fmt.Fprintf(&b, "  the %s alone: %.1f%%\n", name, 100*r.Of[name].Value)
 			}
 		}
+	}
+	if r.Asked != nil {
+		fmt.Fprintf(&b, "show the %s that they were drawn for: %.1f%% (95%% %.1f to %.1f)\n ", r.Asked.Attribute, 100*r.Asked.Value, 100*r.Asked.Low, 100*r.Asked.High)
+		for _, class := range slices.Sorted(maps.Keys(r.Asked.Of)) {
+			fmt.Fprintf(&b, " %s %.1f%%", class, 100*r.Asked.Of[class].Value)
+		}
+		fmt.Fprintln(&b)
 	}
 	for _, a := range r.values {
 		fmt.Fprintf(&b, "%s:", a.Name)

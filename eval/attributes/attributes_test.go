@@ -101,6 +101,42 @@ func TestMeasureObjects(t *testing.T) {
 	}
 }
 
+// Samples of a conditional model are counted by the class that they were drawn for.
+func TestMeasureAsked(t *testing.T) {
+	set, err := dataset.Open(t.Context(), "mnist:test", dataset.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set = set.AtMost(20, 1)
+	nine := slices.Index(set.Labels, 9)
+	two := slices.Index(set.Labels, 2)
+	m := memory(t, set.Size(), set.Image(two), set.Image(nine), set.Image(two))
+	measure := func(s model.Sampling, classes ...string) *attributes.Report {
+		t.Helper()
+		m.Classes = classes
+		r, err := attributes.Measure(t.Context(), &cpu.Engine{Threads: 2}, m, attributes.Options{Images: set, Sampling: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := measure(model.Sampling{Images: 7, Seed: 1}, "2", "9", "3") // the third class shows a 2
+	if a := r.Asked; a == nil || a.Attribute != "digit" || a.Count != 5 || a.Share.Of != 7 || a.Of["2"].Count != 3 || a.Of["9"].Value != 1 ||
+		a.Of["3"].Count != 0 || a.Of["3"].Of != 2 || !(a.Low < a.Value && a.Value < a.High) {
+		t.Errorf("%+v", r.Asked)
+	}
+	var text bytes.Buffer
+	if err := r.Text(&text); err != nil || !strings.Contains(text.String(), "show the digit that they were drawn for: 71.4% (95% 29.0 to 96.3)\n  2 100.0% 3 0.0% 9 100.0%\n") {
+		t.Errorf("%s, %v", &text, err)
+	}
+	if a := measure(model.Sampling{Images: 4, Seed: 1, Labels: []int32{2}}, "2", "9", "3").Asked; a == nil || a.Count != 0 || len(a.Of) != 1 {
+		t.Errorf("of one class: %+v", a)
+	}
+	if a := measure(model.Sampling{Images: 2, Seed: 1}, "2", "9", "trousers").Asked; a != nil {
+		t.Errorf("of classes that nothing reads: %+v", a)
+	}
+}
+
 // Digits are read as what their labels say, nearly all.
 func TestReadDigits(t *testing.T) {
 	set, err := dataset.Open(context.Background(), "mnist:test", dataset.Size{})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/eval/attributes"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/eval/statistics"
@@ -19,6 +20,8 @@ type Quality struct {
 	// Figures are those of the features that a network which comes with Joule sees in samples and images; nil where there is none for
 	// such images, or the samples are fewer than 20.
 	Figures *quality.Figures `json:"figures,omitempty"`
+	// Asked is how many samples of a conditional model show the class that they were drawn for; nil where nothing reads it back.
+	Asked *attributes.Asked `json:"asked,omitempty"`
 }
 
 // judge fills in what a model is worth.
@@ -59,7 +62,7 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 	if s.Work != nil {
 		sampling.Progress = func(done, total int64) { s.Work("sampling", "steps", done, total) }
 	}
-	samples, err := m.Sample(ctx, s.engine, sampling)
+	samples, err := m.SampleSet(ctx, s.engine, sampling)
 	if err != nil {
 		return Quality{}, err
 	}
@@ -67,7 +70,7 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 	summarise := func(pixels []uint8) (statistics.Summary, error) {
 		return statistics.Summarise(pixels, s.Samples, size.Height, size.Width, size.Channels)
 	}
-	ours, err := summarise(samples)
+	ours, err := summarise(samples.Pixels)
 	if err != nil {
 		return Quality{}, err
 	}
@@ -76,6 +79,13 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 		return Quality{}, err
 	}
 	var q Quality
+	if s.reader != nil {
+		shown, _, err := s.reader.Read(ctx, samples.Pixels, size)
+		if err != nil {
+			return q, err
+		}
+		q.Asked = s.reader.Asked(shown, samples.Labels, m.Classes)
+	}
 	if q.Likeness, err = statistics.Compare(ours, theirs); err != nil || s.network == nil || s.Samples < fewest {
 		return q, err
 	}
@@ -87,7 +97,7 @@ func (s *Study) quality(ctx context.Context, m *model.Model) (Quality, error) {
 		}
 		return d
 	}
-	of, in := describe(samples), describe(s.in.Pixels)
+	of, in := describe(samples.Pixels), describe(s.in.Pixels)
 	if err != nil {
 		return q, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/eval"
+	"github.com/joule-ebm/joule/eval/attributes"
 	"github.com/joule-ebm/joule/eval/features"
 	"github.com/joule-ebm/joule/eval/features/shipped"
 	"github.com/joule-ebm/joule/internal/durable"
@@ -65,7 +66,8 @@ type Study struct {
 	engine   engine.Engine // that models are judged with
 	in       *dataset.Set
 	outliers []*dataset.Set
-	network  features.Network // nil if none comes with Joule for such images
+	network  features.Network   // nil if none comes with Joule for such images
+	reader   *attributes.Reader // of what samples show; nil if nothing reads it
 }
 
 // DefaultOutliers are what models are judged by where nothing is named: another data set, and in-distribution images turned and mixed.
@@ -202,6 +204,12 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 	}
 	if s.network, err = shipped.For(s.engine, s.in); err != nil {
 		return err
+	}
+	s.reader = nil
+	if attributes.Reads(s.in.Subject) {
+		if s.reader, err = attributes.NewReader(s.engine, s.in.Subject); err != nil {
+			return err
+		}
 	}
 	if len(p.Out) == 0 {
 		p.Out = DefaultOutliers()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/eval/attributes"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -302,6 +303,18 @@ func TestMarkdown(t *testing.T) {
 `
 	if table.String() != want {
 		t.Errorf("got\n%swant\n%s", table.String(), want)
+	}
+	// What only some configurations have is no figure of the others.
+	conditional := row(Full, 1, 0.9, 0.1)
+	conditional.Quality.Asked = &attributes.Asked{Share: attributes.Share{Value: 0.95}}
+	table.Reset()
+	if err := writeTables(&table, []Row{row(CD, 1, 0.5, 0.1), conditional, row(CD, 2, 0.5, 0.1), row(Full, 2, 0.9, 0.1)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| AUROC noise | asked | spectrum |", "| 0.500 | - | 0.25 |", "| full | 2 | +0.400* (+0.400 to +0.400) | - | +0.00"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("no %s in\n%s", want, table.String())
+		}
 	}
 	if err := writeTables(&table, []Row{failed, {Cell: Cell{Seed: 1}}}); err == nil {
 		t.Error("rows judged by different images are one table")

@@ -17,7 +17,7 @@ import (
 // column is a figure of a row.
 type column struct {
 	title, format string
-	of            func(Row) float64
+	of            func(Row) float64 // NaN where the row has none
 }
 
 // columns are the figures that tables show, but for divergence and iterations.
@@ -33,8 +33,20 @@ func columns(rows []Row) []column {
 			column{"precision", "%.2f", func(r Row) float64 { return r.Quality.Figures.Manifold.Precision.Value }},
 			column{"coverage", "%.2f", func(r Row) float64 { return r.Quality.Figures.Manifold.Coverage.Value }},
 			column{"classes", "%.0f", func(r Row) float64 { return float64(r.Quality.Figures.Classes.Covered) }},
+			column{"least", "%.3f", func(r Row) float64 {
+				c := r.Quality.Figures.Classes.Counts
+				return float64(slices.Min(c)) / float64(r.Quality.Figures.Samples)
+			}},
 			column{"entropy", "%.2f", func(r Row) float64 { return r.Quality.Figures.Classes.Entropy }},
 			column{"sure", "%.2f", func(r Row) float64 { return r.Quality.Figures.Classes.Sure }})
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Quality.Asked != nil }) {
+		all = append(all, column{"asked", "%.3f", func(r Row) float64 {
+			if r.Quality.Asked == nil {
+				return math.NaN()
+			}
+			return r.Quality.Asked.Value
+		}})
 	}
 	return append(all,
 		column{"spectrum", "%.2f", func(r Row) float64 { return r.Quality.Spectrum }},
@@ -50,8 +62,9 @@ AUROC: how well the energy tells out-of-distribution images from in-distribution
 FID, KID: Fréchet and kernel distance of samples from images, in the features of the network that comes with Joule for such images; 0 is
 alike. They do not compare with figures made with Inception, and FID only with that of as many images.
 precision: the share of samples among the images; coverage: the share of images that have samples near them; 1 is best.
-classes: how many classes samples show, by that network; entropy: of their shares, in nats; sure: the share of samples with
-0.9 or more of its probability on one class.
+classes: how many classes samples show, by that network; least: the share of the class of which there are fewest; entropy: of the shares,
+in nats; sure: the share of samples with 0.9 or more of its probability on one class.
+asked: the share of samples of a conditional model that show the class they were drawn for.
 spectrum: root mean square over frequencies of log10 of the samples' power over the images'; 0 is alike.
 diversity: how far samples are from their nearest neighbours among samples, over the same of images; 1 is alike.
 gap: mean energy of the chains' ends less that of the data, over the last tenth of the training.
@@ -156,9 +169,11 @@ func differences(rows []Row) (all []Difference) {
 		for _, c := range columns(rows) {
 			var figures, theirs []float64
 			for _, r := range g.rows {
-				if f, ok := first[r.Seed]; ok {
-					figures, theirs = append(figures, c.of(r)), append(theirs, c.of(f))
+				f, ok := first[r.Seed]
+				if !ok || math.IsNaN(c.of(r)) || math.IsNaN(c.of(f)) {
+					continue
 				}
+				figures, theirs = append(figures, c.of(r)), append(theirs, c.of(f))
 			}
 			if d, ok := paired(figures, theirs); ok {
 				d.Row, d.Column = g.title, c.title
@@ -181,19 +196,27 @@ func differencesTable(out *strings.Builder, rows []Row) {
 	}
 	out.WriteString("\n|---|" + strings.Repeat("--:|", len(figures)+1) + "\n")
 	for i, d := range all {
-		if i%len(figures) == 0 {
+		if i == 0 || d.Row != all[i-1].Row {
 			fmt.Fprintf(out, "| %s | %d |", d.Row, d.Pairs)
-		}
-		format := strings.Replace(figures[i%len(figures)].format, "%", "%+", 1)
-		mark := ""
-		if d.P < 0.05 {
-			mark = "*"
-		}
-		fmt.Fprintf(out, " "+format+"%s ("+format+" to "+format+") |", d.Mean, mark, d.Low, d.High)
-		if (i+1)%len(figures) == 0 {
+			for _, c := range figures {
+				out.WriteString(differenceText(all[i:], d.Row, c))
+			}
 			out.WriteString("\n")
 		}
 	}
+}
+
+// differenceText is a cell of the table of differences; empty where none of them is of that row and column.
+func differenceText(all []Difference, row string, c column) string {
+	i := slices.IndexFunc(all, func(d Difference) bool { return d.Row == row && d.Column == c.title })
+	if i < 0 {
+		return " - |"
+	}
+	d, format, mark := all[i], strings.Replace(c.format, "%", "%+", 1), ""
+	if d.P < 0.05 {
+		mark = "*"
+	}
+	return fmt.Sprintf(" "+format+"%s ("+format+" to "+format+") |", d.Mean, mark, d.Low, d.High)
 }
 
 // span is the mean over rows and, where they differ, the least and the greatest.

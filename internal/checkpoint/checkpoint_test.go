@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"log"
 	"math"
@@ -69,6 +70,35 @@ func TestReadsWhatItWrites(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("read %q, want %q", got, want)
 		}
+	}
+}
+
+// pieces writes its pieces one by one, and then fails with err.
+type pieces struct {
+	list []string
+	err  error
+}
+
+func (p pieces) WriteTo(w io.Writer) (written int64, err error) {
+	for _, piece := range p.list {
+		n, err := io.WriteString(w, piece)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+	return written, p.err
+}
+
+// A section that writes itself gives the bytes of one with the same data, and its error before there is a file.
+func TestSource(t *testing.T) {
+	written := encode(t, []checkpoint.Section{{Name: "a", Data: []byte("first")}, {Name: "b", Source: pieces{list: []string{"sec", "", "ond"}}}})
+	if want := encode(t, []checkpoint.Section{{Name: "a", Data: []byte("first")}, {Name: "b", Data: []byte("second")}}); !bytes.Equal(written, want) {
+		t.Errorf("wrote %q, want %q", written, want)
+	}
+	var out bytes.Buffer
+	broken := errors.New("no more")
+	if err := checkpoint.Write(&out, []checkpoint.Section{{Name: "b", Source: pieces{[]string{"sec"}, broken}}}); !errors.Is(err, broken) || out.Len() > 0 {
+		t.Errorf("error %v after %d bytes, want %v after 0", err, out.Len(), broken)
 	}
 }
 

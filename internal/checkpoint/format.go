@@ -33,6 +33,28 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Section struct {
 	Name string // unique in a checkpoint, at most 65,535 bytes
 	Data []byte
+	// Source writes the data of a section to be saved, the same each time, where they are not in Data: what is large need not be copied. It
+	// is asked twice, because the checksum comes first in the file.
+	Source io.WriterTo
+}
+
+// writeTo writes the data.
+func (s Section) writeTo(w io.Writer) error {
+	if s.Source != nil {
+		_, err := s.Source.WriteTo(w)
+		return err
+	}
+	_, err := w.Write(s.Data)
+	return err
+}
+
+// measure is the length of the data and their checksum.
+func (s Section) measure() (length uint64, checksum uint32, err error) {
+	err = s.writeTo(writerFunc(func(p []byte) (int, error) {
+		length, checksum = length+uint64(len(p)), crc32.Update(checksum, castagnoli, p)
+		return len(p), nil
+	}))
+	return length, checksum, err
 }
 
 // Write writes a checkpoint; equal sections give equal bytes.
@@ -44,10 +66,14 @@ func Write(w io.Writer, sections []Section) error {
 			return fmt.Errorf("checkpoint: the section name %.60q is taken or too long", s.Name)
 		}
 		seen[s.Name] = true
+		length, checksum, err := s.measure()
+		if err != nil {
+			return fmt.Errorf("checkpoint: section %.60q: %w", s.Name, err)
+		}
 		table = binary.LittleEndian.AppendUint16(table, uint16(len(s.Name)))
 		table = append(table, s.Name...)
-		table = binary.LittleEndian.AppendUint64(table, uint64(len(s.Data)))
-		table = binary.LittleEndian.AppendUint32(table, crc32.Checksum(s.Data, castagnoli))
+		table = binary.LittleEndian.AppendUint64(table, length)
+		table = binary.LittleEndian.AppendUint32(table, checksum)
 	}
 	if len(table) > maxTable {
 		return fmt.Errorf("checkpoint: the table of %d sections is over %d bytes", len(sections), maxTable)
@@ -60,7 +86,7 @@ func Write(w io.Writer, sections []Section) error {
 		return err
 	}
 	for _, s := range sections {
-		if _, err := w.Write(s.Data); err != nil {
+		if err := s.writeTo(w); err != nil {
 			return err
 		}
 	}
@@ -82,7 +108,7 @@ func Read(r io.Reader, size int64) ([]Section, error) {
 		if crc32.Checksum(data, castagnoli) != e.checksum {
 			return nil, e.damaged()
 		}
-		sections[i] = Section{e.name, data}
+		sections[i] = Section{Name: e.name, Data: data}
 	}
 	return sections, nil
 }

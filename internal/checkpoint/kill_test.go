@@ -14,7 +14,7 @@ import (
 
 // state is the n-th state of a run, of about size bytes.
 func state(n, size int) []Section {
-	return []Section{{"n", []byte{byte(n)}}, {"buffer", bytes.Repeat([]byte{byte(n), 7}, size/2)}}
+	return []Section{{Name: "n", Data: []byte{byte(n)}}, {Name: "buffer", Data: bytes.Repeat([]byte{byte(n), 7}, size/2)}}
 }
 
 // loaded is the number of the state that Load finds in dir; it must be whole, and from the previous file only with a reason.
