@@ -227,12 +227,37 @@ func (c *Composition) Notes() (notes []string) {
 		}
 	}
 	if n, err := parse(c.Expression); err == nil {
+		if n.weightOfAll() <= 0 {
+			notes = append(notes, fmt.Sprintf("the weights of %s sum to %g: without a positive term that outweighs them, negations are likeliest at images of nothing",
+				n, n.weightOfAll()))
+		}
 		if or := c.undrawn(n, true); or != nil {
 			notes = append(notes, fmt.Sprintf("a chain goes to the alternative of %s whose energy is lowest where it starts, so that others may never show: "+
 				"those of an expression that is | as a whole are drawn by their shares, once they are weighed by Z", or))
 		}
 	}
 	return notes
+}
+
+// weightOfAll is the sum of the weights of the energies that add up; of a mixture the least of its alternatives'.
+func (n *node) weightOfAll() float64 {
+	if n.kind == nodePart {
+		return 1
+	}
+	var all float64
+	for i, child := range n.of {
+		w := child.weightOfAll()
+		switch {
+		case n.kind == nodeOr && i > 0:
+			all = min(all, w)
+		default:
+			all += w
+		}
+	}
+	if n.kind == nodeWeighted {
+		all *= n.weight
+	}
+	return all
 }
 
 // Weigh divides the weights of the alternatives of every mixture in a composed model by their Z: log-weights of the expression become those

@@ -393,6 +393,15 @@ func TestNotes(t *testing.T) {
 			t.Errorf("notes %s: want %s", notes, want)
 		}
 	}
+	for expression, want := range map[string]bool{"!a": true, "0.5*a & -0.5*b": true, "a & -0.5*b": false, "a | !b": true, "!(!a)": false} {
+		used := map[string]*model.Model{"a": a}
+		if strings.Contains(expression, "b") {
+			used["b"] = b
+		}
+		if got := strings.Contains(strings.Join(compose(t, expression, used).Config.Composition.Notes(), " "), "images of nothing"); got != want {
+			t.Errorf("%s: a note that nothing outweighs negations: %v, want %v", expression, got, want)
+		}
+	}
 	if notes := compose(t, "a & x", map[string]*model.Model{"a": a, "x": a}).Config.Composition.Notes(); len(notes) > 0 {
 		t.Errorf("notes %q of equal parts", notes)
 	}

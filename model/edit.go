@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/dataset"
@@ -52,22 +53,27 @@ func (edit *Edit) Relabel(m *Model, label, to, from string) (err error) {
 		if edit.From, err = m.Condition(from); err != nil {
 			return fmt.Errorf("from: %w", err)
 		}
+		if slices.Equal(edit.From, edit.To) {
+			return errors.New("from and what pictures are to show are the same")
+		}
 	}
 	return nil
 }
 
 // Missing is Edit.Missing for a mask, a grey picture that is white where pictures are to be filled in.
 func Missing(mask []uint8) ([]uint8, error) {
-	missing, all := make([]uint8, len(mask)), true
+	missing, white := make([]uint8, len(mask)), 0
 	for p, v := range mask {
 		if v > 127 {
 			missing[p] = 1
-		} else {
-			all = false
+			white++
 		}
 	}
-	if all {
+	switch white {
+	case len(mask):
 		return nil, errors.New("it is all white, so that nothing of the pictures is known: make white only what is to be filled in")
+	case 0:
+		return nil, errors.New("nothing of it is white, so that there is nothing to fill in: make white what is")
 	}
 	return missing, nil
 }

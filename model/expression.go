@@ -30,6 +30,7 @@ const (
 	longestExpression = 10_000 // bytes
 	deepestExpression = 100    // parentheses, negations and weights within each other
 	largestWeight     = 1e6
+	largestLogWeight  = 1e12 // log Z at low temperatures is large
 )
 
 type nodeKind uint8
@@ -186,6 +187,9 @@ func (p *parser) mixture() (*node, error) {
 			if err != nil {
 				return nil, err
 			}
+			if math.Abs(weight) > largestLogWeight {
+				return nil, p.wrong(at, "want a log-weight of at most %g", float64(largestLogWeight))
+			}
 			or.logWeights = append(or.logWeights, weight)
 		}
 		if n := len(or.logWeights); n > 0 && n != len(or.of) {
@@ -249,6 +253,8 @@ func (p *parser) factor() (*node, error) {
 		}
 	case startsName(r):
 		return p.part()
+	case at > 0 && (r == '&' || r == '|') && p.text[at-1] == byte(r):
+		return nil, p.wrong(at, "want a name, a weight, ! or (: one %c is enough", r)
 	default:
 		return nil, p.wrong(at, "want a name, a weight, ! or (")
 	}

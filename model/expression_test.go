@@ -35,6 +35,8 @@ func TestExpressionMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "character 1 of the expression (▸): want a name",
 		"a && b":                             "character 4 of the expression (a &▸& b): want a name",
+		"a || b":                             "character 4 of the expression (a |▸| b): want a name, a weight, ! or (: one | is enough",
+		"a @ 1e13 | b @ 1":                   "a log-weight of at most 1e+12",
 		"a b":                                "character 3 of the expression (a ▸b): want &, | or the end",
 		"(a | b":                             "character 7 of the expression ((a | b▸): want &, | or )",
 		"a)":                                 "character 2",

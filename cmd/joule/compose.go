@@ -111,6 +111,16 @@ func compose(cmd *cobra.Command, args []string, o composeOptions) error {
 	case !(o.mixture.Temperature >= likelihood.Coldest && o.mixture.Temperature <= likelihood.Hottest):
 		return usageErrorf("--temperature is %v: want %v to %v", o.mixture.Temperature, likelihood.Coldest, likelihood.Hottest)
 	}
+	for _, flag := range []string{"rungs", "chains", "seed"} {
+		if cmd.Flags().Changed(flag) && !o.weighByZ {
+			return usageErrorf("--%s is of the estimate of log Z: give --weigh-by-z as well", flag)
+		}
+	}
+	for _, flag := range []string{"temperature", "by-scale"} {
+		if cmd.Flags().Changed(flag) && !strings.Contains(o.expression, "|") {
+			return usageErrorf("--%s is of |, which is not in the expression %s", flag, o.expression)
+		}
+	}
 	if err := checkBounds(bounds{"rungs", o.z.Rungs, 1, million}, bounds{"chains", o.z.Chains, 2, million}, bounds{"threads", o.threads, 0, mostThreads}); err != nil {
 		return err
 	}
@@ -159,7 +169,7 @@ func (o *composeOptions) open(args []string) (map[string]*model.Model, error) {
 	for _, arg := range args {
 		name, path, ok := strings.Cut(arg, "=")
 		switch {
-		case !ok:
+		case !ok || name == "" || path == "":
 			return nil, usageErrorf("%q: want NAME=RUN, with a name for the expression", arg)
 		case models[name] != nil:
 			return nil, usageErrorf("two models are called %s: give each its own name", name)

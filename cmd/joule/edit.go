@@ -23,6 +23,7 @@ import (
 type editOptions struct {
 	model.Edit
 	mask, from, to, label string
+	maskSize              dataset.Size // as it is in its file; zero if it is of the size that the model needs
 	upscale               int
 	number                int
 	output                string
@@ -39,9 +40,9 @@ func newEditCommand() *cobra.Command {
 		Long: `Draw images that a trained model finds likely and that agree with a picture: the energy
 ‖Ax - y‖²/2s² of what is seen, y, is added to the model's E(x), and chains of the model's sampler descend
 the sum from the picture. RUN is a run directory or a model file, PICTURE a file, folder or archive of
-pictures, which are brought to the size that the model needs.
+pictures, which are brought to the size that the model needs, with a warning.
 
-  --mask FILE      fill in what is white in this picture; all else stays
+  --mask FILE      fill in what is white in this picture, of the same size; all else stays
   --upscale 2      (or 4, 8) make images of the model's size of pictures half as large
   --denoise 0.2    take out noise of this standard deviation, where black is 0 and white 1
   --to LABEL       of a conditional model: an image of this class that is near the picture; --from is the
@@ -124,13 +125,28 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 	}
 	small := o.PictureSize(size)
 	var pictures []uint8
+	resized, firstResized := 0, ""
 	for _, source := range sources {
 		for img, err := range dataset.Images(cmd.Context(), source, small, dataset.WithWarnings(shown.warn)) {
 			if err != nil {
 				return err
 			}
+			own := dataset.Size{Height: img.Stored.Height, Width: img.Stored.Width}
+			if o.maskSize != (dataset.Size{}) && o.maskSize != own {
+				return fmt.Errorf("--mask %s is %dx%d, and %s %dx%d: want a mask of the picture's size, or of %dx%d, which is the model's", o.mask,
+					o.maskSize.Height, o.maskSize.Width, terminal.OneLine(img.Name), own.Height, own.Width, small.Height, small.Width)
+			}
+			if img.Resized {
+				if resized++; resized == 1 {
+					firstResized = img.Name
+				}
+			}
 			pictures = append(pictures, img.Pixels...)
 		}
+	}
+	if resized > 0 {
+		shown.warn(fmt.Sprintf("%d of %d pictures were scaled or cropped to %dx%d, such as %s", resized, len(pictures)/small.Len(), small.Height,
+			small.Width, terminal.OneLine(firstResized)))
 	}
 	edited, err := m.Edit(cmd.Context(), &cpu.Engine{Threads: o.threads}, pictures, o.number, o.Edit)
 	if err != nil {
@@ -149,7 +165,8 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 	if o.json {
 		return writeJSON(cmd.OutOrStdout(), report)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d edits of %d pictures: %s\n", report.Pictures*o.number, report.Pictures, o.output)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s of %s: %s\n", counted(report.Pictures*o.number, "edit"),
+		counted(report.Pictures, "picture"), o.output)
 	return err
 }
 
@@ -173,10 +190,24 @@ func (o *editOptions) understand(m *model.Model) (err error) {
 	if err != nil {
 		return fmt.Errorf("--mask %s: %w", o.mask, err)
 	}
+	if img.Resized {
+		o.maskSize = dataset.Size{Height: img.Stored.Height, Width: img.Stored.Width}
+		if o.measure > 0 {
+			return fmt.Errorf("--mask %s is %dx%d: want %dx%d, the size of the images", o.mask, o.maskSize.Height, o.maskSize.Width, size.Height, size.Width)
+		}
+	}
 	if o.Missing, err = model.Missing(img.Pixels); err != nil {
 		return fmt.Errorf("--mask %s: %w", o.mask, err)
 	}
 	return nil
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // write shows each picture beside its edits.

@@ -39,13 +39,16 @@ func TestEdit(t *testing.T) {
 	edit := func(args ...string) string {
 		return mustJoule(t, append([]string{"edit", run, "--steps", "3", "-o", out}, args...)...)
 	}
-	if got := edit(large, "--mask", mask, "-n", "3"); !strings.Contains(got, "3 edits of 1 pictures: "+out) {
+	if got := edit(large, "--mask", mask, "-n", "3"); !strings.Contains(got, "3 edits of 1 picture: "+out) {
 		t.Error(got)
 	}
 	if size := decodePNG(t, out).Bounds().Size(); size.X < 4*12*8 {
 		t.Errorf("a picture of %v, for one beside three", size)
 	}
 	edit(small, "--upscale", "2", "-n", "1")
+	if _, _, stderr := joule("edit", run, "--steps", "3", "-o", out, large, small, "--upscale", "2"); !strings.Contains(stderr, "1 of 2 pictures were scaled or cropped to 6x6") {
+		t.Errorf("a picture that is too large: %q", stderr)
+	}
 	edit(large, large, "--denoise", "0.2")
 	folder := filepath.Join(dir, "edits") + "/"
 	mustJoule(t, "edit", run, large, "--mask", mask, "-n", "2", "--steps", "2", "-o", folder, "--json")
@@ -66,6 +69,10 @@ func TestEdit(t *testing.T) {
 		{[]string{"edit", run, large, "--upscale", "3"}, 2, "--upscale is 3"},
 		{[]string{"edit", run, large, "--denoise", "2"}, 2, "--denoise is 2"},
 		{[]string{"edit", run, large, "--mask", white, "-o", out}, 1, "all white"},
+		{[]string{"edit", run, large, "--mask", writeGray(t, 12, func(x, y int) uint8 { return 90 }), "-o", out}, 1, "nothing to fill in"},
+		{[]string{"edit", run, large, "--mask", writeGray(t, 9, func(x, y int) uint8 { return uint8(200 * (x / 5)) }), "-o", out}, 1, "is 9x9, and "},
+		{[]string{"edit", run, "--measure", "3", "--mask", small, "-o", out}, 1, "is 6x6: want 12x12"},
+		{[]string{"edit", conditional, large, "--from", "on", "--to", "on", "-o", out}, 2, "are the same"},
 		{[]string{"edit", run, large, "--mask", filepath.Join(dir, "none.png")}, 1, "--mask"},
 		{[]string{"edit", run, "--denoise", "0.1"}, 2, "give pictures to edit"},
 		{[]string{"edit", run, large, "--to", "on"}, 2, "unconditional"},
