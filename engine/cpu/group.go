@@ -24,85 +24,103 @@ func (p *program) complete(l *lanes, call engine.Call) (sum []float32, err error
 	return sum, p.gather(call)
 }
 
-// reduceFloats is the length of the pieces in which processes add their sums.
-const reduceFloats = 1 << 19
+// reduceFloats is the length of the pieces in which sums go from process to process: they stay in a cache.
+const reduceFloats = 1 << 18
 
-// reduce adds the sums of all processes in the order of the lanes. Each process adds up a part of the numbers, and then all get all parts:
-// of sums of 100 numbers, the second of four processes is sent the numbers 25 to 49 of the others' sums, and sends what these and its own
-// come to to all. That is less to send, and to add, than if each process were sent all sums.
+// reduce adds the sums of all processes in the order of the lanes, piece by piece. A process adds its own to what those before it came to,
+// and sends that to the next one; from the last, which has the sum, it goes round to the others. Three pieces of three processes:
+//
+//	step  rank 0          rank 1          rank 2
+//	0     adds a, to 1
+//	1     adds b, to 1    adds a, to 2
+//	2     adds c, to 1    adds b, to 2    adds a, sum a to 0
+//	3     sum a to 1      adds c, to 2    adds b, sum b to 0
+//	4     sum b to 1                      adds c, sum c to 0
+//	5     sum c to 1
+//
+// So a process sends two sums at most, however many lanes and processes there are.
 func (p *program) reduce(batch int, own [][]float32, sum []float32) error {
 	size, rank := p.group.Size(), p.group.Rank()
-	shares, received := make([]share, size), 0 // sums
-	for r := range shares {
-		shares[r] = p.shareOf(r, batch)
-		if r != rank {
-			received += len(shares[r].terms())
-		}
+	here, last := p.shareOf(rank, batch), size-1
+	pieces := ceilDiv(len(sum), reduceFloats)
+	piece := func(k int) span { // of no numbers where there is none
+		return span{min(max(k, 0), pieces) * reduceFloats, min(max(k+1, 0)*reduceFloats, len(sum))}
 	}
-	part := ceilDiv(min(len(sum), reduceFloats), size)
-	out, in := make([]float32, 0, len(own)*part*(size-1)), make([]float32, received*part)
-	to, from, parts := make([]int, size), make([]int, size), make([]int, size) // bytes
-	terms := make([][][]float32, size)                                         // of each process, the numbers that this one adds up
-	for at := 0; at < len(sum); at += part * size {
-		bounds := func(r int) (int, int) { return min(at+r*part, len(sum)), min(at+(r+1)*part, len(sum)) }
-		first, last := bounds(rank)
+	to, from := make([]int, size), make([]int, size) // bytes
+	out, in := make([]float32, 0, 3*reduceFloats), make([]float32, 3*reduceFloats)
+	mine := make([][]float32, len(own))
+	var before partial // what the ranks before this one came to, of the piece whose turn it is
+	for step := range pieces + 2*size - 3 {
 		out = out[:0]
-		in := in[:received*(last-first)]
-		left := in
-		for r := range size {
-			a, b := bounds(r)
-			parts[r] = 4 * (b - a)
-			terms[r] = terms[r][:0]
-			if r == rank {
-				for _, term := range own {
-					terms[r] = append(terms[r], term[a:b])
-				}
-				continue
+		if k := piece(step - rank); k.from < k.to {
+			for i, term := range own {
+				mine[i] = term[k.from:k.to]
 			}
-			for _, term := range own {
-				out = append(out, term[a:b]...)
+			after := p.addTerms(here, before, mine)
+			if out = append(append(out, after.sum...), after.block...); rank == last {
+				copy(sum[k.from:k.to], after.sum)
 			}
-			for range shares[r].terms() {
-				terms[r], left = append(terms[r], left[:last-first]), left[last-first:]
-			}
-			to[r], from[r] = parts[r]*len(own), 4*(last-first)*len(terms[r])
 		}
-		if err := p.group.Exchange(bytesOf(in), from, bytesOf(out), to); err != nil {
+		if k := piece(step - size - rank); rank < last-1 && k.from < k.to {
+			out = append(out, sum[k.from:k.to]...)
+		}
+
+		var received, finished span
+		if rank > 0 {
+			received = piece(step - rank + 1)
+		}
+		if rank < last {
+			finished = piece(step - last - rank)
+		}
+		n, left := max(0, received.to-received.from), in
+		take := func(n int) (taken []float32) {
+			taken, left = left[:n:n], left[n:]
+			return taken
+		}
+		before = partial{}
+		if here.from >= here.block {
+			before.sum = take(n)
+		}
+		if here.from%here.block != 0 {
+			before.block = take(n)
+		}
+		end := take(max(0, finished.to-finished.from))
+		to[(rank+1)%size], from[(rank+last)%size] = 4*len(out), 4*(len(in)-len(left))
+		if err := p.group.Exchange(bytesOf(in[:len(in)-len(left)]), from, bytesOf(out), to); err != nil {
 			return err
 		}
-		copy(sum[first:last], p.addTerms(shares, terms))
-		if err := p.group.Gather(bytesOf(sum[at:min(at+part*size, len(sum))]), parts); err != nil {
-			return err
-		}
+		copy(sum[min(finished.from, len(sum)):], end)
 	}
 	return nil
 }
 
-// addTerms adds the same numbers of each process's sums as lanes.addFinished does where one process has all: those of a block first. The
-// result lies where the first of them did.
-func (p *program) addTerms(shares []share, terms [][][]float32) (sum []float32) {
-	var block []float32
-	endBlock := func() {
-		if sum == nil {
-			sum = block
-		} else {
-			p.kernels.Add(sum, sum, block)
+// partial is what the first so many lanes come to: the sum of the whole blocks, and that of the lanes of a block that goes on; empty where
+// there are none.
+type partial struct{ sum, block []float32 }
+
+// addTerms adds the sums of a process to what those before it came to, in the order of lanes.addFinished where one process has all: the lanes
+// of a block first. The result lies in memory of its operands.
+func (p *program) addTerms(s share, so partial, terms [][]float32) partial {
+	add := func(sum, v []float32) []float32 {
+		if len(sum) == 0 {
+			return v
+		}
+		p.kernels.Add(sum, sum, v)
+		return sum
+	}
+	for i, place := range s.terms() {
+		lane := s.from + place
+		so.block = add(so.block, terms[i])
+		end := min(lane-lane%s.block+s.block, s.count) // of the lane's block
+		last := lane + 1                               // that the term has
+		if lane%s.block == 0 {
+			last = min(end, s.to)
+		}
+		if last == end {
+			so.sum, so.block = add(so.sum, so.block), nil
 		}
 	}
-	for r, s := range shares {
-		for i, place := range s.terms() {
-			if lane := s.from + place; lane%s.block != 0 {
-				p.kernels.Add(block, block, terms[r][i])
-				continue
-			}
-			if block != nil {
-				endBlock()
-			}
-			block = terms[r][i]
-		}
-	}
-	endBlock()
-	return sum
+	return so
 }
 
 // gather completes the sample outputs that are wanted by what the other processes have computed.

@@ -189,7 +189,7 @@ func TestLongSums(t *testing.T) {
 		}
 		enginetest.Same(t, fmt.Sprint(threads, " threads"), got, want)
 	}
-	for _, size := range []int{2, 3} {
+	for _, size := range []int{2, 3, 5} {
 		inGroup(t, size, func(g engine.Group) error {
 			got, err := compute(&cpu.Engine{Threads: 2, Lanes: lanes, Group: g}, batch, n, outputs)
 			enginetest.Same(t, fmt.Sprint(size, " ranks"), got, want)
