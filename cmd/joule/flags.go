@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,21 +60,29 @@ func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) 
 			return config, usageErrorf("--set: %w", err)
 		}
 	}
+	// The preset's lanes are for its batch. More than one for an image of a smaller one only make tiles of one image, which take longer.
+	if o := &config.Optimiser; !c.changes("optimiser.lanes") {
+		o.Lanes = max(1, min(o.Lanes, o.Batch))
+	}
 	if c.data != "" {
 		config.Data = c.data
 	}
 	return config, nil
 }
 
+// changes says whether --set names a setting.
+func (c *configFlags) changes(key string) bool {
+	return slices.ContainsFunc(c.sets, func(assignment string) bool {
+		name, _, _ := strings.Cut(assignment, "=")
+		return strings.TrimSpace(name) == key
+	})
+}
+
 // chosen is the configuration for the data, or the usual one where --set says itself what the images or the network are.
 func (c *configFlags) chosen(ctx context.Context, tell func(run.Choice)) (config run.Config, err error) {
 	choice := run.Choice{Preset: run.DefaultPreset}
-	said := false
-	for _, assignment := range c.sets {
-		said = said || strings.HasPrefix(assignment, "network.image=") || strings.HasPrefix(assignment, "network.name=")
-	}
 	switch {
-	case c.data == "" || said:
+	case c.data == "" || c.changes("network.image") || c.changes("network.name"):
 	default:
 		if choice, err = run.Choose(ctx, c.data); err != nil {
 			if wrong := c.checkChanges(); wrong != nil {

@@ -137,6 +137,27 @@ func TestPrintConfig(t *testing.T) {
 	}
 }
 
+// A batch that is smaller than the preset's has no more lanes than images, unless they are asked for.
+func TestLanesOfASmallBatch(t *testing.T) {
+	for _, test := range []struct {
+		sets []string
+		want string
+	}{
+		{nil, "lanes: 128\n"},
+		{[]string{"optimiser.batch=16"}, "lanes: 16\n"},
+		{[]string{"optimiser.batch=16", " optimiser.lanes = 32"}, "lanes: 32\n"},
+		{[]string{"optimiser.batch=256"}, "lanes: 128\n"},
+	} {
+		args := []string{"train", "--preset", "cifar10", "--data", stripes(t), "--print-config"}
+		for _, s := range test.sets {
+			args = append(args, "--set", s)
+		}
+		if printed := mustJoule(t, args...); !strings.Contains(printed, test.want) {
+			t.Errorf("%q: the configuration has no %q:\n%s", test.sets, test.want, printed)
+		}
+	}
+}
+
 func TestTrainRefuses(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
