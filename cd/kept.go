@@ -2,7 +2,7 @@ package cd
 
 // This file keeps the state of training where the engine computes, on engines that can: parameters, their gradient, optimiser and average
 // are arrays of a store, and the update is a program. In go a batch and the chains' starts, out come the chains' ends and some numbers.
-// The equations are those of clip.go, adam.go and average.go.
+// The equations are those of clip.go, adam.go and average.go. Where the engine can, chains, loss and update are one program (whole.go).
 
 import (
 	"context"
@@ -24,6 +24,7 @@ const (
 
 // kept is the state of training in a store.
 type kept struct {
+	engine       engine.Keeper
 	store        engine.Store
 	specs        []energy.Spec
 	places       map[string]engine.Place // of the parameters
@@ -43,16 +44,20 @@ func newKept(loss, chains engine.Engine, specs []energy.Spec, s Settings) (*kept
 	number := func(name string) *expr.Value { return expr.Param(name, expr.Scalar) }
 
 	θ, a, m, v, g := flat(keptParameters), flat(keptAveraged), flat(keptMean), flat(keptSquare), flat(keptGradient)
-	clipped := expr.Mul(g, number("clip"))
+	square, clipped := expr.Total(expr.Mul(g, g)), g
+	if s.ClipNorm > 0 {
+		norm := expr.Pow(number(squaredNorm), 0.5)
+		clipped = expr.Mul(g, expr.Clamp(expr.Affine(expr.Pow(expr.Affine(norm, 1, 1e-6), -1), s.ClipNorm, 0), 0, 1))
+	}
 	m = expr.Add(expr.Affine(m, s.Beta1, 0), expr.Affine(clipped, 1-s.Beta1, 0))
 	v = expr.Add(expr.Affine(v, s.Beta2, 0), expr.Affine(expr.Mul(clipped, clipped), 1-s.Beta2, 0))
 	root := expr.Affine(expr.Mul(expr.Pow(v, 0.5), number("correction")), 1, s.Epsilon)
 	θ = expr.Sub(θ, expr.Mul(expr.Mul(m, number("rate")), expr.Pow(root, -1)))
 	a = expr.Add(expr.Affine(a, s.Decay, 0), expr.Affine(θ, 1-s.Decay, 0))
 
-	state := &kept{specs: specs, places: map[string]engine.Place{}}
+	state := &kept{engine: k, specs: specs, places: map[string]engine.Place{}}
 	sizes := map[string]int{}
-	for _, array := range []string{keptParameters, keptAveraged, keptMean, keptSquare, keptGradient} {
+	for _, array := range updated {
 		sizes[array] = size
 	}
 	var err error
@@ -64,22 +69,26 @@ func newKept(loss, chains engine.Engine, specs []energy.Spec, s Settings) (*kept
 		state.places[spec.Name] = engine.Place{Array: keptParameters, Offset: offset}
 		offset += spec.Shape.Size()
 	}
-	compile := func(outputs ...*expr.Value) (engine.StoreProgram, error) {
-		p, err := k.Compile(outputs...)
-		if err != nil {
-			return nil, err
-		}
-		return p.(engine.StoreProgram), nil
-	}
-	if state.norm, err = compile(expr.Total(expr.Mul(g, g))); err != nil {
+	if state.norm, err = state.compile(square); err != nil {
 		return nil, err
 	}
-	state.update, err = compile(θ, a, m, v)
+	state.update, err = state.compile(θ, a, m, v)
 	return state, err
 }
 
-// whole are the places of parameters that are arrays as they are.
-func whole(arrays ...string) map[string]engine.Place {
+// squaredNorm is the update's parameter ‖g‖².
+const squaredNorm = "squared_norm"
+
+func (k *kept) compile(outputs ...*expr.Value) (engine.StoreProgram, error) {
+	p, err := k.engine.Compile(outputs...)
+	if err != nil {
+		return nil, err
+	}
+	return p.(engine.StoreProgram), nil
+}
+
+// wholeArrays are the places of parameters that are arrays as they are.
+func wholeArrays(arrays ...string) map[string]engine.Place {
 	places := map[string]engine.Place{}
 	for _, array := range arrays {
 		places[array] = engine.Place{Array: array}
@@ -89,7 +98,7 @@ func whole(arrays ...string) map[string]engine.Place {
 
 // gradientNorm is ‖g‖.
 func (k *kept) gradientNorm(ctx context.Context) (float64, error) {
-	if err := k.norm.BindStore(k.store, whole(keptGradient), nil); err != nil {
+	if err := k.norm.BindStore(k.store, wholeArrays(keptGradient), nil); err != nil {
 		return 0, err
 	}
 	var square [1]float32
@@ -99,21 +108,33 @@ func (k *kept) gradientNorm(ctx context.Context) (float64, error) {
 
 // step clips the gradient, of that norm, and moves parameters, optimiser and average: update t of the optimiser.
 func (k *kept) step(ctx context.Context, s *Settings, norm, learningRate float64, t int64) error {
-	clip := 1.0
-	if s.ClipNorm > 0 {
-		clip = math.Min(1, s.ClipNorm/(norm+1e-6))
-	}
-	numbers := map[string][]float32{
-		"clip":       {float32(clip)},
-		"rate":       {float32(learningRate / (1 - math.Pow(s.Beta1, float64(t))))},
-		"correction": {float32(1 / math.Sqrt(1-math.Pow(s.Beta2, float64(t))))},
-	}
-	if err := k.update.BindStore(k.store, whole(keptParameters, keptAveraged, keptMean, keptSquare, keptGradient), numbers); err != nil {
+	numbers := updateNumbers(s, learningRate, t)
+	numbers[squaredNorm] = []float32{float32(norm * norm)}
+	if err := k.update.BindStore(k.store, wholeArrays(updated...), numbers); err != nil {
 		return err
 	}
 	k.pulled = false
-	return k.update.Run(ctx, engine.Call{Batch: 1, Outputs: make([][]float32, 4), Updates: map[int]engine.Place{
-		0: {Array: keptParameters}, 1: {Array: keptAveraged}, 2: {Array: keptMean}, 3: {Array: keptSquare}}})
+	return k.update.Run(ctx, updateCall(1))
+}
+
+// updated are the arrays that the update replaces by its results, and behind them the gradient.
+var updated = []string{keptParameters, keptAveraged, keptMean, keptSquare, keptGradient}
+
+// updateNumbers are the parameters of update t that do not lie in the store.
+func updateNumbers(s *Settings, learningRate float64, t int64) map[string][]float32 {
+	return map[string][]float32{
+		"rate":       {float32(learningRate / (1 - math.Pow(s.Beta1, float64(t))))},
+		"correction": {float32(1 / math.Sqrt(1-math.Pow(s.Beta2, float64(t))))},
+	}
+}
+
+// updateCall replaces the arrays. The number of images counts where the update is a part of an iteration.
+func updateCall(n int) engine.Call {
+	call := engine.Call{Batch: n, Outputs: make([][]float32, 4), Updates: map[int]engine.Place{}}
+	for i, array := range updated[:4] {
+		call.Updates[i] = engine.Place{Array: array}
+	}
+	return call
 }
 
 // bind and leave implement memory: parameters and gradients are in the store.

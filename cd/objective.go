@@ -21,11 +21,12 @@ type Objective struct {
 	specs      []energy.Spec
 	image      expr.Shape
 	sampler    mcmc.Sampler
-	unrolled   int   // steps of a chain that is part of the loss; 0: x⁻ is given
-	end        bool  // x_kl is an output
-	accepted   bool  // so is the acceptance of an unrolled chain
-	references []int // the numbers of references that are read
-	most       int   // the greatest of them
+	unrolled   int    // steps of a chain that is part of the loss; 0: x⁻ is given
+	end        bool   // x_kl is an output
+	accepted   bool   // so is the acceptance of an unrolled chain
+	references []int  // the numbers of references that are read
+	most       int    // the greatest of them
+	whole      *whole // the iteration that it is a part of, where that is one program
 }
 
 // ObjectiveOptions say what an objective is made of.
@@ -174,13 +175,18 @@ func (o *Objective) evaluate(ctx context.Context, in memory, x Examples) (Evalua
 		}
 		call.Outputs = nil // the gradients alone, of the next group
 	}
+	o.measured(&ev, losses, accepted)
+	return ev, nil
+}
+
+// measured takes what a call has measured.
+func (o *Objective) measured(ev *Evaluation, losses [][1]float32, accepted []float32) {
 	for _, l := range losses {
 		ev.Terms = append(ev.Terms, float64(l[0]))
 	}
 	if o.accepted {
 		ev.Acceptance, _ = meanAndDeviation(accepted)
 	}
-	return ev, nil
 }
 
 // prepare begins to make the programs ready for n images, on engines where that takes long.
@@ -224,6 +230,24 @@ func (o *Objective) newEvaluation(n int) (ev Evaluation, losses [][1]float32, ac
 		ev.End = make([]float32, n*o.image.Size())
 	}
 	return ev, make([][1]float32, len(o.terms)), make([]float32, n)
+}
+
+// The first results of an objective; behind them come x_kl and the acceptance, where they are, the terms and the gradient.
+const (
+	resultEnergyPos = iota
+	resultEnergyNeg
+	resultEnd
+)
+
+// firstLoss is the number of the first term's result.
+func (o *Objective) firstLoss() int {
+	n := resultEnd
+	for _, there := range []bool{o.end, o.accepted} {
+		if there {
+			n++
+		}
+	}
+	return n
 }
 
 // call evaluates everything but gradients.

@@ -3,6 +3,7 @@ package cd
 // This file is the training step.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,8 @@ type Trainer struct {
 	Buffer     *mcmc.Buffer
 
 	// BeforeUpdate, if there is one, is called before each update changes the state: whoever still reads that, such as a checkpoint that is
-	// being written, has done so when it returns. Its error ends the step.
+	// being written, has done so when it returns. Its error ends the step, with the state as it was; or, where a device has made the update
+	// meanwhile, which these fields do not know of before Pull, with the iteration made.
 	BeforeUpdate func() error
 
 	model      *energy.Energy
@@ -208,42 +210,45 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	if err != nil {
 		return Metrics{}, err
 	}
-	if !objective.Unrolled() {
-		if m.Acceptance, err = t.runChains(ctx, &x); err != nil {
-			return Metrics{}, err
-		}
-	}
 	if x.References, err = t.references(objective.References()); err != nil {
 		return Metrics{}, err
 	}
-	ev, err := t.evaluate(ctx, objective, x, &m)
+	m.DataDiversity = diversity(data, n)
+	m.LearningRate = s.LearningRate * t.RateScale * t.Schedule * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
+	var ev Evaluation
+	made := false // the update, where all of this is one program
+	if whole := objective.whole; whole != nil {
+		ev, made, err = whole.step(ctx, t, objective, &x, &m)
+	} else {
+		ev, err = t.evaluate(ctx, objective, &x, &m)
+	}
 	if err != nil {
 		return Metrics{}, err
 	}
-	if objective.Unrolled() {
-		x.Negative, m.Acceptance = ev.End, ev.Acceptance
-	}
 
 	// Is this still a training that learns?
+	t.measured(ev, &m)
 	m.EnergyPos, m.DeviationPos = meanAndDeviation(ev.EnergyPos)
 	m.EnergyNeg, m.DeviationNeg = meanAndDeviation(ev.EnergyNeg)
 	m.Displacement = rootMeanSquareDisplacement(start, x.Negative)
-	m.Diversity, m.DataDiversity = diversity(x.Negative, n), diversity(data, n)
-	m.LearningRate = s.LearningRate * t.RateScale * t.Schedule * math.Min(1, float64(t.Iteration+1)/math.Max(1, float64(s.Warmup)))
-	if m.GradNorm, err = t.clip(ctx); err != nil {
-		return Metrics{}, err
-	}
-	if err := m.Healthy(); err != nil {
-		return m, err
+	m.Diversity = diversity(x.Negative, n)
+	switch unhealthy := m.Healthy(); {
+	case objective.whole == nil && unhealthy != nil:
+		return m, unhealthy
+	case objective.whole != nil && !made: // what the device has found counts, where the two differ by rounding
+		return m, cmp.Or(unhealthy, fmt.Errorf("%w: its numbers are at the limits", ErrDiverged))
 	}
 
 	// The update. The chains' ends go into the buffer.
+	var refused error
 	if t.BeforeUpdate != nil {
-		if err := t.BeforeUpdate(); err != nil {
-			return m, err
+		if refused = t.BeforeUpdate(); refused != nil && !made {
+			return m, refused
 		}
 	}
-	if err := t.update(ctx, m.GradNorm, m.LearningRate); err != nil {
+	if made {
+		t.Adam.Updates++
+	} else if err := t.update(ctx, m.GradNorm, m.LearningRate); err != nil {
 		return Metrics{}, err
 	}
 	t.Iteration++
@@ -252,7 +257,7 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 		return m, err
 	}
 	m.BufferSize, m.BufferAge = t.Buffer.Len(), t.Buffer.MeanAge(t.Iteration)
-	return m, nil
+	return m, refused
 }
 
 // runChains takes the chains from their starts to x⁻.
@@ -266,8 +271,12 @@ func (t *Trainer) runChains(ctx context.Context, x *Examples) (acceptance float6
 		return 0, err
 	}
 	x.Negative, x.GradientAt = slices.Clone(x.Start), make([]float32, len(x.Start))
-	return t.chain.Run(ctx, x.Negative, mcmc.RunOptions{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg},
-		GradientAt: x.GradientAt, Seed: x.Seed, FirstChain: x.FirstChain})
+	return t.chain.Run(ctx, x.Negative, t.chainOptions(x))
+}
+
+func (t *Trainer) chainOptions(x *Examples) mcmc.RunOptions {
+	return mcmc.RunOptions{Steps: t.settings.Steps, Inputs: map[string][]float32{"label": x.LabelNeg}, GradientAt: x.GradientAt, Seed: x.Seed,
+		FirstChain: x.FirstChain}
 }
 
 // clip scales the gradient down if it is too long, and gives the norm it had. (On a device it is scaled in the update.)
@@ -338,8 +347,15 @@ func (t *Trainer) objective(n int) (*Objective, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.prepare(n, t.memory(o, key.apart)); err != nil { // while the chains run
-		return nil, err
+	if !key.apart {
+		if o.whole, err = t.newWhole(o); err != nil {
+			return nil, err
+		}
+	}
+	if o.whole == nil {
+		if err := o.prepare(n, t.memory(o, key.apart)); err != nil { // while the chains run
+			return nil, err
+		}
 	}
 	// Those of before another term came to count, or of after where training was taken back to before it, are done with, and large.
 	maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.terms != key.terms })
@@ -347,16 +363,31 @@ func (t *Trainer) objective(n int) (*Objective, error) {
 	return o, nil
 }
 
-// evaluate computes the loss, with its gradient in t.gradient.
-func (t *Trainer) evaluate(ctx context.Context, o *Objective, x Examples, m *Metrics) (ev Evaluation, err error) {
+// evaluate takes the chains to their ends, which it leaves in x, and computes the loss, its gradient and that gradient's norm before it is
+// clipped.
+func (t *Trainer) evaluate(ctx context.Context, o *Objective, x *Examples, m *Metrics) (ev Evaluation, err error) {
+	if !o.Unrolled() {
+		if m.Acceptance, err = t.runChains(ctx, x); err != nil {
+			return ev, err
+		}
+	}
 	if t.diagnosing() {
-		ev, err = t.evaluateApart(ctx, o, x, m)
+		ev, err = t.evaluateApart(ctx, o, *x, m)
 	} else {
-		ev, err = o.evaluate(ctx, t.memory(o, false), x)
+		ev, err = o.evaluate(ctx, t.memory(o, false), *x)
 	}
 	if err != nil {
 		return ev, err
 	}
+	if o.Unrolled() {
+		x.Negative, m.Acceptance = ev.End, ev.Acceptance
+	}
+	m.GradNorm, err = t.clip(ctx)
+	return ev, err
+}
+
+// measured takes the values of the terms, of which those that do not count are 0.
+func (t *Trainer) measured(ev Evaluation, m *Metrics) {
 	terms, _ := t.terms()
 	present := ev.Terms
 	for _, term := range terms {
@@ -367,7 +398,6 @@ func (t *Trainer) evaluate(ctx context.Context, o *Objective, x Examples, m *Met
 		m.Terms = append(m.Terms, value)
 		m.Loss += term.Weight * value.Value
 	}
-	return ev, nil
 }
 
 // memory is where an objective finds the parameters and leaves its gradient, or those of its groups of terms, apart: these on the host.

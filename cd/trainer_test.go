@@ -186,6 +186,9 @@ func TestTrainingLearns(t *testing.T) {
 // state is all of a trainer that a step may change.
 func state(t *testing.T, tr *cd.Trainer) [][]float32 {
 	t.Helper()
+	if err := tr.Pull(); err != nil {
+		t.Fatal(err)
+	}
 	images := make([]float32, 200*side*side)
 	s := rng.New(1)
 	if err := tr.Buffer.Draw(images, make([]int32, 0), 0, mcmc.NoAugmentation, 1, &s); err != nil {

@@ -108,39 +108,56 @@ func (c *Chain) InitialState(n int) [][]float32 {
 // Run moves the images x (N,H,W,C, in place) by so many transitions and returns the share of all proposals that were accepted (1 for
 // samplers without proposals). After an error, such as that of a ctx that has ended, images and state are of no use.
 func (c *Chain) Run(ctx context.Context, x []float32, o RunOptions) (acceptance float64, err error) {
+	call, accepted, err := c.Call(x, o)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.step.Run(ctx, call); err != nil {
+		return 0, err
+	}
+	return accepted(), nil
+}
+
+// Program is the sampler's step, for those who make it a part of something larger.
+func (c *Chain) Program() engine.Program { return c.step }
+
+// The results of a chain's program: the images that it has moved, and x̂.
+const (
+	ResultEnd = iota
+	ResultGradientAt
+)
+
+// Call is what Run calls the program with, and gives a function for what Run returns.
+func (c *Chain) Call(x []float32, o RunOptions) (call engine.Call, acceptance func() float64, err error) {
 	n := len(x) / c.image.Size()
 	state := o.State
 	if state == nil {
 		state = c.InitialState(n)
 	}
 	if len(state) != len(c.variables) {
-		return 0, fmt.Errorf("mcmc: a state of %d variables: the sampler has %d", len(state), len(c.variables))
+		return call, nil, fmt.Errorf("mcmc: a state of %d variables: the sampler has %d", len(state), len(c.variables))
 	}
 	inputs := map[string][]float32{inputImage: x}
 	maps.Copy(inputs, o.Inputs)
-	outputs, feedback := [][]float32{x, o.GradientAt}, map[string]int{inputImage: 0}
+	outputs, feedback := [][]float32{x, o.GradientAt}, map[string]int{inputImage: ResultEnd}
 	for i, v := range c.variables {
 		inputs[inputState(v)], feedback[inputState(v)] = state[i], len(outputs)
 		outputs = append(outputs, state[i])
 	}
-	var accepted []float32
+	acceptance = func() float64 { return 1 }
 	if c.proposes {
-		accepted = make([]float32, n)
+		accepted := make([]float32, n)
 		inputs[inputAccepted], feedback[inputAccepted] = accepted, len(outputs)
 		outputs = append(outputs, accepted)
+		acceptance = func() (share float64) {
+			for _, a := range accepted {
+				share += float64(a) / float64(n*max(o.Steps, 1))
+			}
+			return share
+		}
 	}
-	err = c.step.Run(ctx, engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{
+	return engine.Call{Batch: n, Inputs: inputs, Outputs: outputs, Chain: engine.Chain{
 		Steps: o.Steps, Feedback: feedback, PerStep: c.sampler.Schedule(noiseName, o.Steps),
 		Seed: o.Seed, FirstImage: o.FirstChain, FirstStep: o.FirstStep,
-	}})
-	if err != nil {
-		return 0, err
-	}
-	if !c.proposes {
-		return 1, nil
-	}
-	for _, a := range accepted {
-		acceptance += float64(a) / float64(n*max(o.Steps, 1))
-	}
-	return acceptance, nil
+	}}, acceptance, nil
 }

@@ -32,10 +32,9 @@ func newCompiled() *compiled {
 }
 
 // find is an executable for a use: one that has room for the images without wasting more than half of it. So the last batch of a set,
-// smaller than the others, compiles nothing if it is not much smaller. A later piece of a chain takes as many images as the last.
-func (c *compiled) find(u use, last *piece) (best *executable) {
-	if last != nil {
-		u.batch = last.x.batch
+// smaller than the others, compiles nothing if it is not much smaller.
+func (c *compiled) find(u use, exactly bool) (best *executable) {
+	if exactly {
 		return c.ready[u.key()]
 	}
 	for _, x := range c.ready {
@@ -48,62 +47,61 @@ func (c *compiled) find(u use, last *piece) (best *executable) {
 	return best
 }
 
-// executable is the program for a use: one that has been compiled, or is being compiled, or one compiled now.
-func (p *program) executable(u use, last *piece) (*executable, error) {
-	c := p.compiled
+// executable gives a function that gives the executable for a use, or for exactly as many images: one that has been compiled, or is being
+// compiled, or one compiled now.
+func (q *sequence) executable(u use, exactly bool) func() (*executable, error) {
+	c := q.compiled
 	c.Lock()
-	defer c.Unlock()
-	if last != nil {
-		u.batch = last.x.batch
-	}
-	key := u.key()
-	for {
-		if x := c.find(u, last); x != nil {
-			return x, nil
-		}
-		begun := c.begun[key]
-		if begun == nil {
-			break
-		}
-		c.Unlock()
-		<-begun
-		c.Lock()
-	}
-	done := make(chan struct{})
-	c.begun[key] = done
+	x := c.find(u, exactly)
 	c.Unlock()
-	x, err := p.compile(u)
-	c.Lock()
-	delete(c.begun, key)
-	close(done)
-	if err != nil {
-		return nil, err
+	if x != nil {
+		return func() (*executable, error) { return x, nil }
 	}
-	c.ready[key] = x
-	return x, nil
+	text, err := q.text(u) // here, where nobody binds anything else meanwhile
+	if err != nil {
+		return func() (*executable, error) { return nil, err }
+	}
+	return func() (*executable, error) {
+		c.Lock()
+		defer c.Unlock()
+		key := u.key()
+		for {
+			if x := c.find(u, exactly); x != nil {
+				return x, nil
+			}
+			begun := c.begun[key]
+			if begun == nil {
+				break
+			}
+			c.Unlock()
+			<-begun
+			c.Lock()
+		}
+		done := make(chan struct{})
+		c.begun[key] = done
+		c.Unlock()
+		x, err := q.engine.compile(text, q.replicas)
+		c.Lock()
+		delete(c.begun, key)
+		close(done)
+		if err != nil {
+			return nil, explained(fmt.Sprintf("a program of %d lines does not compile for %s", lines(text), q.engine.client.Platform), err)
+		}
+		c.ready[key] = &executable{x, u}
+		return c.ready[key], nil
+	}
 }
 
 // Prepare implements engine.Preparer: it compiles in the background. An error is told by the Run that needs the program.
 func (p *program) Prepare(call engine.Call) {
-	updates, err := p.updates(call)
-	if steps := max(call.Chain.Steps, 1); err != nil || steps > longest || len(call.Outputs) != len(p.outputs) {
+	u := use{batch: (call.Batch + p.replicas - 1) / p.replicas}
+	s, err := p.stage.use(call)
+	if err != nil || s.steps > longest || len(call.Outputs) != len(p.outputs) {
 		return
 	}
-	u := p.use(call, max(call.Chain.Steps, 1), false)
-	u.updates = updates
-	go func() { _, _ = p.executable(u, nil) }()
-}
-
-func (p *program) compile(u use) (*executable, error) {
-	text, err := p.text(u)
-	if err != nil {
-		return nil, err
-	}
-	x, err := p.engine.compile(text, p.replicas)
-	if err != nil {
-		return nil, explained(fmt.Sprintf("a program of %d lines does not compile for %s", lines(text), p.engine.client.Platform), err)
-	}
-	return &executable{x, u}, nil
+	u.stages = []stageUse{s}
+	compile := p.executable(u, false)
+	go func() { _, _ = compile() }()
 }
 
 // compile makes a program's text ready to run, from the cache if it is there.

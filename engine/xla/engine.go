@@ -5,6 +5,7 @@ package xla
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,7 @@ type Engine struct {
 }
 
 var (
-	_ engine.Keeper       = (*Engine)(nil)
+	_ engine.Sequencer    = (*Engine)(nil)
 	_ engine.Preparer     = (*program)(nil)
 	_ engine.StoreProgram = (*program)(nil)
 )
@@ -132,8 +133,7 @@ func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 	if err := expr.Err(outputs...); err != nil {
 		return nil, fmt.Errorf("xla: %w", err)
 	}
-	p := &program{engine: e, precision: e.Precision, replicas: e.replicas(), outputs: expr.Simplify(outputs...),
-		compiled: newCompiled()}
+	p := &stage{precision: e.Precision, outputs: expr.Simplify(outputs...)}
 	named := map[string]*expr.Value{}
 	overBatch := map[*expr.Value]bool{}
 	for _, v := range expr.Order(p.outputs...) {
@@ -158,5 +158,57 @@ func (e *Engine) Compile(outputs ...*expr.Value) (engine.Program, error) {
 			return nil, fmt.Errorf("xla: two different leaves named %q: %v and %v", name, other, v)
 		}
 	}
-	return p, nil
+	return &program{e.sequence(p), p}, nil
+}
+
+func (e *Engine) sequence(stages ...*stage) *sequence {
+	return &sequence{engine: e, replicas: e.replicas(), stages: stages, compiled: newCompiled()}
+}
+
+// Sequence implements engine.Sequencer.
+func (e *Engine) Sequence(stages ...engine.Stage) (engine.Sequence, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	if len(stages) == 0 {
+		return nil, errors.New("xla: a sequence without stages")
+	}
+	var own []*stage
+	for i, s := range stages {
+		p, ok := s.Program.(*program)
+		if !ok || p.engine.client != e.client || p.replicas != e.replicas() {
+			return nil, fmt.Errorf("xla: stage %d is no program of this engine's devices", i)
+		}
+		// result is the output that a stage before this one gives.
+		result := func(r engine.Result) (*expr.Value, error) {
+			if r.Stage < 0 || r.Stage >= i || r.Output < 0 || r.Output >= len(own[r.Stage].outputs) {
+				return nil, fmt.Errorf("xla: stage %d: no stage before it has the result %d of stage %d", i, r.Output, r.Stage)
+			}
+			if passed := &own[r.Stage].passed; !slices.Contains(*passed, r.Output) {
+				*passed = append(*passed, r.Output)
+			}
+			return own[r.Stage].outputs[r.Output], nil
+		}
+		for name, r := range s.From {
+			v, err := result(r)
+			if err != nil {
+				return nil, err
+			}
+			at := slices.IndexFunc(p.leaves, func(leaf *expr.Value) bool {
+				return leaf.Attr().Name == name && !isNoise(leaf) && leaf.Kind() == v.Kind() && leaf.Shape() == v.Shape()
+			})
+			if at < 0 {
+				return nil, fmt.Errorf("xla: stage %d has no leaf %q that a %v value of shape %v could be", i, name, v.Kind(), v.Shape())
+			}
+		}
+		if s.If != nil {
+			if v, err := result(*s.If); err != nil {
+				return nil, err
+			} else if v.Kind() != expr.Shared || v.Shape() != expr.Scalar {
+				return nil, fmt.Errorf("xla: stage %d depends on a %v value of shape %v: want a shared number", i, v.Kind(), v.Shape())
+			}
+		}
+		own = append(own, &stage{precision: p.precision, outputs: p.outputs, leaves: p.leaves, from: s.From, onlyIf: s.If})
+	}
+	return e.sequence(own...), nil
 }

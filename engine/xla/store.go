@@ -84,13 +84,22 @@ func (s *store) replace(array string, device int, b *pjrt.Buffer) {
 
 // BindStore implements engine.StoreProgram.
 func (p *program) BindStore(s engine.Store, places map[string]engine.Place, others map[string][]float32) error {
+	return p.sequence.BindStore(0, s, places, others)
+}
+
+// BindStore implements engine.Sequence.
+func (q *sequence) BindStore(stage int, s engine.Store, places map[string]engine.Place, others map[string][]float32) error {
+	if stage < 0 || stage >= len(q.stages) {
+		return fmt.Errorf("xla: there is no stage %d of %d", stage, len(q.stages))
+	}
+	p := q.stages[stage]
 	own, ok := s.(*store)
-	if !ok || own.client != p.engine.client {
+	if !ok || own.client != q.engine.client {
 		return errors.New("xla: the store is not one of this engine's device")
 	}
 	for array, buffers := range own.arrays {
-		if len(buffers) != p.replicas {
-			return fmt.Errorf("xla: the array %q is on %d devices, the program runs on %d", array, len(buffers), p.replicas)
+		if len(buffers) != q.replicas {
+			return fmt.Errorf("xla: the array %q is on %d devices, the program runs on %d", array, len(buffers), q.replicas)
 		}
 	}
 	for _, v := range p.leaves {
@@ -100,18 +109,31 @@ func (p *program) BindStore(s engine.Store, places map[string]engine.Place, othe
 				place.Array, own.sizes[place.Array], place.Offset)
 		}
 	}
-	return p.bind(own, places, others)
+	return q.bind(p, own, places, others)
 }
 
-// stored are the arrays that the program takes parameters from, in the order of their arguments.
-func (p *program) stored() []string {
-	arrays := map[string]bool{}
-	for _, v := range p.leaves {
-		if place, ok := p.places[v.Attr().Name]; ok && v.Op() == expr.OpParam {
-			arrays[place.Array] = true
+// store is that of the stages, or nil.
+func (q *sequence) store() *store {
+	for _, p := range q.stages {
+		if p.store != nil {
+			return p.store
 		}
 	}
-	return slices.Sorted(maps.Keys(arrays))
+	return nil
+}
+
+// arrays are those that a text takes parameters from or replaces, in the order of their arguments.
+func (q *sequence) arrays(u use) []string {
+	arrays := u.updated()
+	for _, p := range q.stages {
+		for _, v := range p.leaves {
+			if p.kept(v) {
+				arrays = append(arrays, p.places[v.Attr().Name].Array)
+			}
+		}
+	}
+	slices.Sort(arrays)
+	return slices.Compact(arrays)
 }
 
 // update is an output that goes into a store.
@@ -121,7 +143,7 @@ type update struct {
 }
 
 // updates are those of a call, array by array and in the order in which they lie there; an error if they do not make up whole arrays.
-func (p *program) updates(call engine.Call) ([]update, error) {
+func (p *stage) updates(call engine.Call) ([]update, error) {
 	if len(call.Updates) == 0 {
 		return nil, nil
 	}
@@ -159,48 +181,62 @@ func (p *program) updates(call engine.Call) ([]update, error) {
 	return list, nil
 }
 
-// updated are the arrays that updates replace, in the order of their results.
+// updated are the arrays that are replaced, in the order of their results.
 func (u use) updated() (arrays []string) {
-	for _, one := range u.updates {
-		if !slices.Contains(arrays, one.place.Array) {
+	for _, s := range u.stages {
+		for _, one := range s.updates {
 			arrays = append(arrays, one.place.Array)
+		}
+	}
+	slices.Sort(arrays)
+	return slices.Compact(arrays)
+}
+
+// arrayArguments writes the arguments for the arrays in the store. What replaces an array is written over it.
+func (q *sequence) arrayArguments(l *lowering, u use) map[string]tensor {
+	updated, arrays := u.updated(), map[string]tensor{}
+	for _, array := range q.arrays(u) {
+		arrays[array] = l.Argument(stablehlo.F32, q.store().sizes[array])
+		if i := slices.Index(updated, array); i >= 0 {
+			l.Donate(u.first(len(u.stages)) + i)
 		}
 	}
 	return arrays
 }
 
-// arrays writes the arguments for the arrays in the store, and cuts the parameters out of them.
-func (l *lowering) arrays(p *program, u use, given map[string]tensor) {
-	updated := u.updated()
-	whole := map[string]tensor{}
-	for _, array := range p.stored() {
-		whole[array] = l.Argument(stablehlo.F32, p.store.sizes[array])
-		if i := slices.Index(updated, array); i >= 0 {
-			l.Donate(len(u.wanted) + i)
+// donated are the numbers of the arguments, of so many, that are written over. Arrays are the last.
+func (u use) donated(q *sequence, args int) (list []int) {
+	arrays, updated := q.arrays(u), u.updated()
+	for i, array := range arrays {
+		if slices.Contains(updated, array) {
+			list = append(list, args-len(arrays)+i)
 		}
 	}
+	return list
+}
+
+// cut takes a stage's parameters out of the arrays.
+func (p *stage) cut(l *lowering, arrays, given map[string]tensor) {
 	for _, v := range p.leaves {
-		if place, ok := p.places[v.Attr().Name]; ok && v.Op() == expr.OpParam {
-			part := l.SliceAxis(whole[place.Array], 0, place.Offset, place.Offset+v.Shape().Size(), 1)
+		if place := p.places[v.Attr().Name]; p.kept(v) {
+			part := l.SliceAxis(arrays[place.Array], 0, place.Offset, place.Offset+v.Shape().Size(), 1)
 			given[v.Attr().Name] = l.Reshape(part, l.dims(v)...)
 		}
 	}
 }
 
-// replaced are the arrays that the updates make.
-func (l *lowering) replaced(p *program, u use) (results []tensor) {
-	for _, array := range u.updated() {
-		var parts []tensor
-		for _, one := range u.updates {
-			if one.place.Array == array {
-				t := l.known[p.outputs[one.output]]
-				parts = append(parts, l.Reshape(t, t.Size()))
-			}
-		}
-		if len(parts) > 1 {
-			parts[0] = l.Concatenate(0, parts...)
-		}
-		results = append(results, parts[0])
+// replacements are the arrays that the updates of a stage make.
+func replacements(l *lowering, u stageUse, made map[int]tensor) map[string]tensor {
+	parts := map[string][]tensor{}
+	for _, one := range u.updates {
+		t := made[one.output]
+		parts[one.place.Array] = append(parts[one.place.Array], l.Reshape(t, t.Size()))
 	}
-	return results
+	arrays := map[string]tensor{}
+	for _, array := range slices.Sorted(maps.Keys(parts)) { // in an order: the text is to be the same each time
+		if arrays[array] = parts[array][0]; len(parts[array]) > 1 {
+			arrays[array] = l.Concatenate(0, parts[array]...)
+		}
+	}
+	return arrays
 }

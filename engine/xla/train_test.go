@@ -3,11 +3,13 @@
 package xla
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/joule-ebm/joule/cd"
 	"github.com/joule-ebm/joule/energy"
@@ -15,6 +17,7 @@ import (
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/enginetest"
 	"github.com/joule-ebm/joule/internal/kernels"
 	"github.com/joule-ebm/joule/mcmc"
 )
@@ -183,4 +186,60 @@ func TestTrainingOnDevice(t *testing.T) {
 		advance(t, resumed)
 	}
 	near("resumed", resumed)
+
+	// What has diverged is noticed on the device: nothing is updated.
+	resumed.Parameters[len(resumed.Parameters)-1] += 11
+	resumed.Push()
+	before := [][]float32{slices.Clone(resumed.Parameters), slices.Clone(resumed.Averaged), slices.Clone(resumed.Adam.Mean), slices.Clone(resumed.Adam.Square)}
+	if _, err := resumed.Step(t.Context(), bars(9), nil); !errors.Is(err, cd.ErrDiverged) {
+		t.Errorf("energies beyond all limits: %v", err)
+	}
+	if err := resumed.Pull(); err != nil {
+		t.Fatal(err)
+	}
+	enginetest.Same(t, "diverged", [][]float32{resumed.Parameters, resumed.Averaged, resumed.Adam.Mean, resumed.Adam.Square}, before)
+}
+
+// BenchmarkTraining measures iterations of training: of the small network, where what a call costs shows most, and of mnist's.
+func BenchmarkTraining(b *testing.B) {
+	for _, c := range []struct {
+		network        string
+		filters, batch int
+		image          expr.Shape
+		steps          int
+	}{{"quick", 4, 8, trainImage, 5}, {"mnist", 16, 64, expr.Shape{28, 28, 1}, 40}} {
+		b.Run(fmt.Sprint(c.network, c.filters, "x", c.batch), func(b *testing.B) {
+			model, err := energy.New(c.network, energy.Options{Filters: c.filters, Image: c.image})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := cd.PaperSettings()
+			s.Steps = c.steps
+			e := plugin(b, 1)
+			e.flags = nil
+			trainer, err := cd.NewTrainer(e, model, s)
+			if err != nil {
+				b.Fatal(err)
+			}
+			data := make([]float32, c.batch*c.image.Size())
+			r := rng.New(1)
+			r.FillUniform(data)
+			var took []float64
+			step := func() {
+				start := time.Now()
+				if _, err := trainer.Step(b.Context(), data, nil); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(start).Seconds())
+			}
+			step()
+			step()
+			took = nil
+			for b.Loop() {
+				step()
+			}
+			slices.Sort(took)
+			b.ReportMetric(1/took[len(took)/2], "iterations/s")
+		})
+	}
 }
