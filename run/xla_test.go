@@ -6,15 +6,19 @@ package run_test
 // minute: without JOULE_LONG=1 it is skipped.
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/joule-ebm/joule/run"
 )
@@ -25,8 +29,67 @@ var (
 	moved     = regexp.MustCompile(`msg="the run goes on on another engine: from here on its numbers are the same to rounding, not to the bit" iteration=(\d+) before="?(\w+).* now="?(\w+)`)
 )
 
+// onDevice is a run on the data in dir.
+func onDevice(t *testing.T, dir string) run.Config {
+	return config(t, filepath.Join(dir, dataFile), "limits.iterations=12", "output.diagnose=0", "output.checkpoint=4")
+}
+
+// deviceEnvironment names, to a process that will be killed while it trains on a device, the directory of the run and its data.
+const deviceEnvironment = "RUN_TEST_ON_DEVICE"
+
+// TestKilledOnDevice is that process: no test unless started as one. It says what iterations it has made.
+func TestKilledOnDevice(t *testing.T) {
+	dir := os.Getenv(deviceEnvironment)
+	if dir == "" {
+		t.Skip("only for the test that kills it")
+	}
+	o := run.Options{Threads: 1, Device: os.Getenv(deviceEnvironment + "_NAME"), Log: slog.New(slog.DiscardHandler),
+		Progress: func(p run.Progress) { fmt.Println("made", p.Iteration) }}
+	at := filepath.Join(dir, "killed")
+	var err error
+	if _, failed := os.Stat(filepath.Join(at, "config.yaml")); failed == nil {
+		_, err = run.Resume(t.Context(), at, nil, o)
+	} else {
+		_, err = run.Start(t.Context(), at, onDevice(t, dir), o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killedOnDevice kills a run with SIGKILL while the device is at some iterations - before the first checkpoint, before and after the entropy
+// term has joined - and holds what comes of it to what comes of one that was let be.
+func killedOnDevice(t *testing.T, dir, device string, want map[string]string) {
+	t.Helper()
+	for _, at := range []int{2, 5, 6, 11, 0} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledOnDevice$")
+		cmd.Env = append(os.Environ(), deviceEnvironment+"="+dir, deviceEnvironment+"_NAME="+device)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			fmt.Fprintln(&said, lines.Text())
+			if lines.Text() == fmt.Sprint("made ", at) {
+				time.Sleep(5 * time.Millisecond) // into the next iteration
+				_ = cmd.Process.Kill()
+			}
+		}
+		err = cmd.Wait()
+		if exit, failed := err.(*exec.ExitError); failed != (at > 0) || failed && exit.Exited() {
+			t.Fatalf("to be killed in iteration %d, and %v:\n%s", at+1, err, said.String())
+		}
+	}
+	sameRun(t, "killed four times on the device", kept(t, filepath.Join(dir, "killed")), want)
+}
+
 // TestAccelerator: a run on an accelerator that is interrupted and resumed is one that was not, to the bit; it says how long its first
-// iteration took, and what is resumed compiles nothing. It may go on on the CPU, and come back, and says so. Divergence is survived.
+// iteration took, and what is resumed compiles nothing; so it is with one that is killed. It may go on on the CPU, and come back, and says so.
+// Divergence is survived.
 func TestAccelerator(t *testing.T) {
 	plugin := os.Getenv("JOULE_PJRT_PLUGIN")
 	if plugin == "" || os.Getenv("JOULE_LONG") == "" {
@@ -34,7 +97,8 @@ func TestAccelerator(t *testing.T) {
 	}
 	dir := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")) // with nothing in it
-	c := config(t, stripes(t, dir, 60, 1), "limits.iterations=12", "output.diagnose=0", "output.checkpoint=4")
+	stripes(t, dir, 60, 1)
+	c := onDevice(t, dir)
 	var log *bytes.Buffer
 	on := func(device string) run.Options {
 		log = &bytes.Buffer{}
@@ -79,6 +143,8 @@ func TestAccelerator(t *testing.T) {
 			t.Errorf("interrupted and resumed: another %s", name)
 		}
 	}
+
+	killedOnDevice(t, dir, xla, want)
 
 	for _, c := range []struct {
 		device           string
