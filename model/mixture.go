@@ -95,6 +95,11 @@ func (c *Composition) shares(n *node) ([]float64, error) {
 // undrawn is a mixture of the expression whose alternatives chains do not draw; nil if there is none. Those of the expression may be drawn if
 // it is all there is, or an alternative itself.
 func (c *Composition) undrawn(n *node, drawable bool) *node {
+	if part, err := c.part(n.name); err == nil && part.Config.Composition != nil {
+		if inner, err := parse(part.Config.Composition.Expression); err == nil {
+			return part.Config.Composition.undrawn(inner, drawable)
+		}
+	}
 	shares, err := c.shares(n)
 	drawable = drawable && err == nil && shares != nil
 	if n.kind == nodeOr && !drawable {
