@@ -28,6 +28,7 @@ type Settings struct {
 
 	BufferSize   int     // capacity of the replay buffer
 	Restart      float64 // probability that a chain starts from noise
+	Relabel      float64 // probability that a chain of a conditional energy starts from an image of another label
 	Augmentation mcmc.Augmentation
 
 	// Conditions are the labels of a conditional energy, one after the other, where a label is no class but numbers: label i, as data have
@@ -180,6 +181,7 @@ const (
 	streamChain
 	streamReservoir
 	streamLabels
+	streamRelabel
 )
 
 func (t *Trainer) stream(purpose uint64) rng.Stream {
@@ -201,6 +203,7 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	if err := t.Buffer.Draw(start, chainLabels, float32(s.Restart), s.Augmentation, s.Threads, &draw); err != nil {
 		return Metrics{}, err
 	}
+	t.relabel(start, chainLabels, data)
 	noise := rng.New(s.Seed, streamChain, uint64(t.Attempt))
 	x := Examples{Positive: data, Start: start, LabelPos: t.conditions(labels), LabelNeg: t.conditions(chainLabels),
 		Seed: noise.Uint64(), FirstChain: uint64(t.Iteration) * uint64(n)}
@@ -458,6 +461,25 @@ func (t *Trainer) randomLabels(n int) []int32 {
 		labels[i] = int32(s.IntN(kinds))
 	}
 	return labels
+}
+
+// relabel gives some of the chains a label drawn anew, whatever they start from; half of these start from images of the data instead, one
+// for each chain there is. So the energy under a label learns where images of other labels are to go, which chains from noise, and those
+// that go on under the label they had, do not teach it: sums of energies take chains to such places.
+func (t *Trainer) relabel(start []float32, labels []int32, data []float32) {
+	if t.settings.Relabel == 0 || len(labels) == 0 {
+		return
+	}
+	fresh, lot, size := t.randomLabels(len(labels)), t.stream(streamRelabel), t.model.Image.Size()
+	for i := range labels {
+		u := float64(lot.Float32())
+		if u < t.settings.Relabel {
+			labels[i] = fresh[i]
+		}
+		if u < t.settings.Relabel/2 {
+			copy(start[i*size:][:size], data[i*size:])
+		}
+	}
 }
 
 // conditions are labels as the energy takes them.

@@ -489,6 +489,45 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// Of chains that are relabelled, half start from the data, and all under labels drawn evenly, whatever those of the data are.
+func TestRelabel(t *testing.T) {
+	const n = 400
+	images, labels := bars(n, 3)
+	for i := range labels {
+		labels[i] = 0
+	}
+	for _, share := range []float64{0, 0.5, 1} {
+		s := settings()
+		s.Relabel, s.Steps, s.Sampler, s.BufferSize = share, 1, mcmc.Langevin{StepSize: 1e-9}, n
+		tr := newTrainer(t, s, 2)
+		if _, err := tr.Step(t.Context(), images, labels); err != nil {
+			t.Fatal(err)
+		}
+		var draw rng.Stream
+		starts, under := make([]float32, len(images)), make([]int32, n)
+		if err := tr.Buffer.Draw(starts, under, 0, mcmc.NoAugmentation, 1, &draw); err != nil {
+			t.Fatal(err)
+		}
+		fromData, ones := 0, 0
+		for i := range n {
+			mean := float32(0)
+			for _, v := range starts[i*side*side:][:side*side] {
+				mean += v / side / side
+			}
+			if mean < 0.35 { // dark ground with a bar; noise has 0.5
+				fromData++
+				ones += int(under[i])
+			}
+		}
+		if want := share / 2 * n; math.Abs(float64(fromData)-want) > 40 {
+			t.Errorf("share %v: %d of %d chains start from the data, want some %.0f", share, fromData, n, want)
+		}
+		if want := float64(fromData) / 2; math.Abs(float64(ones)-want) > 40 {
+			t.Errorf("share %v: %d of %d chains from the data are under label 1, want some %.0f", share, ones, fromData, want)
+		}
+	}
+}
+
 func copyState(t *testing.T, to, from *cd.Trainer) {
 	t.Helper()
 	to.Iteration, to.Attempt, to.RateScale, to.Adam = from.Iteration, from.Attempt, from.RateScale, from.Adam

@@ -3,6 +3,7 @@ package run
 // This file says what a run is made of: every choice that decides its numbers, with the words that explain it in config.yaml.
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,7 @@ type Training struct {
 	Buffer struct {
 		Size    int     `yaml:"size" doc:"images kept"`
 		Restart float64 `yaml:"restart" doc:"probability that a chain starts from noise instead"`
+		Relabel float64 `yaml:"relabel" doc:"probability that a chain of a conditional model starts from an image of another label: half of these from the data's"`
 	} `yaml:"buffer" doc:"the replay buffer, where chains start"`
 
 	Loss Loss `yaml:"loss" doc:"L, the sum of its terms, each times its coefficient"`
@@ -74,6 +76,7 @@ func (c *Config) Validate() error {
 	}{
 		{"buffer.size", float64(c.Buffer.Size), 1, 1e8},
 		{"buffer.restart", c.Buffer.Restart, 0, 1},
+		{"buffer.relabel", c.Buffer.Relabel, 0, 1},
 		{"optimiser.batch", float64(o.Batch), 1, 1e6},
 		{"optimiser.learning_rate", o.LearningRate, 0, 1e6},
 		{"optimiser.epsilon", o.Epsilon, 1e-30, 1},
@@ -108,6 +111,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("setting limits.%s is %v: want a duration such as 10m, or 0 for no limit", key, limit)
 		}
 	}
+	if c.Buffer.Relabel > 0 && !c.Network.Conditional && len(c.Network.Numbers) == 0 {
+		return errors.New("setting buffer.relabel is for conditional models: set network.conditional=true, or leave it out")
+	}
 	if err := c.Loss.validate(c.Buffer.Size); err != nil {
 		return err
 	}
@@ -121,7 +127,7 @@ func (c *Config) training(threads int) (cd.Settings, error) {
 	return cd.Settings{
 		Seed: c.Seed, Threads: threads,
 		Steps: c.Sampler.Steps, Sampler: s, AllSteps: c.Sampler.AllSteps,
-		BufferSize: c.Buffer.Size, Restart: c.Buffer.Restart, Augmentation: c.Transitions(),
+		BufferSize: c.Buffer.Size, Restart: c.Buffer.Restart, Relabel: c.Buffer.Relabel, Augmentation: c.Transitions(),
 		Terms:        c.Loss.counted(c.Sampler.Steps),
 		LearningRate: o.LearningRate, Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, ClipNorm: o.Clip, Decay: o.Average, Warmup: o.Warmup,
 		DiagnoseEvery: c.Output.Diagnose,
