@@ -1,7 +1,7 @@
 package run
 
 // This file chooses a preset by the data, where none is named: pictures are learnt in colour if they have any, and at a size that two cores
-// learn in an hour.
+// learn in an hour. Tiles of pictures are chosen for as pictures of their size are.
 
 import (
 	"cmp"
@@ -16,6 +16,7 @@ type Choice struct {
 	Preset string
 	Why    string // what of the data has decided
 	gray   bool   // though the preset's images are in colour
+	tile   int    // the side of the tiles that are learnt instead of whole pictures; 0: none
 }
 
 // looked is how many pictures are looked at.
@@ -24,8 +25,8 @@ const looked = 32
 // manyPictures is how many there have to be to learn an image of 128x128 from: of fewer, smaller ones are learnt better in the same time.
 const manyPictures = 2000
 
-// Choose chooses a preset for the data that a reference leads to.
-func Choose(ctx context.Context, ref string) (Choice, error) {
+// Choose chooses a preset for the data that a reference leads to, or for tiles of them with sides of so many pixels, if tile is not 0.
+func Choose(ctx context.Context, ref string, tile int) (Choice, error) {
 	src, err := dataset.Locate(ctx, ref)
 	if err != nil {
 		return Choice{}, fmt.Errorf("data set %w", err)
@@ -35,10 +36,20 @@ func Choose(ctx context.Context, ref string) (Choice, error) {
 	if err != nil {
 		return Choice{}, fmt.Errorf("data set %w", err)
 	}
-	return choose(p), nil
+	return choose(p, tile), nil
 }
 
-func choose(p dataset.Preview) (c Choice) {
+func choose(p dataset.Preview, tile int) (c Choice) {
+	colours := "in colour"
+	if !p.Coloured {
+		colours = "gray"
+	}
+	c = Choice{tile: tile, Why: fmt.Sprintf("%d images, %s, of %dx%d", p.Images, colours, p.Height, p.Width)}
+	if tile > 0 {
+		c.Why = fmt.Sprintf("%d images, %s, in tiles of %dx%d", p.Images, colours, tile, tile)
+		p.Images *= max(1, p.Height/tile*(p.Width/tile))
+		p.Height, p.Width = tile, tile
+	}
 	side := min(p.Height, p.Width)
 	const (
 		mostDigits = 40 // pixels of a gray image that 28 do justice to
@@ -55,21 +66,26 @@ func choose(p dataset.Preview) (c Choice) {
 	default:
 		c.Preset = "photos128"
 	}
-	c.gray = !p.Coloured && c.Preset != DefaultPreset
-	colours := "in colour"
-	if !p.Coloured {
-		colours = "gray"
-	}
-	c.Why = fmt.Sprintf("%d images, %s, of %dx%d", p.Images, colours, p.Height, p.Width)
+	c.gray = !p.Coloured
 	return c
 }
 
 // Config is the configuration of the preset, for these data.
 func (c Choice) Config() (Config, error) {
 	config, err := PresetConfig(cmp.Or(c.Preset, DefaultPreset))
-	if err == nil && c.gray {
-		image := config.ImageSize()
-		config.Network.Image = []int{image.Height, image.Width, 1}
+	if err != nil || c.tile == 0 && (!c.gray || c.Preset == DefaultPreset) {
+		return config, err
 	}
-	return config, err
+	whole := config
+	if err := whole.Validate(); err != nil { // which completes it
+		return config, err
+	}
+	size := whole.ImageSize()
+	if c.tile > 0 {
+		size.Height, size.Width = c.tile, c.tile
+	}
+	if config.Network.Image = []int{size.Height, size.Width, 3}; c.gray {
+		config.Network.Image[2] = 1
+	}
+	return config, nil
 }

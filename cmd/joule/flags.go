@@ -3,6 +3,7 @@ package main
 // This file has flags that several commands share, and checks them.
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ const million = 1_000_000
 // configFlags say what to train: a preset with changes, and for how long.
 type configFlags struct {
 	preset, data string
+	tile         tileFlags // where tiles can be learnt
 	sets         []string
 	iterations   int64
 	duration     time.Duration
@@ -84,7 +86,7 @@ func (c *configFlags) chosen(ctx context.Context, tell func(run.Choice)) (config
 	switch {
 	case c.data == "" || c.changes("network.image") || c.changes("network.name"):
 	default:
-		if choice, err = run.Choose(ctx, c.data); err != nil {
+		if choice, err = run.Choose(ctx, c.data, c.tileSide()); err != nil {
 			if wrong := c.checkChanges(); wrong != nil {
 				return config, wrong
 			}
@@ -94,6 +96,17 @@ func (c *configFlags) chosen(ctx context.Context, tell func(run.Choice)) (config
 	}
 	c.preset = choice.Preset
 	return choice.Config()
+}
+
+// tileSide is the side of tiles, 0 if whole pictures are learnt.
+func (c *configFlags) tileSide() int {
+	var config run.Config
+	for _, assignment := range c.sets {
+		if strings.HasPrefix(assignment, "tiles.side=") {
+			_ = settings.Set(&config, assignment) // an error comes again
+		}
+	}
+	return cmp.Or(c.tile.side, config.Tiles.Side)
 }
 
 // checkChanges is what is wrong with the changes, whatever the data are.

@@ -27,7 +27,6 @@ type trainOptions struct {
 	out         string
 	seed        uint64
 	attribute   string
-	tile        tileFlags
 	resume      bool
 	printConfig bool
 	precision   string
@@ -142,9 +141,6 @@ func train(cmd *cobra.Command, o trainOptions) error {
 			if err := run.Vacant(o.out); err != nil {
 				return err
 			}
-		}
-		if o.preset == "" && o.tile.side > 0 {
-			o.preset = run.DefaultPreset // a tile is small, whatever the pictures are
 		}
 		config, err := o.trainConfig(cmd.Context(), given, limits, func(c run.Choice) {
 			screen.log.Info("preset chosen by the data, --preset names another", "preset", c.Preset, "data", c.Why)
