@@ -81,6 +81,14 @@ func TestArraysRefused(t *testing.T) {
 	if err != nil || len(set.Contents.Warnings) != 1 || !strings.Contains(set.Contents.Warnings[0], "taken for N,C,H,W") {
 		t.Errorf("channels first: %q, %v", set.Contents.Warnings, err)
 	}
+	images := numpyFile("|u1", []int{2, 8, 8})
+	for _, labels := range [][]byte{append(numpyFile("<f4", []int{2, 3}), make([]byte, 24)...), append(numpyFile("|i1", []int{3}), 0, 1, 0)} {
+		dir := asFolder(t, map[string][]byte{"x.npy": append(slices.Clone(images), make([]byte, 128)...), "y.npy": labels})
+		if set, err = Open(context.Background(), dir, Size{}); err != nil || set.Labels != nil || len(set.Contents.Warnings) != 1 ||
+			!strings.Contains(set.Contents.Warnings[0], "is left out: labels are whole numbers, one an image") {
+			t.Errorf("labels that are none: %q, %v", set.Contents.Warnings, err)
+		}
+	}
 	if set, err = Open(context.Background(), "testdata/arrays/gone", Size{}); err != nil || len(set.Contents.Warnings) != 1 ||
 		!strings.Contains(set.Contents.Warnings[0], "2 of 3 parts are missing, such as data-00001-of-00003.arrow") {
 		t.Errorf("missing parts: %q, %v", set.Contents.Warnings, err)

@@ -28,9 +28,37 @@ var splitNames = []struct {
 	split   string
 	pattern *regexp.Regexp
 }{
-	{Train, splitPattern("train|training|trn")},
-	{Test, splitPattern("test|testing|tst")},
-	{Validation, splitPattern("val|valid|validation|dev")},
+	{Train, splitPattern("train|training|trn|trainval|train[-_ ]val")},
+	{Test, splitPattern("test|testing|tst|hold[-_ ]?out|held[-_ ]?out")},
+	{Validation, splitPattern("val|valid|validation|dev|eval|evaluation")},
+}
+
+// splitWord is the name of a split in a longer name, such as seg_train, 01_test and val_256.
+var splitWord = regexp.MustCompile(`(?i)^(.*[-_. ])?(train|training|test|testing|val|valid|validation|eval)([-_. ].*)?$`)
+
+// splitsIn finds the splits among folders side by side: by their names, or by what they differ in, if one of them is to train on. The
+// folders train_station and test_tube differ in more.
+func splitsIn(folders []string) map[string]string {
+	splits, alike := map[string]string{}, map[string]map[string]string{}
+	for _, folder := range folders {
+		if split := splitNamed(folder); split != "" {
+			splits[folder] = split
+		} else if m := splitWord.FindStringSubmatch(folder); m != nil {
+			rest := number.ReplaceAllString(strings.ToLower(m[1]+"*"+m[3]), "")
+			if alike[rest] == nil {
+				alike[rest] = map[string]string{}
+			}
+			alike[rest][splitNamed(m[2])] = folder
+		}
+	}
+	for _, group := range alike {
+		if len(group) > 1 && group[Train] != "" {
+			for split, folder := range group {
+				splits[folder] = split
+			}
+		}
+	}
+	return splits
 }
 
 func splitPattern(names string) *regexp.Regexp {
@@ -74,7 +102,7 @@ func findPictures(l *files.Listing, alone string) []layout {
 		return nil
 	}
 	slices.Sort(names)
-	s := sorter{names: names, folders: l.Folders}
+	s := sorter{names: names, folders: l.Folders, splits: map[string]string{}}
 	found := layout{folder: ".", splits: s.sort()}
 	s.finish(found.splits)
 	found.warnings, found.ofClasses = s.leftOut, s.warnings
@@ -88,26 +116,22 @@ func findPictures(l *files.Listing, alone string) []layout {
 
 // sorter sorts pictures into splits and classes by the folders they lie in.
 type sorter struct {
-	names    []string // sorted
-	folders  []string // of the tree, also empty ones
-	depth    int      // leading folders that are packaging
-	leftOut  []string // warnings of pictures that no split has
-	warnings []string // of classes
+	names    []string          // sorted
+	folders  []string          // of the tree, also empty ones
+	depth    int               // leading folders that are packaging
+	splits   map[string]string // of folders that are some
+	masks    []Part            // left out
+	leftOut  []string          // warnings of pictures that no split has
+	warnings []string          // of classes
 }
 
 func (s *sorter) sort() map[string]part {
-	// Packaging: of sorted names, all share a folder if the first and the last do.
-	for {
-		first, ok := folderAt(s.names[0], s.depth)
-		last, ok2 := folderAt(s.names[len(s.names)-1], s.depth)
-		if !ok || !ok2 || first != last || splitNamed(first) != "" {
-			break
-		}
-		s.depth++
-	}
+	s.unpack()
 	if splits := s.visa(); splits != nil {
 		return splits
 	}
+	s.withoutMasks()
+	s.unpack()
 	tops := s.foldersAt(s.names, s.depth)
 	if s.areSplits(tops) {
 		return s.bySplit(s.depth, s.depth+1)
@@ -119,7 +143,7 @@ func (s *sorter) sort() map[string]part {
 			folder, _ := folderAt(name, s.depth)
 			return folder != top
 		}), s.depth+1)
-		nested = nested && s.areSplits(below) && slices.ContainsFunc(below, func(f string) bool { return splitNamed(f) == Train })
+		nested = nested && s.areSplits(below) && slices.ContainsFunc(below, func(f string) bool { return s.splits[f] == Train })
 	}
 	if nested {
 		return s.bySplit(s.depth+1, s.depth)
@@ -131,7 +155,45 @@ func (s *sorter) sort() map[string]part {
 			break
 		}
 	}
-	return map[string]part{"": {files: s.names, depth: s.depth}}
+	return map[string]part{"": {files: s.names, depth: s.depth, left: s.masks}}
+}
+
+// withoutMasks leaves out folders of masks that lie beside one of images, as those of data to segment do: images/1.png, masks/1.png.
+func (s *sorter) withoutMasks() {
+	beside := map[string]bool{} // folders that have one of images
+	for _, name := range s.names {
+		dir := path.Dir(name)
+		for ; dir != "."; dir = path.Dir(dir) {
+			if images.MatchString(path.Base(dir)) {
+				beside[path.Dir(dir)] = true
+			}
+		}
+	}
+	left := map[string]int{}
+	s.names = slices.DeleteFunc(s.names, func(name string) bool {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if masks.MatchString(path.Base(dir)) && beside[path.Dir(dir)] {
+				left[dir]++
+				return true
+			}
+		}
+		return false
+	})
+	for _, dir := range slices.Sorted(maps.Keys(left)) {
+		s.masks = append(s.masks, Part{dir, left[dir], ofMasks})
+	}
+}
+
+// unpack goes past packaging: of sorted names, all share a folder if the first and the last do.
+func (s *sorter) unpack() {
+	for {
+		first, ok := folderAt(s.names[0], s.depth)
+		last, ok2 := folderAt(s.names[len(s.names)-1], s.depth)
+		if !ok || !ok2 || first != last || splitNamed(first) != "" {
+			break
+		}
+		s.depth++
+	}
 }
 
 func (s *sorter) warn(format string, args ...any) {
@@ -155,10 +217,11 @@ func (s *sorter) foldersAt(names []string, depth int) (folders []string) {
 // them for training. A folder "train" beside "tram" is a class.
 func (s *sorter) areSplits(folders []string) bool {
 	named, others := map[string]bool{}, 0
+	splits := splitsIn(folders)
 	for _, folder := range folders {
-		switch split := splitNamed(folder); {
+		switch split := splits[folder]; {
 		case split != "":
-			named[split] = true
+			named[split], s.splits[folder] = true, split
 		case !masks.MatchString(folder):
 			others++
 		}
@@ -183,7 +246,7 @@ func (s *sorter) bySplit(at, class int) map[string]part {
 	for _, name := range s.names {
 		folder, ok := folderAt(name, at)
 		kind, _ := folderAt(name, kindAt)
-		switch split := splitNamed(folder); {
+		switch split := s.splits[folder]; {
 		case !ok:
 			left[path.Dir(name)+"/*"]++
 		case split == "":
@@ -194,7 +257,7 @@ func (s *sorter) bySplit(at, class int) map[string]part {
 			add(split, name)
 		}
 	}
-	var rest []Part
+	rest := s.masks
 	for _, folder := range slices.Sorted(maps.Keys(left)) {
 		why := noSplit
 		if masks.MatchString(path.Base(folder)) {
@@ -226,7 +289,7 @@ func (s *sorter) ofDefects(at, kind int) bool {
 	for _, name := range s.names {
 		folder, ok := folderAt(name, at)
 		class, ok2 := folderAt(name, kind)
-		switch split := splitNamed(folder); {
+		switch split := s.splits[folder]; {
 		case !ok:
 		case split == "":
 			masked = masked || masks.MatchString(folder)

@@ -154,6 +154,18 @@ var findNumPy = inFolders(func(list []files.File, alone string) []layout {
 			}
 		}
 	}
+	used, told := found.all(), 0
+	for _, f := range list {
+		h, ok := headers[f.Name]
+		const few = 4 // of which it is said here why
+		if !ok || alone != "" || used[f.Name] || h.isLabels() && fitsAny(h, used, headers) || told == few {
+			continue
+		}
+		told++
+		found.extra = append(found.extra, f.Name)
+		found.ofClasses = append(found.ofClasses, fmt.Sprintf("%s of shape %v and type %s is left out: labels are whole numbers, one an image "+
+			"(of rows with a 1 each, save y.argmax(1), of others y.astype('int64'))", f.Name, h.shape, h.dtype))
+	}
 	corrupted(&found, labels, headers)
 	found.read = func(ctx context.Context, t files.Tree, images []string) (*Set, error) {
 		if len(images) > 1 {
@@ -163,6 +175,16 @@ var findNumPy = inFolders(func(list []files.File, alone string) []layout {
 	}
 	return []layout{found}
 })
+
+// fitsAny says whether a flat array has as many values as one of others has images.
+func fitsAny(h numpyHeader, others map[string]bool, headers map[string]numpyHeader) bool {
+	for name := range others {
+		if shape := headers[name].shape; len(shape) > 1 && shape[0] == h.shape[0] {
+			return true
+		}
+	}
+	return false
+}
 
 // splitIn is the split that the name of a data file tells of, "" if none.
 func splitIn(name string) string {

@@ -1,7 +1,8 @@
 package dataset
 
-// Tables of digits, as Kaggle publishes MNIST and its relatives: comma-separated values from 0 to 255, an image a line, row by row and
-// gray, with the number of the class in the column "label", or the first one where there is no heading and one value too many.
+// Tables of digits, as Kaggle publishes MNIST and its relatives: values from 0 to 255 separated by commas, semicolons or tabs, an image a
+// line, row by row and gray, and the number of the class: in the column "label" or another one that is not called as the pixels are. Where
+// there is no heading and one value too many it is the first, or the last if that alone has the numbers of classes.
 
 import (
 	"bytes"
@@ -21,7 +22,11 @@ import (
 )
 
 // tableBegins is how such a table does: by a heading of pixels, or by small numbers only.
-var tableBegins = regexp.MustCompile(`^(?:\x{feff})?"?(?:label"?,"?(?:pixel_?[01]|1x1)|pixel_?[01]"?,"?pixel_?[12]|[0-9]{1,3},[0-9]{1,3},[0-9]{1,3},[0-9,]{250,}$)`)
+var tableBegins = regexp.MustCompile(`(?i)^(?:\x{feff})?"?(?:(?:label|class|target|digit|y)"?[,;\t] ?"?(?:pixel_?[01]|1x1)|pixel_?[01]"?[,;\t] ?"?pixel_?[12]|` +
+	`[0-9]{1,3}[,;\t] ?[0-9]{1,3}[,;\t] ?[0-9]{1,3}[,;\t][0-9,; \t]{250,}$)`)
+
+// pixelNamed are the headings of pixels: pixel0, px_12, 28x28, or a number.
+var pixelNamed = regexp.MustCompile(`(?i)^(?:pixel|px|p|x|v)?[-_ ]?\d+(?:x\d+)?$`)
 
 func isTable(name string) bool {
 	return regexp.MustCompile(`(?i)\.(csv|tsv)(\.gz|\.bz2|\.xz|\.zst)?$`).MatchString(name)
@@ -57,11 +62,22 @@ func readTable(r io.Reader) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bom, _ := in.Peek(3); string(bom) == "\xef\xbb\xbf" {
+	bom, _ := in.Peek(3)
+	switch {
+	case string(bom) == "\xef\xbb\xbf":
 		in.Discard(3)
+	case bytes.HasPrefix(bom, []byte("\xff\xfe")), bytes.HasPrefix(bom, []byte("\xfe\xff")):
+		return nil, errors.New("a table in UTF-16: save it as UTF-8")
 	}
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
+	line, _ := in.Peek(1 << 10)
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	for _, mark := range ";\t" {
+		if bytes.ContainsRune(line, mark) && !bytes.ContainsRune(line, ',') {
+			rows.Comma = mark
+		}
+	}
 	first, err := rows.Read()
 	if err != nil {
 		return nil, badTable(err)
@@ -71,9 +87,14 @@ func readTable(r io.Reader) (*Set, error) {
 	heading := slices.IndexFunc(first, func(cell string) bool { _, err := strconv.ParseFloat(cell, 64); return err != nil }) >= 0
 	if heading {
 		label = slices.IndexFunc(first, func(cell string) bool { return strings.EqualFold(strings.TrimSpace(cell), "label") })
+		others := slices.DeleteFunc(slices.Clone(first), func(cell string) bool { return pixelNamed.MatchString(strings.TrimSpace(cell)) })
+		if label < 0 && len(others) == 1 && root(columns-1) > 0 {
+			label = slices.Index(first, others[0])
+		}
 	} else if root(columns) == 0 && root(columns-1) > 0 {
 		label = 0
 	}
+	open := label == 0 && !heading // whether it is the first or the last
 	pixels := columns
 	if label >= 0 {
 		pixels--
@@ -83,11 +104,14 @@ func readTable(r io.Reader) (*Set, error) {
 		return nil, fmt.Errorf("a table of %d columns: want the pixels of square gray images, such as 784, and at most one column more named label", columns)
 	}
 	set := &Set{Height: side, Width: side, Channels: 1}
-	var labels []int64
+	var labels, firsts []int64
 	add := func(line int, row []string) error {
 		for i, cell := range row {
 			v, err := strconv.Atoi(strings.TrimSpace(cell))
-			if i == label {
+			if open && i == 0 {
+				firsts = append(firsts, int64(v))
+			}
+			if i == label && !open {
 				if err != nil {
 					return fmt.Errorf("line %d: the label %.20q is not the number of a class", line, cell)
 				}
@@ -97,7 +121,9 @@ func readTable(r io.Reader) (*Set, error) {
 			if err != nil || v < 0 || v > 255 {
 				return fmt.Errorf("line %d: the value %.20q is not a whole number from 0 to 255", line, cell)
 			}
-			set.Pixels = append(set.Pixels, uint8(v))
+			if set.Pixels = append(set.Pixels, uint8(v)); open && i == len(row)-1 {
+				labels = append(labels, int64(v))
+			}
 		}
 		if int64(len(set.Pixels)) > maxSet {
 			return fmt.Errorf("more than %d GiB of images", int64(maxSet)>>30)
@@ -125,10 +151,36 @@ func readTable(r io.Reader) (*Set, error) {
 	if len(set.Pixels) == 0 {
 		return nil, errors.New("a table without rows")
 	}
+	if open { // all values have been read as pixels
+		last := areClasses(labels) && !areClasses(firsts)
+		if !last {
+			labels = firsts
+		} else {
+			set.Contents.Warnings = append(set.Contents.Warnings, "the last column is taken for the labels: the first has no numbers of classes, and there is no heading")
+		}
+		kept := set.Pixels[:0]
+		for row := range slices.Chunk(set.Pixels, columns) {
+			if last {
+				kept = append(kept, row[:columns-1]...)
+			} else {
+				kept = append(kept, row[1:]...)
+			}
+		}
+		set.Pixels = kept
+	}
 	if label < 0 {
 		return set, nil
 	}
 	return set, set.label(set.Len(), labels)
+}
+
+// areClasses says whether numbers look like those of classes: two or more, and none in between is missing.
+func areClasses(numbers []int64) bool {
+	seen := map[int64]bool{}
+	for _, n := range numbers {
+		seen[n] = true
+	}
+	return len(seen) > 1 && (seen[0] && slices.Max(numbers) == int64(len(seen))-1 || !seen[0] && slices.Max(numbers) == int64(len(seen)))
 }
 
 func badTable(err error) error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 )
 
 // Folder is the tree under a directory.
@@ -67,6 +68,9 @@ func (l *Listing) walk(ctx context.Context, rel, real string, entered map[string
 			info, err := os.Stat(resolved)
 			if err != nil {
 				continue
+			}
+			if inside := resolved + string(filepath.Separator); info.IsDir() && strings.HasPrefix(real+string(filepath.Separator), inside) {
+				continue // a link to a folder that it lies in
 			}
 			at, mode = resolved, info.Mode().Type()
 		}

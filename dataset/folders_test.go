@@ -1,0 +1,52 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/joule-ebm/joule/dataset/internal/files"
+)
+
+// Folders are splits, classes or masks by what they are called and what lies beside them.
+func TestFolders(t *testing.T) {
+	for _, c := range []struct{ files, taken, left string }{
+		{"Train/a/1 Train/b/1 TEST/a/1", "Train/a Train/b", ":test"},
+		{"train/1 evaluation/1", "train", ":val"},
+		{"trainval/a/1 trainval/b/1 test/a/1", "trainval/a trainval/b", ":test"},
+		{"training_set/1 hold-out/1", "training_set", ":test"},
+		{"01_train/a/1 02_test/a/1", "01_train/a", ":test"},
+		{"train_256/1 val_256/1", "train_256", ":val"},
+		{"seg_train/sea/1 seg_train/ice/1 seg_test/sea/1 seg_pred/1", "seg_train/ice seg_train/sea", ":test seg_pred"},
+		{"cat/img_train/1 cat/img_test/1 dog/img_train/1 dog/img_test/1", "cat dog", ":test"},
+		{"train_station/1 test_tube/1", "test_tube train_station", ""},
+		{"strain/1 contest/1", "contest strain", ""},
+		{"images/1 images/2 masks/1", "images", "masks"},
+		{"train/images/1 train/labels/1 val/images/1 val/labels/1", "train/images", ":val train/labels val/labels"},
+		{"Images/train/1 Images/test/1 Ground_Truth/train/1", "Images/train", ":test Ground_Truth"},
+		{"cat/1 dog/1 masks/1", "cat dog masks", ""},
+	} {
+		l := &files.Listing{}
+		for _, name := range strings.Fields(c.files) {
+			l.Files = append(l.Files, files.File{Name: name + ".png"})
+		}
+		found := findPictures(l, "")[0]
+		split, err := pickSplit("x", found.splits, "")
+		if err != nil {
+			t.Errorf("%s: %v", c.files, err)
+			continue
+		}
+		var taken, left []string
+		for _, p := range takenParts(found.splits[split], true) {
+			taken = append(taken, p.Name)
+		}
+		for _, p := range found.splits[split].left {
+			left = append(left, p.Name)
+		}
+		slices.Sort(left)
+		if got := fmt.Sprint(strings.Join(taken, " "), "; ", strings.Join(left, " ")); got != c.taken+"; "+c.left {
+			t.Errorf("%s: %s, want %s; %s", c.files, got, c.taken, c.left)
+		}
+	}
+}
