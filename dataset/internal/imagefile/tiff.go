@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"image"
 
 	"golang.org/x/image/tiff"
 )
@@ -17,6 +18,13 @@ func decodeTIFF(data []byte) (Picture, error) {
 	}
 	img, err := tiff.Decode(bytes.NewReader(data))
 	p := Picture{Image: img}
+	const blackIsZero, firstFax, lastFax = 1, 2, 4
+	if gray, ok := img.(*image.Gray); ok && t["PhotometricInterpretation"] == blackIsZero && t["Compression"] >= firstFax && t["Compression"] <= lastFax {
+		// A fax codes white as 0, which is black here; package tiff has it white.
+		for i, v := range gray.Pix {
+			gray.Pix[i] = ^v
+		}
+	}
 	if n := pages(data); n > 1 {
 		p.Warnings = []Warning{{"TIFFs of several pages", fmt.Sprintf("of its %d pages only the first is read: save them as files of their own", n)}}
 	}

@@ -5,7 +5,7 @@
 
 Pillow is the reference that most people compare with. Values that differ from Go's decoders by rounding are the test's concern.
 """
-import io, json, os, struct
+import io, json, os, struct, zlib
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -124,6 +124,35 @@ open(os.path.join(here, "part.gif"), "wb").write(gif)
 canvas = Image.new("RGB", (W + 5, H + 4), "white")
 canvas.paste(Image.open(os.path.join(here, "plain.gif")).convert("RGB"), (3, 2))
 files["part.gif"] = {"width": canvas.width, "height": canvas.height, "rgb": canvas.tobytes().hex()}
+
+# Kinds within kinds: palettes with transparency, faxes, which may have white for 0, 16 bits in colour, animations of other formats.
+save("palette-alpha.png", Image.fromarray(alpha).quantize(16))
+save("palette-alpha.gif", Image.fromarray(alpha).quantize(16))
+save("trns-grey.png", grey, transparency=0)
+save("fax.tif", grey.convert("1"), compression="group4")
+save("fax3.tif", grey.convert("1"), compression="group3")
+save("bits1.tif", grey.convert("1"))
+save("palette.tif", rgb.quantize(16))
+save("alpha.tif", Image.fromarray(alpha))
+save("palette.bmp", rgb.quantize(16))
+save("bits1.bmp", grey.convert("1"))
+save("animated.png", rgb, save_all=True, append_images=[second])
+save("animated.gif", rgb.quantize(16), save_all=True, append_images=[second.quantize(4)])
+
+
+def png16(name, values, kind):
+    """Pillow writes no PNG of 16 bits a channel in colour, but reads it."""
+    piece = lambda k, b: struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    data = piece(b"IHDR", struct.pack(">IIBBBBB", W, H, 16, kind, 0, 0, 0)) + piece(b"IDAT", zlib.compress(rows)) + piece(b"IEND", b"")
+    open(os.path.join(here, name), "wb").write(b"\x89PNG\r\n\x1a\n" + data)
+    expect(name)
+
+
+wide = (alpha.astype(np.uint16) << 8) + 37
+png16("sixteen-rgb.png", wide[..., :3], 2)
+png16("sixteen-rgba.png", wide, 6)
+png16("sixteen-grey-alpha.png", wide[..., [1, 3]], 4)
 
 with open(os.path.join(here, "pictures.json"), "w") as f:
     json.dump(files, f, indent=0, sort_keys=True)
