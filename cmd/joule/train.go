@@ -66,7 +66,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --for 10m --out digits
   joule train --resume --out digits --iterations 5000     go on with it
   joule train --set loss.opt=0 --set loss.ent=0           plain contrastive divergence
-  joule train --set network.conditional=true              an energy for each digit
+  joule train --preset mnist-conditional                  an energy for each digit
   joule train --data celeba/ --preset celeba128 --attribute Smiling
   joule train --data objects --set network.numbers=x,y    an energy for each position
   joule train --data objects --set network.numbers=shape,colour    for each shape of each colour
