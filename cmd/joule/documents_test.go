@@ -3,6 +3,7 @@ package main
 // This file runs the commands that a document prints, on models that have learnt nothing.
 
 import (
+	"cmp"
 	"os"
 	"regexp"
 	"slices"
@@ -56,7 +57,7 @@ func valueOf(args []string, flags ...string) string {
 // untrained writes the run that a command line of joule train makes, but for the training.
 func untrained(t *testing.T, args []string) {
 	t.Helper()
-	c, err := run.PresetConfig(run.DefaultPreset)
+	c, err := run.PresetConfig(cmp.Or(valueOf(args, "--preset"), run.DefaultPreset))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,8 @@ func untrained(t *testing.T, args []string) {
 			}
 		}
 	}
-	if c.Network.Conditional = slices.Contains(args, "network.conditional=true"); c.Network.Conditional {
+	c.Network.Conditional = c.Network.Conditional && c.Network.Numbers == nil || slices.Contains(args, "network.conditional=true")
+	if c.Network.Conditional {
 		c.Attribute = valueOf(args, "--attribute")
 		m.Classes = values(c.Attribute)
 	}
