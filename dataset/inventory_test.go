@@ -37,7 +37,7 @@ func TestInventoryFile(t *testing.T) {
 	set := numbered(20000)
 	set.Height, set.Width = 2, 2
 	for i := range set.Pixels {
-		set.Pixels[i] = uint8(i * 2654435761 >> 13)
+		set.Pixels[i] = uint8(uint32(i) * 2654435761 >> 13)
 	}
 	for _, names := range [][]string{nil, make([]string, set.Len())} {
 		for i := range names {
