@@ -34,16 +34,16 @@ func Presets() []Preset {
 			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
 			c.Limits.Iterations = 1500
 		}},
-		{"objects", "rendered objects, each by a value of --attribute, in a quarter of an hour of a core", func(c *Config) {
+		{"objects", "rendered objects, each by a value of --attribute, in some eight minutes of a core", func(c *Config) {
 			c.Data, c.Network.Image, c.Network.Conditional = dataset.Objects, []int{32, 32, 3}, true
 			c.Sampler.Steps = 20
 			c.Buffer.Size, c.Buffer.Restart, c.Buffer.Relabel = 1000, 0.1, 0.4
 			c.Loss = c.Loss.WithWeight("flow", 1)
 			c.Loss.EntropyAfter = 400
-			c.Generation.Augmented, c.Generation.Plain = 0, 4
+			c.Generation.Augmented, c.Generation.Plain = 0, 3
 			c.Optimiser.Batch, c.Optimiser.LearningRate, c.Optimiser.Cooldown = 32, 1e-3, 0.5
 			c.Optimiser.Lanes = cpu.DefaultLanes
-			c.Limits.Iterations = 4000
+			c.Limits.Iterations = 2400
 		}},
 		{"mnist-paper", "the paper's network for MNIST with the paper's constants", func(c *Config) {
 			c.Network.Name = "mnist"
