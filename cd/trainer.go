@@ -198,12 +198,13 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	}
 
 	// Chains start from the replay buffer, augmented, and now and then from noise.
-	start, chainLabels := make([]float32, len(data)), t.randomLabels(n)
+	drawn := t.randomLabels(n)
+	start, chainLabels := make([]float32, len(data)), slices.Clone(drawn)
 	draw := t.stream(streamStart)
 	if err := t.Buffer.Draw(start, chainLabels, float32(s.Restart), s.Augmentation, s.Threads, &draw); err != nil {
 		return Metrics{}, err
 	}
-	t.relabel(start, chainLabels, data)
+	t.relabel(start, chainLabels, drawn, data)
 	noise := rng.New(s.Seed, streamChain, uint64(t.Attempt))
 	x := Examples{Positive: data, Start: start, LabelPos: t.conditions(labels), LabelNeg: t.conditions(chainLabels),
 		Seed: noise.Uint64(), FirstChain: uint64(t.Iteration) * uint64(n)}
@@ -450,7 +451,7 @@ func (t *Trainer) labelCount(n int) int {
 	return n
 }
 
-// randomLabels are those of chains that start from noise.
+// randomLabels are those of chains that start from noise, or from an image of another label.
 func (t *Trainer) randomLabels(n int) []int32 {
 	labels := make([]int32, t.labelCount(n))
 	s, kinds := t.stream(streamLabels), t.model.Classes
@@ -463,18 +464,18 @@ func (t *Trainer) randomLabels(n int) []int32 {
 	return labels
 }
 
-// relabel gives some of the chains a label drawn anew, whatever they start from; half of these start from images of the data instead, one
-// for each chain there is. So the energy under a label learns where images of other labels are to go, which chains from noise, and those
+// relabel gives some of the chains the label drawn for them, whatever they start from; half of these start from images of the data instead,
+// one for each chain there is. So the energy under a label learns where images of other labels are to go, which chains from noise, and those
 // that go on under the label they had, do not teach it: sums of energies take chains to such places.
-func (t *Trainer) relabel(start []float32, labels []int32, data []float32) {
-	if t.settings.Relabel == 0 || len(labels) == 0 {
+func (t *Trainer) relabel(start []float32, labels, drawn []int32, data []float32) {
+	if t.settings.Relabel == 0 {
 		return
 	}
-	fresh, lot, size := t.randomLabels(len(labels)), t.stream(streamRelabel), t.model.Image.Size()
+	lot, size := t.stream(streamRelabel), t.model.Image.Size()
 	for i := range labels {
 		u := float64(lot.Float32())
 		if u < t.settings.Relabel {
-			labels[i] = fresh[i]
+			labels[i] = drawn[i]
 		}
 		if u < t.settings.Relabel/2 {
 			copy(start[i*size:][:size], data[i*size:])

@@ -236,11 +236,16 @@ func TestDivergenceIsNoticedAtOnce(t *testing.T) {
 	}
 }
 
-// Chains that all start from one picture and do not move end in one picture.
-func TestCollapseIsNoticed(t *testing.T) {
+// collapsing are settings of chains that do not move. With [mustCollapse] they all start from one picture too.
+func collapsing() cd.Settings {
 	s := settings()
 	s.Restart, s.Sampler = 0, mcmc.Langevin{StepSize: 1e-6}
-	tr := newTrainer(t, s, 0)
+	return s
+}
+
+// mustCollapse has chains that all start from one picture, and do not move, end in one picture, which is to be noticed.
+func mustCollapse(t *testing.T, tr *cd.Trainer) {
+	t.Helper()
 	one, _ := bars(1, 1)
 	r := rng.New(1)
 	if err := tr.Buffer.Add(slices.Repeat(one, 10), nil, 0, &r); err != nil {
@@ -255,6 +260,8 @@ func TestCollapseIsNoticed(t *testing.T) {
 		t.Error("a step that collapsed changed the state")
 	}
 }
+
+func TestCollapseIsNoticed(t *testing.T) { mustCollapse(t, newTrainer(t, collapsing(), 0)) }
 
 func TestCancelledStepChangesNothing(t *testing.T) {
 	tr := newTrainer(t, settings(), 0)
@@ -460,7 +467,6 @@ func TestOneHot(t *testing.T) {
 	}
 }
 
-// copyState has one trainer go on as another.
 // Labels that are numbers are what the settings say they are: with one-hot ones training is that of classes, with others it is not.
 func TestConditions(t *testing.T) {
 	weights := func(conditions []float32) [][]float32 {
@@ -528,6 +534,7 @@ func TestRelabel(t *testing.T) {
 	}
 }
 
+// copyState has one trainer go on as another.
 func copyState(t *testing.T, to, from *cd.Trainer) {
 	t.Helper()
 	to.Iteration, to.Attempt, to.RateScale, to.Adam = from.Iteration, from.Attempt, from.RateScale, from.Adam
