@@ -28,21 +28,14 @@ func Presets() []Preset {
 	return []Preset{
 		{"mnist", "digits in a few minutes on two cores, from the MNIST images built in", (*Config).digits},
 		{"mnist-conditional", "an energy for each digit, in as long: what is asked for is drawn", func(c *Config) {
-			c.digits()
-			c.Network.Conditional = true
-			c.Loss = c.Loss.WithWeight("flow", 0.1) // which teaches the way from noise to each class
-			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
+			c.classes(0.1)
 			c.Limits.Iterations = 1500
 		}},
 		{"objects", "rendered objects, each by a value of --attribute, in some eight minutes of a core", func(c *Config) {
-			c.Data, c.Network.Image, c.Network.Conditional = dataset.Objects, []int{32, 32, 3}, true
-			c.Sampler.Steps = 20
-			c.Buffer.Size, c.Buffer.Restart, c.Buffer.Relabel = 1000, 0.1, 0.4
-			c.Loss = c.Loss.WithWeight("flow", 1)
-			c.Loss.EntropyAfter = 400
-			c.Generation.Augmented, c.Generation.Plain = 0, 3
-			c.Optimiser.Batch, c.Optimiser.LearningRate, c.Optimiser.Cooldown = 32, 1e-3, 0.5
-			c.Optimiser.Lanes = cpu.DefaultLanes
+			c.classes(1)
+			c.Data, c.Network.Image = dataset.Objects, []int{32, 32, 3}
+			c.Buffer.Size, c.Buffer.Relabel, c.Loss.EntropyAfter = 1000, 0.4, 400
+			c.Generation.Plain = 3
 			c.Limits.Iterations = 2400
 		}},
 		{"mnist-paper", "the paper's network for MNIST with the paper's constants", func(c *Config) {
@@ -124,6 +117,14 @@ func paper() Config {
 	c.Output.Noise = 200
 	c.Recovery.Failures, c.Recovery.RateFactor = 5, 0.5
 	return c
+}
+
+// classes has what short trainings of an energy for each class share, with L_flow, which teaches the way from noise to each, weighted so.
+func (c *Config) classes(flow float64) {
+	c.digits()
+	c.Network.Conditional = true
+	c.Loss = c.Loss.WithWeight("flow", flow)
+	c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
 }
 
 // before is what a configuration says that does not say everything, because it is from before there was a choice.
