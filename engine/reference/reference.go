@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
 )
 
@@ -14,23 +13,14 @@ import (
 // value batch × height × width × channels, image after image, for a shared one its own size. The results are laid out likewise.
 // It is an error if an output is invalid, if a leaf has no value or one of the wrong size, or if leaves that differ have one name.
 func Eval(outputs []*expr.Value, batch int, values map[string][]float64) ([][]float64, error) {
-	return evalWith(outputs, batch, values, func([]float64) {})
+	return evalWith(outputs, batch, values, func(*expr.Value, []float64, [][]float64) {})
 }
 
-// Perturbed is Eval with a random relative error of up to ±e in every number of every intermediate result: how far it comes out from Eval
-// is what rounding can do to the results of an engine of that precision (Monte Carlo arithmetic; Parker 1997). Equal seeds give equal
-// errors.
-func Perturbed(outputs []*expr.Value, batch int, values map[string][]float64, e float64, seed uint64) ([][]float64, error) {
-	s := rng.New(seed)
-	return evalWith(outputs, batch, values, func(result []float64) {
-		for i := range result {
-			result[i] *= 1 + e*float64(2*s.Float32()-1)
-		}
-	})
-}
-
-// evalWith computes values inputs first, and calls after with the numbers of each, which it may change.
-func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, after func(result []float64)) ([][]float64, error) {
+// evalWith computes values inputs first, and calls after with the numbers of each leaf, and with those of each other value image by image,
+// and of its inputs: it may change the former.
+func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, after func(v *expr.Value, y []float64, in [][]float64)) (
+	[][]float64, error,
+) {
 	if batch < 1 {
 		return nil, fmt.Errorf("reference: a batch of %d images: want 1 or more", batch)
 	}
@@ -43,8 +33,10 @@ func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, aft
 		switch {
 		case v.Op() == expr.OpConst:
 			known[v] = []float64{v.Attr().X[0]}
+			after(v, known[v], nil)
 		case v.Op() == expr.OpBatchSize:
 			known[v] = []float64{float64(batch)}
+			after(v, known[v], nil)
 		case v.Op().Leaf():
 			name := v.Attr().Name
 			if other := leaves[name]; other != nil && (other.Op() != v.Op() || other.Shape() != v.Shape()) {
@@ -54,14 +46,17 @@ func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, aft
 				return nil, fmt.Errorf("reference: %d numbers for %v in a batch of %d: want %d", got, v, batch, want)
 			}
 			leaves[name], known[v] = v, slices.Clone(values[name])
+			after(v, known[v], nil)
 		default:
 			op, ok := ops[v.Op()]
 			if !ok {
 				return nil, fmt.Errorf("reference: no operation %v", v.Op())
 			}
-			known[v] = each(op, v, batch, known)
+			known[v] = each(v, batch, known, func(y []float64, in [][]float64) {
+				op(v, y, in)
+				after(v, y, in)
+			})
 		}
-		after(known[v])
 	}
 	results := make([][]float64, len(outputs))
 	for i, v := range outputs {
@@ -78,9 +73,9 @@ func images(v *expr.Value, batch int) int {
 	return batch
 }
 
-// each applies the operation of v to one image after the other. Shared inputs are the same for each, and a shared result
+// each applies op, that of v, to one image after the other. Shared inputs are the same for each, and a shared result
 // gathers the sum over all of them.
-func each(op operation, v *expr.Value, batch int, known map[*expr.Value][]float64) []float64 {
+func each(v *expr.Value, batch int, known map[*expr.Value][]float64, op func(y []float64, in [][]float64)) []float64 {
 	y := make([]float64, images(v, batch)*v.Shape().Size())
 	n := images(v, batch)
 	for _, u := range v.In() {
@@ -91,7 +86,7 @@ func each(op operation, v *expr.Value, batch int, known map[*expr.Value][]float6
 		for j, u := range v.In() {
 			in[j] = image(known[u], u, i)
 		}
-		op(v, image(y, v, i), in)
+		op(image(y, v, i), in)
 	}
 	return y
 }

@@ -113,13 +113,13 @@ func Reference(t testing.TB, batch int, n map[string][]float64, outputs ...*expr
 }
 
 // Rounding says for each output how far rounding can take it: how far the reference moves when every number on the way has a random
-// error of a few units in float32's last place.
+// error of some units in float32's last place.
 func Rounding(t testing.TB, batch int, n map[string][]float64, want [][]float64, outputs ...*expr.Value) []float64 {
 	t.Helper()
-	const units, draws = 4.0 / (1 << 24), 3
+	const unit, draws = 1.0 / (1 << 24), 3
 	worst := make([]float64, len(outputs))
 	for seed := range uint64(draws) {
-		moved, err := reference.Perturbed(outputs, batch, n, units, seed)
+		moved, err := reference.Perturbed(outputs, batch, n, unit, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
