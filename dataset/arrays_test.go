@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,50 +138,78 @@ func TestFileInArchive(t *testing.T) {
 // fuzzFormat feeds single files of a format to its reader.
 func fuzzFormat(f *testing.F, name string, find func(*files.Listing, string) []layout, seeds ...string) {
 	for _, seed := range seeds {
-		data, err := os.ReadFile(filepath.Join("testdata", "arrays", filepath.FromSlash(seed)))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
+		f.Add(arrayFile(f, seed))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, data, 0o600); err != nil {
+	f.Fuzz(func(t *testing.T, data []byte) { readFound(t, find, map[string][]byte{name: data}, name) })
+}
+
+func arrayFile(f *testing.F, name string) []byte {
+	data, err := os.ReadFile(filepath.Join("testdata", "arrays", filepath.FromSlash(name)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	return data
+}
+
+// readFound reads what a format finds among files, of which one is named, or none. What is read must be sound.
+func readFound(t *testing.T, find func(*files.Listing, string) []layout, content map[string][]byte, alone string) {
+	dir := t.TempDir()
+	for name, data := range content {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tree := files.Beside(file, nil)
-		l, err := tree.List(t.Context(), func(string) bool { return true })
-		if err != nil {
-			return
-		}
-		for _, found := range find(l, name) {
-			for split, p := range found.splits {
-				var set *Set
-				if found.read != nil {
-					set, err = found.read(t.Context(), tree, p.files)
-				} else if src, openErr := found.pictures(t.Context(), tree, split); openErr == nil && src.n < 1<<16 {
-					set, err = openPictures(t.Context(), src, Size{4, 4, 1}, func(int, int) {})
-				} else {
-					return
+	}
+	tree := files.Tree(files.Folder(dir))
+	if alone != "" {
+		tree = files.Beside(filepath.Join(dir, alone), nil)
+	}
+	l, err := tree.List(t.Context(), func(string) bool { return true })
+	if err != nil {
+		return
+	}
+	for _, found := range find(l, alone) {
+		for split, p := range found.splits {
+			var set *Set
+			if found.read != nil {
+				if set, err = found.read(t.Context(), tree, p.files); err == nil && found.within != nil {
+					set = found.within(set, split)
 				}
-				if err != nil {
-					continue
-				}
-				if len(set.Pixels) != set.Len()*set.Size().Len() || set.Labels != nil && len(set.Labels) != set.Len() {
-					t.Errorf("%d images of %v with %d values and %d labels", set.Len(), set.Size(), len(set.Pixels), len(set.Labels))
-				}
-				for _, l := range set.Labels {
-					if l < 0 || int(l) >= len(set.Classes) {
-						t.Errorf("label %d of %d classes", l, len(set.Classes))
-					}
+			} else if src, openErr := found.pictures(t.Context(), tree, split); openErr == nil && src.n < 1<<16 {
+				set, err = openPictures(t.Context(), src, Size{4, 4, 1}, func(int, int) {})
+			} else {
+				return
+			}
+			if err != nil {
+				continue
+			}
+			if len(set.Pixels) != set.Len()*set.Size().Len() || set.Labels != nil && len(set.Labels) != set.Len() {
+				t.Errorf("%d images of %v with %d values and %d labels", set.Len(), set.Size(), len(set.Pixels), len(set.Labels))
+			}
+			for _, l := range set.Labels {
+				if l < 0 || int(l) >= len(set.Classes) {
+					t.Errorf("label %d of %d classes", l, len(set.Classes))
 				}
 			}
 		}
-	})
+	}
 }
 
 func FuzzNumPy(f *testing.F) {
 	fuzzFormat(f, "a.npy", findNumPy, "grey.npy", "first.npy", "float.npy", "object.npy", "pair/y.npy")
+}
+
+// The images of a kind of corruption and their labels are two files, each with a header of its own.
+func FuzzCorrupted(f *testing.F) {
+	const sides = "4, 4, 3"
+	for _, n := range []int{0, 1, 2} {
+		images, labels := make([]byte, 5*n*4*4*3), make([]byte, 5*n)
+		f.Add(npy("|u1", fmt.Sprintf("%d, %s", 5*n, sides), images), npy("|u1", fmt.Sprintf("%d,", 5*n), labels))
+	}
+	f.Add(arrayFile(f, "cifar-c/fog.npy"), arrayFile(f, "cifar-c/labels.npy"))
+	f.Add(npy("|u1", "7, "+sides, make([]byte, 7*4*4*3)), npy("<i8", "7,", make([]byte, 7*8)))
+	f.Fuzz(func(t *testing.T, images, labels []byte) {
+		readFound(t, findNumPy, map[string][]byte{"fog.npy": images, "labels.npy": labels}, "")
+	})
 }
 
 func FuzzMatlab(f *testing.F) {
