@@ -23,60 +23,8 @@ import (
 	"github.com/joule-ebm/joule/dataset/internal/files"
 )
 
-// splitNames are the customary names of folders, in any case.
-var splitNames = []struct {
-	split   string
-	pattern *regexp.Regexp
-}{
-	{Train, splitPattern("train|training|trn|trainval|train[-_ ]val")},
-	{Test, splitPattern("test|testing|tst|hold[-_ ]?out|held[-_ ]?out")},
-	{Validation, splitPattern("val|valid|validation|dev|eval|evaluation")},
-}
-
-// splitWord is the name of a split in a longer name, such as seg_train, 01_test and val_256.
-var splitWord = regexp.MustCompile(`(?i)^(.*[-_. ])?(train|training|test|testing|val|valid|validation|eval)([-_. ].*)?$`)
-
-// splitsIn finds the splits among folders side by side: by their names, or by what they differ in, if one of them is to train on. The
-// folders train_station and test_tube differ in more.
-func splitsIn(folders []string) map[string]string {
-	splits, alike := map[string]string{}, map[string]map[string]string{}
-	for _, folder := range folders {
-		if split := splitNamed(folder); split != "" {
-			splits[folder] = split
-		} else if m := splitWord.FindStringSubmatch(folder); m != nil {
-			rest := number.ReplaceAllString(strings.ToLower(m[1]+"*"+m[3]), "")
-			if alike[rest] == nil {
-				alike[rest] = map[string]string{}
-			}
-			alike[rest][splitNamed(m[2])] = folder
-		}
-	}
-	for _, group := range alike {
-		if len(group) > 1 && group[Train] != "" {
-			for split, folder := range group {
-				splits[folder] = split
-			}
-		}
-	}
-	return splits
-}
-
-func splitPattern(names string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(` + names + `)([-_ ]?(set|data|images|imgs|split|\d{4}))?$`)
-}
-
-// splitNamed is the split that a folder is named after, "" if none.
-func splitNamed(folder string) string {
-	for _, s := range splitNames {
-		if s.pattern.MatchString(folder) {
-			return s.split
-		}
-	}
-	return ""
-}
-
 var (
-	masks  = regexp.MustCompile(`(?i)^(ground[-_ ]?truths?|gt|masks?|segmentations?|annotations?|labels?)$`)
+	masks  = regexp.MustCompile(`(?i)^(\w+[-_ ])?(ground[-_ ]?truths?|gt|masks?|segmentations?|annotations?|labels?)([-_ ]?(tr|te|ts|train|test|val))?$`)
 	images = regexp.MustCompile(`(?i)^(images?|imgs?|pictures?)$`)
 	good   = regexp.MustCompile(`(?i)^(good|normal|ok|non?[-_ ]?defects?|defect[-_ ]?free)$`)
 	visa   = regexp.MustCompile(`^[^/]+/Data/(Images|Masks)/(Normal|Anomaly)/[^/]+$`)
@@ -102,7 +50,7 @@ func findPictures(l *files.Listing, alone string) []layout {
 		return nil
 	}
 	slices.Sort(names)
-	s := sorter{names: names, folders: l.Folders, splits: map[string]string{}}
+	s := sorter{names: names, folders: l.Folders, splits: map[string]string{}, groups: map[string]string{}}
 	found := layout{folder: ".", splits: s.sort()}
 	s.finish(found.splits)
 	found.warnings, found.ofClasses = s.leftOut, s.warnings
@@ -120,6 +68,7 @@ type sorter struct {
 	folders  []string          // of the tree, also empty ones
 	depth    int               // leading folders that are packaging
 	splits   map[string]string // of folders that are some
+	groups   map[string]string // what else the names of those say, such as cats of train_cats
 	masks    []Part            // left out
 	leftOut  []string          // warnings of pictures that no split has
 	warnings []string          // of classes
@@ -149,7 +98,7 @@ func (s *sorter) sort() map[string]part {
 		return s.bySplit(s.depth+1, s.depth)
 	}
 	for _, top := range tops {
-		if split := splitNamed(top); split != "" {
+		if split := splitNamed(top); split != "" && !abbreviated.MatchString(top) {
 			s.warn("the folder %s is taken for a class: beside it is %s, which is no split (to take a split by itself, name its folder)",
 				top, tops[slices.IndexFunc(tops, func(f string) bool { return splitNamed(f) == "" })])
 			break
@@ -217,11 +166,14 @@ func (s *sorter) foldersAt(names []string, depth int) (folders []string) {
 // them for training. A folder "train" beside "tram" is a class.
 func (s *sorter) areSplits(folders []string) bool {
 	named, others := map[string]bool{}, 0
-	splits := splitsIn(folders)
+	splits, groups := splitsIn(folders)
 	for _, folder := range folders {
 		switch split := splits[folder]; {
 		case split != "":
 			named[split], s.splits[folder] = true, split
+			if groups[folder] != "" {
+				s.groups[folder] = groups[folder]
+			}
 		case !masks.MatchString(folder):
 			others++
 		}
@@ -232,20 +184,25 @@ func (s *sorter) areSplits(folders []string) bool {
 // bySplit sorts by the names of the folders at a depth, classes being at another.
 func (s *sorter) bySplit(at, class int) map[string]part {
 	splits := map[string]part{}
+	called := s.classesOfSplits(at)
+	if called != nil {
+		class = at
+	}
 	add := func(split, name string) {
 		p := splits[split]
-		p.files, p.depth = append(p.files, name), class
+		p.files, p.depth, p.called = append(p.files, name), class, called
 		splits[split] = p
 	}
 	kindAt := max(at, class) // of the folder that says good, or which defect: below the split
 	if class < at {
 		kindAt = at + 1
 	}
-	defects := s.ofDefects(at, kindAt)
+	kindOf := func(name string) (string, bool) { return (&part{depth: kindAt, called: called}).class(name) }
+	defects := s.ofDefects(at, kindOf)
 	left := map[string]int{}
 	for _, name := range s.names {
 		folder, ok := folderAt(name, at)
-		kind, _ := folderAt(name, kindAt)
+		kind, _ := kindOf(name)
 		switch split := s.splits[folder]; {
 		case !ok:
 			left[path.Dir(name)+"/*"]++
@@ -283,12 +240,32 @@ func (s *sorter) bySplit(at, class int) map[string]part {
 	return splits
 }
 
+// classesOfSplits are the classes that the folders of splits at a depth are named after, as train_cats and train_dogs are: if they differ, and
+// no picture lies in a folder below.
+func (s *sorter) classesOfSplits(at int) map[string]string {
+	seen := map[string]bool{}
+	for _, name := range s.names {
+		folder, ok := folderAt(name, at)
+		if !ok || s.splits[folder] == "" {
+			continue
+		}
+		if _, below := folderAt(name, at+1); below {
+			return nil
+		}
+		seen[s.groups[folder]] = true
+	}
+	if seen[""] || len(seen) < 2 {
+		return nil
+	}
+	return s.groups
+}
+
 // ofDefects says whether this is a data set of defects: training pictures are all good, and those to test with are not, or have masks.
-func (s *sorter) ofDefects(at, kind int) bool {
+func (s *sorter) ofDefects(at int, kindOf func(string) (string, bool)) bool {
 	others, masked := 0, false
 	for _, name := range s.names {
 		folder, ok := folderAt(name, at)
-		class, ok2 := folderAt(name, kind)
+		class, ok2 := kindOf(name)
 		switch split := s.splits[folder]; {
 		case !ok:
 		case split == "":
@@ -378,7 +355,7 @@ func (s *sorter) finish(splits map[string]part) {
 		flat := ""
 		inClass := 0
 		for _, name := range p.files {
-			class, ok := folderAt(name, p.depth)
+			class, ok := p.class(name)
 			if !ok {
 				flat = name
 				continue
@@ -444,13 +421,22 @@ func folderAt(name string, depth int) (string, bool) {
 	return part, ok
 }
 
+// class is that of a picture, if it has one.
+func (p *part) class(name string) (string, bool) {
+	folder, ok := folderAt(name, p.depth)
+	if ok && p.called != nil {
+		folder, ok = p.called[folder]
+	}
+	return folder, ok
+}
+
 // inTree is the pictures of a part of a tree.
 func inTree(t files.Tree, p part) *pictureSource {
 	labels := make(map[string]place, len(p.files))
 	for i, name := range p.files {
 		label := int32(-1)
 		if p.classes != nil {
-			class, _ := folderAt(name, p.depth)
+			class, _ := p.class(name)
 			at, _ := slices.BinarySearch(p.classes, class)
 			label = int32(at)
 		}

@@ -69,10 +69,11 @@ type layout struct {
 
 // part is one split.
 type part struct {
-	files   []string // in order
-	classes []string // of pictures in folders; nil if they have none
-	depth   int      // how many folders of a name come before that of its class
-	left    []Part   // what of the pictures is left out where this split is taken
+	files   []string          // in order
+	classes []string          // of pictures in folders; nil if they have none
+	depth   int               // how many folders of a name come before that of its class
+	called  map[string]string // classes by their folders, where those have other names
+	left    []Part            // what of the pictures is left out where this split is taken
 }
 
 // all are the files of a layout.
