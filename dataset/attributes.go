@@ -42,6 +42,14 @@ func (s *Set) AttributeNamed(name string) (Attribute, error) {
 	return Attribute{}, fmt.Errorf("no attribute %q: the images have %s", name, strings.Join(names, ", "))
 }
 
+// AttributeNames are those of the attributes.
+func (s *Set) AttributeNames() (names []string) {
+	for _, a := range s.Attributes {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
 // NumbersOf is the number of that name, or, of an attribute, a number for each of its values, such as shape=cube, which is 1 where the
 // attribute has that value and 0 elsewhere.
 func (s *Set) NumbersOf(name string) ([]Number, error) {
@@ -74,7 +82,7 @@ func (s *Set) LabelBy(attribute string) error {
 	if err != nil {
 		return err
 	}
-	s.Labels, s.Classes = a.Labels, a.Values
+	s.Labels, s.Classes, s.byTable = a.Labels, a.Values, false
 	return nil
 }
 

@@ -15,21 +15,18 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
+	"github.com/joule-ebm/joule/dataset/internal/imagefile"
 )
 
 const (
@@ -40,115 +37,27 @@ const (
 	mostColumnRows = 1 << 28
 )
 
-// ofPictures is how the heading of a table of pictures begins.
-var ofPictures = regexp.MustCompile(`(?i)^(?:\x{feff})?"?(?:file|files|file_?names?|image|images|image_?(?:id|name|file|path)s?|picture|pictures|path|name)"?[,;\t]`)
-
-// isColumns says whether a file is a table of what is known of pictures.
-func isColumns(name string, head []byte) bool {
-	return path.Base(name) == celebaList || isTable(name) && ofPictures.Match(head)
-}
-
 // columns are a table, by row and column.
 type columns struct {
 	from   string           // the file
 	names  []string         // of the columns but the first
 	rows   map[string][]int // by the picture's name in the table, indices into values of each column
+	stems  map[string][]int // likewise by the name without its suffix; nil where several names have one
+	twice  string           // a picture that has several rows: then they say nothing of it
 	values [][]string       // of each column, the different ones
 }
 
-// withColumns has what tables at the top of a listing say of pictures.
-func withColumns(l *files.Listing, found *layout) {
-	var tables []string
-	for _, f := range l.Files {
-		if isColumns(f.Name, f.Head) {
-			tables = append(tables, f.Name)
-			found.extra = append(found.extra, f.Name)
-		}
-	}
-	slices.SortFunc(tables, func(a, b string) int { // the topmost
-		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), strings.Compare(a, b))
-	})
-	if len(tables) == 0 {
-		return
-	}
-	if len(tables) > 1 {
-		found.ofClasses = append(found.ofClasses, fmt.Sprintf("of %d tables of pictures %s is read alone", len(tables), tables[0]))
-	}
-	found.know(func(ctx context.Context, t files.Tree) (c *columns, err error) {
-		err = readAll(ctx, t, tables[:1], func(name string, r io.Reader) (err error) {
-			c, err = readColumns(name, r)
-			return err
-		})
-		return c, err
-	})
-}
-
-// columnsBeside has what a table beside a folder or archive says of its pictures.
-func columnsBeside(source string, found *layout) {
-	if slices.ContainsFunc(found.extra, func(name string) bool { return isColumns(name, nil) || isTable(name) }) {
-		return // there is one within
-	}
-	whole := filepath.Clean(source)
-	stem := whole
-	for ext := filepath.Ext(stem); len(ext) > 1 && len(ext) < 6 && stem != ext; ext = filepath.Ext(stem) {
-		stem = strings.TrimSuffix(stem, ext) // photos.tar.gz
-	}
-	for _, name := range []string{whole + ".csv", stem + ".csv", filepath.Join(filepath.Dir(whole), celebaList)} {
-		f, err := files.OpenRegular(name)
-		if err != nil {
-			continue
-		}
-		head, _ := bufio.NewReader(f).Peek(64)
-		f.Close()
-		if !isColumns(filepath.ToSlash(name), head) {
-			continue
-		}
-		found.know(func(context.Context, files.Tree) (*columns, error) {
-			f, err := os.Open(name)
-			if err != nil {
-				return nil, err
-			}
-			defer f.Close()
-			c, err := readColumns(filepath.Base(name), f)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			return c, nil
-		})
-		return
-	}
-}
-
-// know gives the pictures of a layout what a table says of them.
-func (l *layout) know(read func(context.Context, files.Tree) (*columns, error)) {
-	plain := l.pictures
-	l.pictures = func(ctx context.Context, t files.Tree, split string) (*pictureSource, error) {
-		src, err := plain(ctx, t, split)
-		if err != nil {
-			return nil, err
-		}
-		c, err := read(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		src.attributes, src.numbers, src.warnings = c.of(l.splits[split].files)
-		return src, nil
-	}
-}
-
 // readColumns reads a table: a CSV, or the list of CelebA.
-func readColumns(name string, r io.Reader) (*columns, error) {
+func readColumns(name string, at where, r io.Reader) (*columns, error) {
 	in, _, err := files.Uncompressed(io.LimitReader(r, mostInColumns+1))
 	if err != nil {
 		return nil, err
 	}
-	c := &columns{from: name, rows: map[string][]int{}}
+	c := &columns{from: name, rows: map[string][]int{}, stems: map[string][]int{}}
 	seen := []map[string]int{} // of each column, where a value is among its values
 	add := func(line int, row []string) error {
 		file, cells := path.Clean(strings.ReplaceAll(strings.TrimSpace(row[0]), `\`, "/")), row[1:]
-		switch _, twice := c.rows[file]; {
-		case twice:
-			return fmt.Errorf("line %d: %.60s is there twice", line, file)
+		switch {
 		case len(cells) != len(c.names):
 			return fmt.Errorf("line %d: %d values, but there are %d columns beside the names", line, len(cells), len(c.names))
 		case len(c.rows) > mostColumnRows:
@@ -165,7 +74,16 @@ func readColumns(name string, r io.Reader) (*columns, error) {
 			}
 			indices[k] = at
 		}
-		c.rows[strings.Clone(file)] = indices
+		if before, twice := c.rows[file]; twice && !slices.Equal(before, indices) && c.twice == "" {
+			c.twice = fmt.Sprintf("line %d: %.60s is there twice", line, file)
+		}
+		file = strings.Clone(file)
+		c.rows[file] = indices
+		if stem := stemOfPicture(file); c.stems[stem] == nil {
+			c.stems[stem] = indices
+		} else if !slices.Equal(c.stems[stem], indices) {
+			c.stems[stem] = []int{} // of several
+		}
 		return nil
 	}
 	heading := func(names []string) error {
@@ -184,7 +102,7 @@ func readColumns(name string, r io.Reader) (*columns, error) {
 	if path.Base(name) == celebaList {
 		err = readCelebA(in, heading, add)
 	} else {
-		err = readCSV(in, heading, add)
+		err = readCSV(in, at, heading, add)
 	}
 	if err == nil && len(c.rows) == 0 {
 		err = errors.New("a table without rows")
@@ -192,26 +110,48 @@ func readColumns(name string, r io.Reader) (*columns, error) {
 	return c, err
 }
 
-func readCSV(in *bufio.Reader, heading func([]string) error, add func(int, []string) error) error {
+func readCSV(in *bufio.Reader, at where, heading func([]string) error, add func(int, []string) error) error {
 	if bom, _ := in.Peek(3); string(bom) == "\xef\xbb\xbf" {
 		in.Discard(3)
 	}
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	line, _ := in.Peek(4096)
-	if i := bytes.IndexByte(line, '\n'); i >= 0 {
-		line = line[:i]
-	}
-	for _, comma := range ";\t" {
-		if bytes.ContainsRune(line, comma) && !bytes.ContainsRune(line, ',') {
-			rows.Comma = comma
-		}
-	}
+	rows.Comma = separator(line)
 	first, err := rows.Read()
 	if err != nil {
 		return badTable(err)
 	}
-	if err := heading(first[1:]); err != nil {
+	index := -1 // of the rows, which pandas writes first and calls nothing
+	if first[0] == "" && at.column > 0 {
+		index = 0
+	}
+	nameFirst := func(row []string) []string {
+		ordered := []string{row[at.column]}
+		for k, cell := range row {
+			if k != at.column && k != index {
+				ordered = append(ordered, cell)
+			}
+		}
+		return ordered
+	}
+	if at.column >= len(first) {
+		return errors.New("a damaged table")
+	}
+	if at.headless {
+		var names []string
+		for k := range first {
+			if k != at.column {
+				names = append(names, fmt.Sprintf("column%d", k+1))
+			}
+		}
+		if err := heading(names); err != nil {
+			return err
+		}
+		if err := add(1, nameFirst(first)); err != nil {
+			return err
+		}
+	} else if err := heading(nameFirst(first)[1:]); err != nil {
 		return err
 	}
 	for {
@@ -222,11 +162,24 @@ func readCSV(in *bufio.Reader, heading func([]string) error, add func(int, []str
 		if err != nil {
 			return badTable(err)
 		}
-		at, _ := rows.FieldPos(0)
-		if err := add(at, row); err != nil {
+		line, _ := rows.FieldPos(0)
+		if err := add(line, nameFirst(row)); err != nil {
 			return err
 		}
 	}
+}
+
+// separator is what divides the values of a line: commas, or semicolons or tabs where there is no comma.
+func separator(line []byte) rune {
+	if i := bytes.IndexByte(line, '\n'); i >= 0 {
+		line = line[:i]
+	}
+	for _, mark := range ";\t" {
+		if bytes.ContainsRune(line, mark) && !bytes.ContainsRune(line, ',') {
+			return mark
+		}
+	}
+	return ','
 }
 
 // readCelebA reads the number of pictures, the names of the attributes, and a line of 1 and -1 a picture.
@@ -265,15 +218,24 @@ func readCelebA(in *bufio.Reader, heading func([]string) error, add func(int, []
 	return nil
 }
 
-// of is what is known of pictures, if it is known of all of them.
+// of is what is known of pictures, if it is known of all of them, and each has a row of its own.
 func (c *columns) of(pictures []string) (attributes []Attribute, numbers []Number, warnings []string) {
+	if c.twice != "" {
+		return nil, nil, []string{fmt.Sprintf("%s: %s: what it says is not used", c.from, c.twice)}
+	}
 	rows, missing, first := make([][]int, len(pictures)), 0, ""
+	of := map[*int]string{} // the picture that a row is of
 	for i, name := range pictures {
 		if rows[i] = c.row(name); rows[i] == nil {
 			if missing++; first == "" {
 				first = name
 			}
+			continue
 		}
+		if other := of[&rows[i][0]]; other != "" {
+			return nil, nil, []string{fmt.Sprintf("%s: one row is of both %s and %s, so that what it says is not used: name them by their paths", c.from, other, name)}
+		}
+		of[&rows[i][0]] = name
 	}
 	if missing > 0 {
 		return nil, nil, []string{fmt.Sprintf("%s has no row for %d of %d pictures, such as %s: what it says of the others is not used", c.from, missing, len(pictures), first)}
@@ -326,10 +288,13 @@ func (c *columns) of(pictures []string) (attributes []Attribute, numbers []Numbe
 	return attributes, numbers, warnings
 }
 
-// row is that of a picture: by its path, or the end of it, at last by its name alone.
+// row is that of a picture: by its path, or the end of it, at last by its name alone, with its suffix or without it.
 func (c *columns) row(picture string) []int {
 	for name := picture; ; {
 		if row, ok := c.rows[name]; ok {
+			return row
+		}
+		if row := c.stems[stemOfPicture(name)]; len(row) > 0 {
 			return row
 		}
 		_, rest, ok := strings.Cut(name, "/")
@@ -338,4 +303,12 @@ func (c *columns) row(picture string) []int {
 		}
 		name = rest
 	}
+}
+
+// stemOfPicture is the name of a picture without its suffix, if it has one of pictures.
+func stemOfPicture(name string) string {
+	if imagefile.Named(name) || imagefile.Raw(name) {
+		return strings.TrimSuffix(name, path.Ext(name))
+	}
+	return name
 }

@@ -21,6 +21,8 @@ type Contents struct {
 	Format  string `json:"format"` // "pictures", "IDX", "CIFAR", "built in" and so on
 	Taken   []Part `json:"taken"`
 	LeftOut []Part `json:"left_out"`
+	// Labelled says which column of a table the classes are, or why none is, once the images are read.
+	Labelled string `json:"labelled,omitempty"`
 	// Warnings are what a person should know before using the images, a line each.
 	Warnings []string `json:"warnings"`
 }
@@ -52,6 +54,9 @@ func (c Contents) String() string {
 			}
 			return fmt.Sprintf("%s (%s)", p.Name, p.Why)
 		})
+	}
+	if c.Labelled != "" {
+		line += "; " + c.Labelled
 	}
 	return line
 }

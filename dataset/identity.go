@@ -16,14 +16,19 @@ type Fingerprint struct {
 	Checksum uint32 `json:"checksum"` // CRC-32C of the pixels and labels, and of numbers
 }
 
-// Fingerprint is that of the set, and of the numbers of these names with it.
+// ByClass stands for the classes among the names that [Set.Fingerprint] takes.
+const ByClass = "class"
+
+// Fingerprint is that of the set, and of the numbers of these names with it. Labels that a table beside the images has count if the names have
+// [ByClass]: models that know no classes know nothing of them.
 func (s *Set) Fingerprint(numbers ...string) Fingerprint {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := uint32(0)
 	for i := range s.Len() {
 		sum = crc32.Update(sum, table, s.Image(i))
 	}
-	for _, l := range s.Labels {
+	for i := 0; i < len(s.Labels) && (!s.byTable || slices.Contains(numbers, ByClass)); i++ {
+		l := s.Labels[i]
 		sum = crc32.Update(sum, table, binary.LittleEndian.AppendUint32(nil, uint32(l)))
 	}
 	for _, n := range s.Numbers {

@@ -47,7 +47,7 @@ func (s *Source) Look(ctx context.Context, most, sheet, tile int, opts ...Option
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	v.Images = src.n
+	v.Images, v.Labelled = src.n, src.labelled
 	want := src.n
 	if most > 0 {
 		want = min(want, most)
@@ -166,7 +166,9 @@ func (v *Overview) String() string {
 		}
 	}
 	line("format", v.Format)
-	taken, left, _ := strings.Cut(v.Contents.String(), "; left out: ")
+	files := v.Contents
+	files.Labelled = ""
+	taken, left, _ := strings.Cut(files.String(), "; left out: ")
 	_, taken, _ = strings.Cut(taken, ": ")
 	line("taken", taken)
 	line("left out", left)
@@ -200,6 +202,7 @@ func (v *Overview) String() string {
 	if len(v.Classes) > 0 {
 		line("classes", fmt.Sprintf("%d: %s", len(v.Classes), counted(v.Classes, 20)))
 	}
+	line("table", v.Labelled)
 	for i, u := range v.Skipped {
 		if i == 10 {
 			line("unreadable", fmt.Sprintf("and %d more", len(v.Skipped)-i))

@@ -35,7 +35,8 @@ of such names; train is the default. Of folders made to test the detection of de
 BTAD, VisA) PATH:defects are the pictures with defects; no other split has any.
 A table of names and of what is known of each picture (file,shape,x), as a .csv in the folder or
 archive or beside it (photos.csv of photos.zip), or CelebA's list_attr_celeba.txt, gives pictures
-attributes and numbers.
+attributes and numbers. Where folders are no classes, its column of classes (id,breed) is taken for
+them if it can be no other, and a line says so.
 Pictures are turned upright, scaled to the size asked for, shorter side first, and cropped at the
 centre; transparent parts become white. Write ./mnist for a folder named mnist.`
 

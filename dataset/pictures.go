@@ -30,6 +30,8 @@ type pictureSource struct {
 	attributes []Attribute
 	numbers    []Number
 	warnings   []string
+	byTable    bool   // whether the classes are those that a table says
+	labelled   string // by what, or why not, where there is a table
 	// visit reads each picture once, in an order of its own; an error of fn, or of the source as a whole, ends the visit.
 	visit func(ctx context.Context, fn func(encoded) error) error
 }
@@ -136,7 +138,7 @@ func decodeAll(ctx context.Context, visit func(context.Context, func(encoded) er
 
 // openPictures reads pictures into a set. If too many cannot be read, it comes with what was wrong with each.
 func openPictures(ctx context.Context, src *pictureSource, want Size, progress func(done, total int)) (*Set, error) {
-	set := &Set{Classes: src.classes}
+	set := &Set{Classes: src.classes, byTable: src.byTable}
 	size := want // filled in by the first good picture
 	present := make([]bool, src.n)
 	labels, names := make([]int32, src.n), make([]string, src.n)
@@ -176,7 +178,7 @@ func openPictures(ctx context.Context, src *pictureSource, want Size, progress f
 		set.see(img.Stored, size)
 		told.add(img.Image)
 	}
-	set.Contents.Warnings = slices.Concat(src.warnings, told.lines())
+	set.Contents.Warnings, set.Contents.Labelled = slices.Concat(src.warnings, told.lines()), src.labelled
 	if bad := len(set.Skipped); bad > 0 && bad*worstBad > src.n {
 		return set, fmt.Errorf("%d of %d pictures cannot be read; the first, %s: %w", bad, src.n, set.Skipped[0].Name, set.Skipped[0].Err)
 	}

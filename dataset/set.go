@@ -72,6 +72,7 @@ type Set struct {
 	file    *mapped.File // that Pixels are in; nil if they are in memory
 	without []int        // images of the file that are not in the set, sorted
 	tiled   *tiled       // the pictures that the images are tiles of; nil if they are none
+	byTable bool         // whether the labels are those that a table beside the images has, and nobody asked for them
 	names   []string     // of the images within the source; nil if they have none, or are known only by their place
 }
 

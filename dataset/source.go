@@ -283,9 +283,12 @@ func (s *Source) Open(ctx context.Context, want Size, opts ...Option) (*Set, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	own := set.Contents.Warnings
+	own, labelled := set.Contents.Warnings, set.Contents.Labelled
 	set.Name = s.Reference.String()
 	set.Contents = s.Contents
+	if o.label == "" {
+		set.Contents.Labelled = labelled
+	}
 	set.Contents.Warnings = slices.Concat(s.Warnings, s.layout.ofClasses, own)
 	return set, nil
 }

@@ -72,12 +72,7 @@ func readTable(r io.Reader) (*Set, error) {
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	line, _ := in.Peek(1 << 10)
-	line, _, _ = bytes.Cut(line, []byte("\n"))
-	for _, mark := range ";\t" {
-		if bytes.ContainsRune(line, mark) && !bytes.ContainsRune(line, ',') {
-			rows.Comma = mark
-		}
-	}
+	rows.Comma = separator(line)
 	first, err := rows.Read()
 	if err != nil {
 		return nil, badTable(err)

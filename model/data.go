@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/internal/durable"
@@ -60,6 +61,15 @@ func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, 
 	return c.Divide(training, heldOut)
 }
 
+// FingerprintOf is that of a set of the images, and of what else of them a model of this configuration learns.
+func (c *Config) FingerprintOf(set *dataset.Set) dataset.Fingerprint {
+	numbers := slices.Clone(c.Network.Numbers)
+	if c.Network.Conditional && len(numbers) == 0 {
+		numbers = []string{dataset.ByClass}
+	}
+	return set.Fingerprint(numbers...)
+}
+
 // OpenPictures is OpenData, but for tiles: it opens the pictures that they are of.
 func (c *Config) OpenPictures(ctx context.Context) (training, heldOut *dataset.Set, err error) {
 	options, err := c.DataOptions()
@@ -70,7 +80,7 @@ func (c *Config) OpenPictures(ctx context.Context) (training, heldOut *dataset.S
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.Fingerprint != nil && set.Fingerprint(c.Network.Numbers...) != *c.Fingerprint {
+	if c.Fingerprint != nil && c.FingerprintOf(set) != *c.Fingerprint {
 		return nil, nil, fmt.Errorf("%s: %w (%s), so that what was held out of training is not known: restore them, or name other images", c.Data,
 			ErrDataChanged, Changes(c.Dir, *c.Fingerprint, set.Inventory()))
 	}

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/joule-ebm/joule/cd"
@@ -295,11 +296,15 @@ func (r *runner) openData(ctx context.Context) error {
 	}
 	if c.Network.Conditional && len(c.Network.Numbers) == 0 {
 		if r.classes = set.Classes; len(r.classes) == 0 {
+			if names := set.AttributeNames(); len(names) > 0 {
+				return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: name the attribute that is to be them, such as "+
+					"--attribute %s (they have %s)", c.Data, names[0], strings.Join(names[:min(10, len(names))], ", "))
+			}
 			return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: set it to false", c.Data)
 		}
 	}
 	r.unlearnt = r.withoutImages(set.Labels)
-	r.data, r.images = set.Fingerprint(c.Network.Numbers...), set.Inventory()
+	r.data, r.images = c.FingerprintOf(set), set.Inventory()
 	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
 	}

@@ -1,0 +1,86 @@
+package dataset
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Tables as people have them give pictures in no class folder their classes, where that is clear, and a line says so, or why not.
+func TestLabelsOfTables(t *testing.T) {
+	flat := [3]string{"a.png", "b.png", "c.png"}
+	in := func(dir string) [3]string { return [3]string{dir + "/a.png", dir + "/b.png", dir + "/c.png"} }
+	for name, c := range map[string]struct {
+		pictures [3]string
+		tables   map[string]string
+		split    string
+		classes  string // of the pictures, in order
+		says     string
+	}{
+		"image,label":     {flat, map[string]string{"labels.csv": "image,label\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "classes by the column label of labels.csv"},
+		"ids of Kaggle":   {in("train"), map[string]string{"labels.csv": "id,breed\na,pug\nb,boxer\nc,pug\nd,pug\n"}, "", "pug boxer pug", "column breed"},
+		"without heading": {flat, map[string]string{"l.csv": "b.png,cat\na.png,cat\nc.png,cat\n"}, "", "cat cat cat", "column column2"},
+		"pandas' index":   {flat, map[string]string{"l.csv": ",fn,label\n0,a.png,cat\n1,b.png,dog\n2,c.png,cat\n"}, "", "cat dog cat", "column label"},
+		"label first":     {flat, map[string]string{"l.tsv": "label\tid\ncat\ta\ndog\tb\ncat\tc\n"}, "", "cat dog cat", "column label"},
+		"number and name": {flat, map[string]string{"l.csv": "name,class_id,class_name\na.png,0,cat\nb.png,1,dog\nc.png,0,cat\n"}, "", "cat dog cat", "column class_name"},
+		"one hot":         {flat, map[string]string{"l.csv": "image_id,rust,scab\na,1,0\nb,0.0,1.0\nc,1,0\n"}, "", "rust scab rust", "columns of l.csv"},
+		"other suffix":    {flat, map[string]string{"l.csv": "file,label\na.jpeg,cat\nb.jpeg,dog\nc.jpeg,cat\n"}, "", "cat dog cat", "column label"},
+		"of the split": {in("train"), map[string]string{"train.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test.csv": "id,label\na,x\nb,x\nc,x\n",
+			"sample_submission.csv": "id,label\na,y\nb,y\nc,y\n", "test/a.png": ""}, "", "cat dog cat", "column label of train.csv"},
+		"in its folder": {in("train"), map[string]string{"train/metadata.csv": "file_name,label\na.png,cat\nb.png,dog\nc.png,cat\n",
+			"test/metadata.csv": "file_name,label\na.png,x\nb.png,x\nc.png,x\n"}, "", "cat dog cat", "of train/metadata.csv"},
+		"beside images": {in("images"), map[string]string{"annotations/t.csv": "image,label\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
+		"twice alike":   {flat, map[string]string{"l.csv": "image,label\na.png,cat\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
+
+		"test by others' table": {in("train"), map[string]string{"train.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "1 of test"},
+		"not clear whose":       {in("train"), map[string]string{"l.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "whether it means test/a.png"},
+		"whose is written": {in("train"), map[string]string{"l.csv": "id,label\ntest/a,dog\ntrain/a,cat\ntrain/b,dog\ntrain/c,cat\n",
+			"test/a.png": ""}, ":test", "", "no column of l.csv"},
+
+		"folders are classes": {[3]string{"x/a.png", "x/b.png", "y/c.png"}, map[string]string{"l.csv": "image,label\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "x x y", ""},
+		"several columns":     {flat, map[string]string{"l.csv": "image,shape,tone\na.png,cube,low\nb.png,ball,low\nc.png,ball,high\n"}, "", "", "--attribute names one"},
+		"numbers":             {flat, map[string]string{"l.csv": "image,age\na.png,31\nb.png,7\nc.png,31\n"}, "", "", "(age) is taken for classes"},
+		"captions":            {flat, map[string]string{"l.csv": "image,text\na.png,a cat\nb.png,a dog\nc.png,one\n"}, "", "", "(text) is taken for classes"},
+		"an empty one":        {flat, map[string]string{"l.csv": "image,label\na.png,cat\nb.png,\nc.png,cat\n"}, "", "", "label is empty for some"},
+		"boxes":               {flat, map[string]string{"l.csv": "filename,class,xmin\na.png,cat,1\na.png,dog,5\nb.png,dog,2\nc.png,cat,2\n"}, "", "", "line 3: a.png is there twice"},
+		"ambiguous names":     {[3]string{"a.png", "1/b.png", "2/b.png"}, map[string]string{"l.csv": "image,label\na.png,cat\nb.png,dog\n"}, "", "", "one row is of both 1/b.png and 2/b.png"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree := threePictures(c.pictures, c.tables)
+			if _, ok := tree["test/a.png"]; ok {
+				tree["test/a.png"] = tree["train/a.png"]
+			}
+			set, err := Open(t.Context(), asFolder(t, tree)+c.split, Size{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var classes []string
+			for _, label := range set.Labels {
+				classes = append(classes, set.Classes[label])
+			}
+			if got := strings.Join(classes, " "); got != c.classes {
+				t.Errorf("classes %s, want %s", got, c.classes)
+			}
+			said := append([]string{set.Contents.String()}, set.Contents.Warnings...)
+			if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, c.says) }) || c.classes != "" && len(said) > 1 {
+				t.Errorf("said %q, want %q", said, c.says)
+			}
+		})
+	}
+}
+
+// A table that came beside pictures changes nothing for what has been learnt without classes.
+func TestFingerprintByTable(t *testing.T) {
+	flat := [3]string{"a.png", "b.png", "c.png"}
+	plain, err := Open(t.Context(), asFolder(t, threePictures(flat, nil)), Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled, err := Open(t.Context(), asFolder(t, threePictures(flat, map[string]string{"l.csv": "id,label\na,x\nb,y\nc,x\n"})), Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.Fingerprint() != labelled.Fingerprint() || labelled.Fingerprint() == labelled.Fingerprint(ByClass) {
+		t.Errorf("%v, %v, with classes %v", plain.Fingerprint(), labelled.Fingerprint(), labelled.Fingerprint(ByClass))
+	}
+}
