@@ -57,8 +57,9 @@ func (c *Calibration) MedianNorm() float64 {
 
 // reference are the figures of the reference images.
 type reference struct {
-	Energy  spread `json:"energy"`
-	LogNorm spread `json:"log_norm"`
+	Energy  spread     `json:"energy"`
+	LogNorm spread     `json:"log_norm"`
+	Typical typicalSet `json:"typical_set,omitzero"`
 }
 
 // spread is where values lie, by figures that a few outliers among them do not move.
@@ -97,6 +98,7 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 		return nil, fmt.Errorf("%d images to calibrate with: want %d to %d", len(images), Fewest, Most)
 	}
 	var energies, norms []float64
+	var rows [][]float64
 	isReference := chooseReference(len(images))
 	for i, m := range images {
 		for _, v := range append([]float64{m.Energy, m.Norm}, m.Scales...) {
@@ -105,11 +107,15 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 			}
 		}
 		if isReference[i] {
-			energies, norms = append(energies, m.Energy), append(norms, logNorm(m))
+			energies, norms, rows = append(energies, m.Energy), append(norms, logNorm(m)), append(rows, statistics(m))
 		}
 	}
-	c := &Calibration{Data: data, Images: len(images), scales: len(images[0].Scales), reference: reference{spreadOf(energies), spreadOf(norms)},
-		distributions: map[string]*conformal.Distribution{}}
+	typical, err := typicalSetOf(rows)
+	if err != nil {
+		return nil, err
+	}
+	c := &Calibration{Data: data, Images: len(images), scales: len(images[0].Scales),
+		reference: reference{spreadOf(energies), spreadOf(norms), typical}, distributions: map[string]*conformal.Distribution{}}
 	for _, k := range Kinds(c.scales) {
 		var scores []float64
 		for i, m := range images {
@@ -117,7 +123,6 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 				scores = append(scores, k.score32(m, c.reference))
 			}
 		}
-		var err error
 		if c.distributions[k.Name], err = conformal.New(scores); err != nil {
 			return nil, err
 		}
@@ -256,6 +261,9 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 		if c.distributions[stored.Detector], err = conformal.New(scores); err != nil {
 			return err
 		}
+	}
+	if c.distributions[typicalSetName] != nil {
+		return c.reference.Typical.check(c.scales)
 	}
 	return nil
 }

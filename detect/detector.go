@@ -42,6 +42,11 @@ var kinds = []Kind{
 		score: func(m model.Measurement, r reference) float64 {
 			return r.Energy.standardise(m.Energy) + r.LogNorm.standardise(logNorm(m))
 		}},
+	{Name: typicalSetName, About: "how far all figures of an image together are from those of calibration images - energies of the scales, log gradient-norm, compressed size - plus the energy in units of its spread: for photographs, against what is simpler or busier than these",
+		Gradients: true, Reference: true,
+		score: func(m model.Measurement, r reference) float64 {
+			return r.Typical.distance(statistics(m)) + r.Energy.standardise(m.Energy)
+		}},
 }
 
 // renamed are detectors that had another name: calibrations in model files may still have it.

@@ -36,7 +36,7 @@ func mnist(t *testing.T) []model.Measurement {
 func TestFalseAlarmRate(t *testing.T) {
 	const splits, calibrating = 20, 2000
 	images := mnist(t)
-	for _, name := range []string{"energy", "typicality", "gradient-norm", "combined"} {
+	for _, name := range []string{"energy", "typicality", "gradient-norm", "combined", "typical-set"} {
 		for _, rate := range []float64{0.001, 0.01, 0.05} {
 			least, most, sum, inside := 1.0, 0.0, 0.0, 0
 			var low, high int

@@ -31,6 +31,7 @@ type Measurement struct {
 	Energy float64   // the sum over the scales
 	Scales []float64 // of each scale
 	Norm   float64   // ‖∂E/∂x‖₂, for intensities in [0, 1]; 0 from a meter without gradients
+	Length float64   // the bits a value that the image takes whatever the energy, see codelength.go; 0 from a meter without gradients
 }
 
 // A Meter measures images. It is for one goroutine at a time; the engine uses its threads.
@@ -114,12 +115,16 @@ func (m *Meter) Energies(ctx context.Context, pixels []uint8, label int) ([]floa
 func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measurement, error) {
 	var all []Measurement
 	err := m.batches(ctx, pixels, label, nil, func(r Reading) {
+		size := m.energy.Image.Size()
 		for i, e := range r.Energies[0] {
 			one := Measurement{Energy: e}
+			if m.of.Gradients {
+				one.Length = codeLength(pixels[len(all)*size:][:size], m.energy.Image)
+			}
 			for _, scale := range r.Energies[1:] {
 				one.Scales = append(one.Scales, scale[i])
 			}
-			size, squares := m.energy.Image.Size(), 0.0
+			squares := 0.0
 			for p := i * size; m.of.Gradients && p < (i+1)*size; p++ {
 				var g float64
 				for _, scale := range r.Gradients {

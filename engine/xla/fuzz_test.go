@@ -17,7 +17,7 @@ import (
 func FuzzPrograms(f *testing.F) {
 	e := plugin(f, 1)
 	e.Cache = "" // no program comes twice
-	for seed := range uint64(6) {
+	for _, seed := range []uint64{0, 1, 2, 3, 4, 5, 400} { // of 400, sums of 864 numbers that are nearly alike
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
