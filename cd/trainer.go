@@ -93,6 +93,8 @@ type Trainer struct {
 	engine     engine.Engine
 	chain      *mcmc.Chain
 	objectives map[objectiveKey]*Objective
+	counting   string // the names of the terms that counted in the last iteration
+	prepared   string // those for which what comes next is prepared
 	gradient   []float32
 	groups     map[string][]float32 // gradients of the groups of terms, when diagnosing
 	kept       *kept                // the state on a device; nil if it is on the host
@@ -261,17 +263,21 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 		return m, err
 	}
 	m.BufferSize, m.BufferAge = t.Buffer.Len(), t.Buffer.MeanAge(t.Iteration)
+	t.ahead(n)
 	return m, refused
+}
+
+// bindChain gives the chain the parameters.
+func (t *Trainer) bindChain() error {
+	if t.kept != nil {
+		return t.chain.BindStore(t.kept.store, t.kept.places)
+	}
+	return t.chain.Bind(t.Named(t.Parameters))
 }
 
 // runChains takes the chains from their starts to x⁻.
 func (t *Trainer) runChains(ctx context.Context, x *Examples) (acceptance float64, err error) {
-	if t.kept != nil {
-		err = t.chain.BindStore(t.kept.store, t.kept.places)
-	} else {
-		err = t.chain.Bind(t.Named(t.Parameters))
-	}
-	if err != nil {
+	if err := t.bindChain(); err != nil {
 		return 0, err
 	}
 	x.Negative, x.GradientAt = slices.Clone(x.Start), make([]float32, len(x.Start))
@@ -316,11 +322,11 @@ func (t *Trainer) references(n int) ([]float32, error) {
 	return images, t.Buffer.Draw(images, labels, 0, t.settings.Augmentation, t.settings.Threads, &draw)
 }
 
-// terms are those of the settings, without weight where the buffer does not hold enough images yet.
-func (t *Trainer) terms() (terms []Term, names string) {
+// terms are those of the settings, without weight where a buffer of so many images does not hold enough yet.
+func (t *Trainer) terms(images int) (terms []Term, names string) {
 	terms = slices.Clone(t.settings.Terms)
 	for i := range terms {
-		if t.Buffer.Len() < terms[i].Buffer {
+		if images < terms[i].Buffer {
 			terms[i].Weight = 0
 		}
 		if terms[i].Weight != 0 {
@@ -330,16 +336,47 @@ func (t *Trainer) terms() (terms []Term, names string) {
 	return terms, names
 }
 
-// diagnosing says whether this iteration measures the gradient of each group of terms.
-func (t *Trainer) diagnosing() bool {
+// diagnosing says whether the iteration after so many measures the gradient of each group of terms.
+func (t *Trainer) diagnosing(iteration int64) bool {
 	every := t.settings.DiagnoseEvery
-	return every > 0 && t.Iteration%every == 0
+	return every > 0 && iteration%every == 0
 }
 
 // objective is the loss of the terms that count now, for a batch of n images.
 func (t *Trainer) objective(n int) (*Objective, error) {
-	terms, names := t.terms()
-	key := objectiveKey{names, t.diagnosing()}
+	_, names := t.terms(t.Buffer.Len())
+	if names != t.counting {
+		// Those of before another term came to count, or of after where training was taken back to before it, are done with, and large.
+		maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.terms == t.counting })
+		t.counting = names
+	}
+	return t.objectiveOf(t.Buffer.Len(), t.Iteration, n)
+}
+
+// ahead begins to compile what later iterations need, for batches of n images, on engines where that takes long: the loss of all terms that
+// come to count, and the gradients of terms apart. What that is, and when, is known: each iteration adds n images to the buffer. An error is
+// told by the iteration that it is needed for.
+func (t *Trainer) ahead(n int) {
+	if _, slow := t.chain.Program().(engine.Preparer); !slow || t.prepared == t.counting {
+		return
+	}
+	t.prepared = t.counting
+	waiting := 0
+	for _, term := range t.settings.Terms {
+		waiting = max(waiting, term.Buffer-t.Buffer.Len())
+	}
+	for i := range int64((waiting+n-1)/n) + max(t.settings.DiagnoseEvery, 1) {
+		if _, err := t.objectiveOf(min(t.Buffer.Len()+int(i)*n, t.settings.BufferSize), t.Iteration+i, n); err != nil {
+			return
+		}
+	}
+}
+
+// objectiveOf is the loss of the terms that count where the buffer has so many images, after so many iterations. A new one begins to compile,
+// on engines where that takes long.
+func (t *Trainer) objectiveOf(images int, iteration int64, n int) (*Objective, error) {
+	terms, names := t.terms(images)
+	key := objectiveKey{names, t.diagnosing(iteration)}
 	if o := t.objectives[key]; o != nil {
 		return o, nil
 	}
@@ -356,15 +393,22 @@ func (t *Trainer) objective(n int) (*Objective, error) {
 			return nil, err
 		}
 	}
-	if o.whole == nil {
-		if err := o.prepare(n, t.memory(o, key.apart)); err != nil { // while the chains run
-			return nil, err
-		}
-	}
-	// Those of before another term came to count, or of after where training was taken back to before it, are done with, and large.
-	maps.DeleteFunc(t.objectives, func(k objectiveKey, _ *Objective) bool { return k.terms != key.terms })
 	t.objectives[key] = o
-	return o, nil
+	return o, t.prepare(o, key.apart, n)
+}
+
+// prepare begins to make ready what an objective's iterations run, for batches of n images.
+func (t *Trainer) prepare(o *Objective, apart bool, n int) error {
+	if o.whole != nil {
+		return o.whole.prepare(t, o, n)
+	}
+	if _, slow := t.chain.Program().(engine.Preparer); slow && !o.Unrolled() {
+		if err := t.bindChain(); err != nil {
+			return err
+		}
+		t.chain.Prepare(n, t.chainOptions(&Examples{GradientAt: make([]float32, n*t.model.Image.Size())}))
+	}
+	return o.prepare(n, t.memory(o, apart))
 }
 
 // evaluate takes the chains to their ends, which it leaves in x, and computes the loss, its gradient and that gradient's norm before it is
@@ -375,7 +419,7 @@ func (t *Trainer) evaluate(ctx context.Context, o *Objective, x *Examples, m *Me
 			return ev, err
 		}
 	}
-	if t.diagnosing() {
+	if t.diagnosing(t.Iteration) {
 		ev, err = t.evaluateApart(ctx, o, *x, m)
 	} else {
 		ev, err = o.evaluate(ctx, t.memory(o, false), *x)
@@ -392,7 +436,7 @@ func (t *Trainer) evaluate(ctx context.Context, o *Objective, x *Examples, m *Me
 
 // measured takes the values of the terms, of which those that do not count are 0.
 func (t *Trainer) measured(ev Evaluation, m *Metrics) {
-	terms, _ := t.terms()
+	terms, _ := t.terms(t.Buffer.Len())
 	present := ev.Terms
 	for _, term := range terms {
 		value := Measurement{Name: term.Name}

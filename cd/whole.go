@@ -112,51 +112,82 @@ func (t *Trainer) newWhole(o *Objective) (*whole, error) {
 	return w, err
 }
 
-// step makes the iteration of an objective, with what it measured, and says whether the update was made. It leaves the chains' ends in x.
-func (w *whole) step(ctx context.Context, t *Trainer, o *Objective, x *Examples, m *Metrics) (ev Evaluation, made bool, err error) {
+// wholeCall is a call of its stages, and where they leave what they measure.
+type wholeCall struct {
+	stages          []engine.Call
+	ev              Evaluation
+	losses          [][1]float32
+	accepted        []float32      // unrolled
+	acceptance      func() float64 // of chains that are not; nil where they are
+	square, healthy [1]float32
+}
+
+// call binds the stages and says what to call them with, for the examples and for the learning rate and the data's diversity in m.
+func (w *whole) call(t *Trainer, o *Objective, x *Examples, m *Metrics) (c *wholeCall, err error) {
 	others, err := o.referenceParams(x.References)
 	if err != nil {
-		return ev, false, err
+		return nil, err
 	}
-	var calls []engine.Call
-	acceptance := func() float64 { return ev.Acceptance }
 	n := len(x.Positive) / o.image.Size()
-	ev, losses, accepted := o.newEvaluation(n)
+	c = &wholeCall{}
+	c.ev, c.losses, c.accepted = o.newEvaluation(n)
 	bind := func(stage int, places map[string]engine.Place, others map[string][]float32) {
 		if err == nil {
 			err = w.sequence.BindStore(stage, t.kept.store, places, others)
 		}
 	}
 	if w.chain != nil {
-		x.Negative, ev.End = slices.Clone(x.Start), nil // x_kl stays there
+		x.Negative, c.ev.End = slices.Clone(x.Start), nil // x_kl stays there
 		var call engine.Call
-		if call, acceptance, err = w.chain.Call(x.Negative, t.chainOptions(x)); err != nil {
-			return ev, false, err
+		if call, c.acceptance, err = w.chain.Call(x.Negative, t.chainOptions(x)); err != nil {
+			return nil, err
 		}
-		calls = append(calls, call)
+		c.stages = append(c.stages, call)
 		bind(0, t.kept.places, nil)
 	}
-	call := o.call(n, *x, ev, losses, accepted)
-	t.kept.leave(&call, 0)
+	loss := o.call(n, *x, c.ev, c.losses, c.accepted)
+	t.kept.leave(&loss, 0)
 	bind(w.loss, t.kept.places, others)
-	var square, healthy [1]float32
 	bind(w.norm, wholeArrays(keptGradient), nil)
 	bind(w.mean, nil, nil)
 	bind(w.health, nil, map[string][]float32{healthLeastSpread: {float32(collapsedShare * m.DataDiversity)}})
 	bind(w.update, wholeArrays(updated...), updateNumbers(&t.settings, m.LearningRate, t.Adam.Updates+1))
+	c.stages = append(c.stages, loss, engine.Call{Batch: n, Outputs: [][]float32{c.square[:]}}, engine.Call{Batch: n, Outputs: make([][]float32, 1)},
+		engine.Call{Batch: n, Outputs: [][]float32{c.healthy[:]}}, updateCall(n))
+	return c, err
+}
+
+// prepare begins to make the iteration ready for batches of n images, on engines where that takes long.
+func (w *whole) prepare(t *Trainer, o *Objective, n int) error {
+	p, ok := w.sequence.(engine.Preparer)
+	if !ok {
+		return nil
+	}
+	size := o.image.Size()
+	blank := Examples{Positive: make([]float32, n*size), Start: make([]float32, n*size), References: make([]float32, o.References()*size)}
+	c, err := w.call(t, o, &blank, &Metrics{})
+	if err == nil {
+		p.Prepare(c.stages...)
+	}
+	return err
+}
+
+// step makes the iteration of an objective, with what it measured, and says whether the update was made. It leaves the chains' ends in x.
+func (w *whole) step(ctx context.Context, t *Trainer, o *Objective, x *Examples, m *Metrics) (ev Evaluation, made bool, err error) {
+	c, err := w.call(t, o, x, m)
 	if err != nil {
 		return ev, false, err
 	}
-	calls = append(calls, call, engine.Call{Batch: n, Outputs: [][]float32{square[:]}}, engine.Call{Batch: n, Outputs: make([][]float32, 1)},
-		engine.Call{Batch: n, Outputs: [][]float32{healthy[:]}}, updateCall(n))
 	t.kept.pulled = false
-	if err := w.sequence.Run(ctx, calls...); err != nil {
+	if err := w.sequence.Run(ctx, c.stages...); err != nil {
 		return ev, false, err
 	}
-	o.measured(&ev, losses, accepted)
-	m.Acceptance, m.GradNorm = acceptance(), math.Sqrt(float64(square[0]))
-	if w.chain == nil {
-		x.Negative = ev.End
+	o.measured(&c.ev, c.losses, c.accepted)
+	m.Acceptance, m.GradNorm = c.ev.Acceptance, math.Sqrt(float64(c.square[0]))
+	if c.acceptance != nil {
+		m.Acceptance = c.acceptance()
+	} else {
+		x.Negative = c.ev.End
 	}
-	return ev, healthy[0] > 0, nil
+	return c.ev, c.healthy[0] > 0, nil
 }

@@ -49,12 +49,11 @@ type Program interface {
 	Flops() float64
 }
 
-// Preparer is a Program that takes long to be made ready for a kind of call, and can begin before it is needed.
+// Preparer is a Program, or a Sequence, that takes long to be made ready for a kind of call, and can begin before it is needed.
 type Preparer interface {
-	Program
-	// Prepare begins to make the program ready for calls like this one, and returns at once: as many images and steps, the same outputs
-	// that are not nil, and so on. Numbers do not matter.
-	Prepare(call Call)
+	// Prepare begins to make it ready for calls like this one, or these of a sequence's stages, and returns at once: as many images and
+	// steps, the same outputs that are not nil, and so on. Numbers do not matter. What it is bound to must have its final places.
+	Prepare(calls ...Call)
 }
 
 // Call is one use of a program.

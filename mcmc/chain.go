@@ -118,6 +118,15 @@ func (c *Chain) Run(ctx context.Context, x []float32, o RunOptions) (acceptance 
 	return accepted(), nil
 }
 
+// Prepare begins to make the chain, which is bound, ready for runs of n images with such options, on engines where that takes long.
+func (c *Chain) Prepare(n int, o RunOptions) {
+	if p, ok := c.step.(engine.Preparer); ok {
+		if call, _, err := c.Call(make([]float32, n*c.image.Size()), o); err == nil {
+			p.Prepare(call)
+		}
+	}
+}
+
 // Program is the sampler's step, for those who make it a part of something larger.
 func (c *Chain) Program() engine.Program { return c.step }
 

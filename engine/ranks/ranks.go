@@ -324,11 +324,12 @@ func (p *program) finish(ctx context.Context, call, part engine.Call) error {
 }
 
 // Prepare implements engine.Preparer where the images' engine does.
-func (p *program) Prepare(call engine.Call) {
+func (p *program) Prepare(calls ...engine.Call) {
 	images, ok := p.images.(engine.Preparer)
-	if !ok || len(call.Outputs) != len(p.outputs) || call.Batch < 1 {
+	if !ok || len(calls) != 1 || len(calls[0].Outputs) != len(p.outputs) || calls[0].Batch < 1 {
 		return
 	}
+	call := calls[0]
 	numbers := call
 	numbers.Inputs = nil
 	for _, i := range call.Chain.Feedback {

@@ -93,14 +93,19 @@ func (q *sequence) executable(u use, exactly bool) func() (*executable, error) {
 }
 
 // Prepare implements engine.Preparer: it compiles in the background. An error is told by the Run that needs the program.
-func (p *program) Prepare(call engine.Call) {
-	u := use{batch: (call.Batch + p.replicas - 1) / p.replicas}
-	s, err := p.stage.use(call)
-	if err != nil || s.steps > longest || len(call.Outputs) != len(p.outputs) {
+func (q *sequence) Prepare(calls ...engine.Call) {
+	if len(calls) != len(q.stages) {
 		return
 	}
-	u.stages = []stageUse{s}
-	compile := p.executable(u, false)
+	u := use{batch: (calls[0].Batch + q.replicas - 1) / q.replicas}
+	for i, p := range q.stages {
+		s, err := p.use(calls[i])
+		if err != nil || p.params == nil || len(calls[i].Outputs) != len(p.outputs) || len(calls) == 1 && s.steps > longest {
+			return
+		}
+		u.stages = append(u.stages, s)
+	}
+	compile := q.executable(u, false)
 	go func() { _, _ = compile() }()
 }
 

@@ -33,7 +33,7 @@ type Engine struct {
 
 var (
 	_ engine.Sequencer    = (*Engine)(nil)
-	_ engine.Preparer     = (*program)(nil)
+	_ engine.Preparer     = (*sequence)(nil)
 	_ engine.StoreProgram = (*program)(nil)
 )
 

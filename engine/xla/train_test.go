@@ -200,6 +200,35 @@ func TestTrainingOnDevice(t *testing.T) {
 	enginetest.Same(t, "diverged", [][]float32{resumed.Parameters, resumed.Averaged, resumed.Adam.Mean, resumed.Adam.Square}, before)
 }
 
+// TestAhead: once the first iteration is made, all programs of a training are made ready in the background, so that it stands still for none:
+// not where an iteration measures no gradients of terms, nor where the entropy term joins, nor where its gradient is measured.
+func TestAhead(t *testing.T) {
+	e := plugin(t, 1)
+	ready := make(chan struct{}, 100)
+	e.Compiled = func(Compilation) { ready <- struct{}{} }
+	trainer := newDiagnosed(t, e, 2)
+	advance(t, trainer)
+	const (
+		first = 1 + 2 + 2 // the chain, the gradients of two groups of terms, the norm and the update
+		later = 1 + 1 + 3 // the iteration, that with the entropy term, the gradients of three groups of terms
+	)
+	for i := range first + later {
+		select {
+		case <-ready:
+		case <-time.After(5 * time.Minute):
+			t.Fatalf("after an iteration %d programs are ready, want %d", i, first+later)
+		}
+	}
+	for range 5 {
+		if m := advance(t, trainer); m.Iteration == 5 && len(m.Gradients) != 3 {
+			t.Errorf("iteration 5 has the gradients of %d groups, want 3: the entropy term has not joined", len(m.Gradients))
+		}
+	}
+	if n := len(ready); n > 0 {
+		t.Errorf("training has stood still for %d programs more", n)
+	}
+}
+
 // BenchmarkTraining measures iterations of training: of the small network, where what a call costs shows most, and of mnist's.
 func BenchmarkTraining(b *testing.B) {
 	for _, c := range []struct {

@@ -47,7 +47,7 @@ func Upload[T Number](c *Client, device int, data []T, dims ...int) (*Buffer, er
 		sizes[i] = C.int64_t(n)
 	}
 	var b *C.PJRT_Buffer
-	err := c.Plugin.failed(C.joule_upload(c.Plugin.api, c.c, c.Devices[device].c, unsafe.Pointer(unsafe.SliceData(data)), kind,
+	err := c.Plugin.failed(C.joule_upload(c.Plugin.api, c.c, c.Devices[device].c, address(data), kind,
 		&sizes[0], C.size_t(len(dims)), &b))
 	if err != nil {
 		return nil, err
@@ -58,5 +58,11 @@ func Upload[T Number](c *Client, device int, data []T, dims ...int) (*Buffer, er
 // Download copies the array, which must have as many numbers as dst.
 func (b *Buffer) Download(dst []float32) error {
 	defer runtime.KeepAlive(b)
-	return b.plugin.failed(C.joule_download(b.plugin.api, b.h.c, unsafe.Pointer(unsafe.SliceData(dst)), C.size_t(4*len(dst))))
+	return b.plugin.failed(C.joule_download(b.plugin.api, b.h.c, address(dst), C.size_t(4*len(dst))))
+}
+
+// address is where numbers are. As a pointer to anything it would be checked for pointers of Go, and so would what lies beside the numbers: a
+// part of a struct may be given too.
+func address[T Number](numbers []T) *C.char {
+	return (*C.char)(unsafe.Pointer(unsafe.SliceData(numbers)))
 }

@@ -252,7 +252,7 @@ PJRT_Error* joule_run(const PJRT_Api* api, PJRT_LoadedExecutable* executable, si
   return error;
 }
 
-PJRT_Error* joule_upload(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* device, const void* data, int type, const int64_t* dims,
+PJRT_Error* joule_upload(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* device, const char* data, int type, const int64_t* dims,
                          size_t rank, PJRT_Buffer** buffer) {
   ARGS(PJRT_Client_BufferFromHostBuffer, a);
   a.client = client;
@@ -268,7 +268,7 @@ PJRT_Error* joule_upload(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* 
   return await(api, a.done_with_host_buffer);
 }
 
-PJRT_Error* joule_download(const PJRT_Api* api, PJRT_Buffer* buffer, void* data, size_t size) {
+PJRT_Error* joule_download(const PJRT_Api* api, PJRT_Buffer* buffer, char* data, size_t size) {
   ARGS(PJRT_Buffer_ToHostBuffer, a);
   a.src = buffer;
   a.dst = data;

@@ -35,9 +35,9 @@ PJRT_Error* joule_run(const PJRT_Api* api, PJRT_LoadedExecutable* executable, si
                       const int64_t* kept, size_t kept_count, PJRT_Buffer** results, size_t result_count);
 
 // joule_upload copies numbers to a device; the memory at data is free again when it returns.
-PJRT_Error* joule_upload(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* device, const void* data, int type, const int64_t* dims,
+PJRT_Error* joule_upload(const PJRT_Api* api, PJRT_Client* client, PJRT_Device* device, const char* data, int type, const int64_t* dims,
                          size_t rank, PJRT_Buffer** buffer);
 
 // joule_download copies a buffer's numbers to size bytes at data.
-PJRT_Error* joule_download(const PJRT_Api* api, PJRT_Buffer* buffer, void* data, size_t size);
+PJRT_Error* joule_download(const PJRT_Api* api, PJRT_Buffer* buffer, char* data, size_t size);
 PJRT_Error* joule_destroy_buffer(const PJRT_Api* api, PJRT_Buffer* buffer);
