@@ -26,16 +26,17 @@ import (
 var (
 	masks  = regexp.MustCompile(`(?i)^(\w+[-_ ])?(ground[-_ ]?truths?|gt|masks?|segmentations?|annotations?|labels?)([-_ ]?(tr|te|ts|train|test|val))?$`)
 	images = regexp.MustCompile(`(?i)^(images?|imgs?|pictures?)$`)
+	faulty = regexp.MustCompile(`(?i)^(bads?|defects?|defective|abnormal|anomal(y|ies|ous)|ng|nok|not[-_ ]?(good|ok)|ko|faulty|broken|rejects?(ed)?|damaged)$`)
 	good   = regexp.MustCompile(`(?i)^(good|normal|ok|non?[-_ ]?defects?|defect[-_ ]?free)$`)
 	visa   = regexp.MustCompile(`^[^/]+/Data/(Images|Masks)/(Normal|Anomaly)/[^/]+$`)
 )
 
 const (
-	otherSplit   = "another split"
-	ofDefects    = "defects: the split defects"
-	ofMasks      = "masks"
-	noSplit      = "not the folder of a split"
-	goodOfDefect = "without defects: the split test"
+	otherSplit = "another split"
+	ofDefects  = "defects: the split defects"
+	ofMasks    = "masks"
+	noSplit    = "not the folder of a split"
+	oneInTen   = "every tenth good one"
 )
 
 // findPictures finds the one data set that all pictures of a listing make.
@@ -79,6 +80,9 @@ func (s *sorter) sort() map[string]part {
 	if splits := s.visa(); splits != nil {
 		return splits
 	}
+	if splits := s.goodBesideMasks(); splits != nil {
+		return splits
+	}
 	s.withoutMasks()
 	s.unpack()
 	tops := s.foldersAt(s.names, s.depth)
@@ -103,6 +107,9 @@ func (s *sorter) sort() map[string]part {
 				top, tops[slices.IndexFunc(tops, func(f string) bool { return splitNamed(f) == "" })])
 			break
 		}
+	}
+	if i := slices.IndexFunc(tops, faulty.MatchString); len(tops) == 2 && i >= 0 && good.MatchString(tops[1-i]) {
+		s.warn("%s and %s are taken for classes, and both are learnt: to learn what is good alone, name the folder %s", tops[1-i], tops[i], tops[1-i])
 	}
 	return map[string]part{"": {files: s.names, depth: s.depth, left: s.masks}}
 }
@@ -329,19 +336,63 @@ func (s *sorter) visaWithin() map[string]part {
 	return s.normalAndNot(normal, anomalies, masked, s.depth+1)
 }
 
-// normalAndNot are the parts of a data set of defects that has no splits.
+// goodBesideMasks sorts good pictures, those of each kind of defect and masks side by side: good/1.png crack/1.png mask/crack/1.png.
+func (s *sorter) goodBesideMasks() map[string]part {
+	var normal, anomalies []string
+	masked := 0
+	for _, name := range s.names {
+		switch top, ok := folderAt(name, s.depth); {
+		case !ok || images.MatchString(top) || splitNamed(top) != "":
+			return nil
+		case masks.MatchString(top):
+			masked++
+		case good.MatchString(top):
+			normal = append(normal, name)
+		default:
+			anomalies = append(anomalies, name)
+		}
+	}
+	if masked == 0 || len(anomalies) == 0 {
+		return nil
+	}
+	return s.normalAndNot(normal, anomalies, masked, s.depth)
+}
+
+// goodOnesTested is how many good pictures of a category that has no splits make one to test with.
+const goodOnesTested = 10
+
+// normalAndNot are the parts of a data set of defects that has no splits: of the good ones of each category some are to test with.
 func (s *sorter) normalAndNot(normal, anomalies []string, masked, depth int) map[string]part {
 	if len(normal) == 0 {
 		return nil
 	}
-	var mask []Part
-	if masked > 0 {
-		mask = []Part{{"masks", masked, ofMasks}}
+	var train, test []string
+	counts := map[string]int{}
+	for _, name := range normal {
+		category := leading(name, depth+1)
+		if counts[category]++; counts[category]%goodOnesTested == 0 {
+			test = append(test, name)
+		} else {
+			train = append(train, name)
+		}
 	}
-	splits := map[string]part{"": {files: normal, depth: depth, left: mask}}
-	if len(anomalies) > 0 {
-		splits[""] = part{files: normal, depth: depth, left: append([]Part{{":" + Defects, len(anomalies), ofDefects}}, mask...)}
-		splits[Defects] = part{files: anomalies, depth: depth, left: append([]Part{{"good ones", len(normal), goodOfDefect}}, mask...)}
+	splits := map[string]part{}
+	for split, names := range map[string][]string{Train: train, Test: test, Defects: anomalies} {
+		if len(names) > 0 {
+			splits[split] = part{files: names, depth: depth}
+		}
+	}
+	for split, p := range splits {
+		for other, why := range map[string]string{Train: otherSplit, Test: oneInTen, Defects: ofDefects} {
+			if n := len(splits[other].files); other != split && n > 0 {
+				p.left = append(p.left, Part{":" + other, n, why})
+			}
+		}
+		slices.SortFunc(p.left, func(a, b Part) int { return -strings.Compare(a.Name, b.Name) })
+		if masked > 0 {
+			p.left = append(p.left, Part{"masks", masked, ofMasks})
+		}
+		splits[split] = p
 	}
 	return splits
 }

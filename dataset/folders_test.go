@@ -41,6 +41,8 @@ func TestFolders(t *testing.T) {
 		{"train/images/1 train/labels/1 val/images/1 val/labels/1", "train/images", ":val train/labels val/labels"},
 		{"Images/train/1 Images/test/1 Ground_Truth/train/1", "Images/train", ":test Ground_Truth"},
 		{"cat/1 dog/1 masks/1", "cat dog masks", ""},
+		{"good/1 crack/1 mask/crack/1", "good", ":defects masks"},
+		{"c/Data/Images/Normal/1 c/Data/Images/Anomaly/1 c/Data/Masks/Anomaly/1", "c/Data/Images/Normal", ":defects masks"},
 	} {
 		l := &files.Listing{}
 		for _, name := range strings.Fields(c.files) {

@@ -126,6 +126,49 @@ func TestTestPicturesOfFolders(t *testing.T) {
 	}
 }
 
+// Layouts without splits, VisA's and good ones beside defects and masks, have a tenth of the good ones to test with.
+func TestTestPicturesWithoutSplits(t *testing.T) {
+	for name, layout := range map[string][3]string{
+		"VisA":              {"candle/Data/Images/Normal/%03d.png", "candle/Data/Images/Anomaly/%03d.png", "candle/Data/Masks/Anomaly/%03d.png"},
+		"good beside masks": {"good/%03d.png", "Anomaly/%03d.png", "mask/Anomaly/%03d_mask.png"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			at := func(format string, n int) string {
+				return filepath.Join(dir, "data", filepath.FromSlash(fmt.Sprintf(format, n)))
+			}
+			for n := range 20 {
+				writeSquare(t, at(layout[0], n), 10, 12, 0, color.Gray{50})
+			}
+			var mask []uint8
+			for n := range 3 {
+				mask = writeSquare(t, at(layout[1], n), 10, 12, 2, color.Gray{200})
+				writeSquare(t, at(layout[2], n), 10, 12, 2, color.White)
+			}
+			source, err := dataset.Locate(t.Context(), filepath.Join(dir, "data"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			if want := "left out: :test (2: every tenth good one), :defects (3: defects: the split defects), masks (3: masks)"; !strings.Contains(source.Contents.String(), want) {
+				t.Errorf("%s, want %s", source.Contents, want)
+			}
+			set, err := source.TestPictures(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(set.Defects, []string{"Anomaly"}) || !slices.Equal(set.Categories, []string{""}) || set.Len() != 5 {
+				t.Errorf("categories %q, defects %q, %d pictures", set.Categories, set.Defects, set.Len())
+			}
+			for p, err := range set.All(t.Context(), dataset.Size{}) {
+				if err != nil || (p.Defect != "") != sameMask(p.Mask, mask) {
+					t.Errorf("%s: defect %q, mask %v, %v", p.Name, p.Defect, p.Mask, err)
+				}
+			}
+		})
+	}
+}
+
 func sameMask(a, b []uint8) bool {
 	return slices.EqualFunc(a, b, func(a, b uint8) bool { return (a != 0) == (b != 0) })
 }

@@ -38,7 +38,7 @@ func newInspectCommand() *cobra.Command {
 		Short: "Measure how well a model of tiles finds defects, and where they are",
 		Long: `Judge good pictures and pictures with defects by a model of tiles (joule train --tile) and compare its score
 maps with the masks of the defects. RUN is a run directory or a model.safetensors file. The data are laid out
-as MVTec AD is, or as BTAD, in a folder or an archive:
+as MVTec AD is, or as BTAD or VisA, in a folder or an archive:
 
   test/good/             good pictures, none of which the model was trained on
   test/KIND/             pictures with a defect of that kind
