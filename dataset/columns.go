@@ -21,6 +21,7 @@ import (
 	"io"
 	"math"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ const (
 	mostColumns    = 1000
 	mostColumnRows = 1 << 28
 )
+
+// absolute are paths that say nothing of where the pictures are here.
+var absolute = regexp.MustCompile(`^(/|[A-Za-z]:|\.\./)`)
 
 // columns are a table, by row and column.
 type columns struct {
@@ -62,6 +66,9 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 			return fmt.Errorf("line %d: %d values, but there are %d columns beside the names", line, len(cells), len(c.names))
 		case len(c.rows) > mostColumnRows:
 			return errors.New("too many rows")
+		}
+		if absolute.MatchString(file) { // on another machine
+			file = path.Base(file)
 		}
 		indices := make([]int, len(cells))
 		for k, cell := range cells {

@@ -24,8 +24,8 @@ import (
 )
 
 var (
-	masks  = regexp.MustCompile(`(?i)^(\w+[-_ ])?(ground[-_ ]?truths?|gt|masks?|segmentations?|annotations?|labels?)([-_ ]?(tr|te|ts|train|test|val))?$`)
-	images = regexp.MustCompile(`(?i)^(images?|imgs?|pictures?)$`)
+	masks  = regexp.MustCompile(`(?i)^(\w+[-_ ])?(ground[-_ ]?truths?|gt(fine|coarse)?|masks?|segmentations?(class|object)?|annotations?|labels?)([-_ ]?(tr|te|ts|train|test|val))?$`)
+	images = regexp.MustCompile(`(?i)^((jpeg)?images?|imgs?|pictures?|leftimg8bit)$`)
 	faulty = regexp.MustCompile(`(?i)^(bads?|defects?|defective|abnormal|anomal(y|ies|ous)|ng|nok|not[-_ ]?(good|ok)|ko|faulty|broken|rejects?(ed)?|damaged)$`)
 	good   = regexp.MustCompile(`(?i)^(good|normal|ok|non?[-_ ]?defects?|defect[-_ ]?free)$`)
 	visa   = regexp.MustCompile(`^[^/]+/Data/(Images|Masks)/(Normal|Anomaly)/[^/]+$`)
@@ -114,11 +114,13 @@ func (s *sorter) sort() map[string]part {
 	return map[string]part{"": {files: s.names, depth: s.depth, left: s.masks}}
 }
 
-// withoutMasks leaves out folders of masks that lie beside one of images, as those of data to segment do: images/1.png, masks/1.png.
+// withoutMasks leaves out masks, as data to segment have them: folders beside one of images (images/1.png, masks/1.png) or below their pictures
+// (1.png, label/1.png), and files beside the picture that they are named after (1.png, 1_mask.png).
 func (s *sorter) withoutMasks() {
-	beside := map[string]bool{} // folders that have one of images
+	beside, stems := map[string]bool{}, map[string]bool{} // folders that have pictures, or a folder of images; names without suffixes
 	for _, name := range s.names {
 		dir := path.Dir(name)
+		beside[dir], stems[stemOfPicture(name)] = true, true
 		for ; dir != "."; dir = path.Dir(dir) {
 			if images.MatchString(path.Base(dir)) {
 				beside[path.Dir(dir)] = true
@@ -127,6 +129,11 @@ func (s *sorter) withoutMasks() {
 	}
 	left := map[string]int{}
 	s.names = slices.DeleteFunc(s.names, func(name string) bool {
+		stem := stemOfPicture(name)
+		if suffix := maskSuffix.FindString(stem); suffix != "" && stems[strings.TrimSuffix(stem, suffix)] {
+			left[path.Join(path.Dir(name), "*"+suffix)]++
+			return true
+		}
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if masks.MatchString(path.Base(dir)) && beside[path.Dir(dir)] {
 				left[dir]++

@@ -41,6 +41,11 @@ func TestFolders(t *testing.T) {
 		{"train/images/1 train/labels/1 val/images/1 val/labels/1", "train/images", ":val train/labels val/labels"},
 		{"Images/train/1 Images/test/1 Ground_Truth/train/1", "Images/train", ":test Ground_Truth"},
 		{"cat/1 dog/1 masks/1", "cat dog masks", ""},
+		{"1 1_mask 2 2_GT", "", "*_GT *_mask"},
+		{"a/1 a/1_label b/1 b/label_mask", "a b", "a/*_label"},
+		{"Class1/Train/1 Class1/Train/Label/1 Class1/Test/2", "Class1/Train", ":test Class1/Train/Label"},
+		{"V/JPEGImages/1 V/SegmentationClass/1 V/SegmentationObject/1", "V/JPEGImages", "V/SegmentationClass V/SegmentationObject"},
+		{"leftImg8bit/train/1 leftImg8bit/val/2 gtFine/train/1", "leftImg8bit/train", ":val gtFine"},
 		{"good/1 crack/1 mask/crack/1", "good", ":defects masks"},
 		{"c/Data/Images/Normal/1 c/Data/Images/Anomaly/1 c/Data/Masks/Anomaly/1", "c/Data/Images/Normal", ":defects masks"},
 	} {

@@ -29,8 +29,9 @@ func TestLabelsOfTables(t *testing.T) {
 			"sample_submission.csv": "id,label\na,y\nb,y\nc,y\n", "test/a.png": ""}, "", "cat dog cat", "column label of train.csv"},
 		"in its folder": {in("train"), map[string]string{"train/metadata.csv": "file_name,label\na.png,cat\nb.png,dog\nc.png,cat\n",
 			"test/metadata.csv": "file_name,label\na.png,x\nb.png,x\nc.png,x\n"}, "", "cat dog cat", "of train/metadata.csv"},
-		"beside images": {in("images"), map[string]string{"annotations/t.csv": "image,label\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
-		"twice alike":   {flat, map[string]string{"l.csv": "image,label\na.png,cat\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
+		"beside images":   {in("images"), map[string]string{"annotations/t.csv": "image,label\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
+		"paths elsewhere": {in("img"), map[string]string{"l.csv": "path,label\n/home/me/x/a.png,cat\n/home/me/x/b.png,dog\n/home/me/x/c.png,cat\n"}, "", "cat dog cat", "column label"},
+		"twice alike":     {flat, map[string]string{"l.csv": "image,label\na.png,cat\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
 
 		"test by others' table": {in("train"), map[string]string{"train.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "1 of test"},
 		"not clear whose":       {in("train"), map[string]string{"l.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "whether it means test/a.png"},

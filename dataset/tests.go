@@ -45,7 +45,7 @@ type testFile struct{ name, mask, category, defect string }
 
 var (
 	saysWhich  = regexp.MustCompile(`(?i)^(images?|imgs?|pictures?|data)$`)
-	maskSuffix = regexp.MustCompile(`(?i)[-_ ](masks?|gt|ground[-_ ]?truth)$`)
+	maskSuffix = regexp.MustCompile(`(?i)[-_ ](masks?|gt|labels?|ground[-_ ]?truth)$`)
 )
 
 // testKey is what the names of a picture and of its mask have in common.
