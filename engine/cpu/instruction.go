@@ -26,6 +26,7 @@ func instructionOf(p planned) instruction { return instruction{p.run, p.scratch(
 func (p *program) instruction(g *group) (instruction, error) {
 	n := g.nodes[0]
 	if g.isLoop() {
+		g.loop.locate()
 		return instructionOf(g.loop), nil
 	}
 	if in, ok := p.unitInstruction(n); ok {

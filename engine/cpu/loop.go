@@ -47,12 +47,28 @@ const (
 
 // vectorOp is a vector instruction.
 type vectorOp struct {
-	op       opcode
-	normSums bool // of a product: it and the three instructions that follow are one kernel; see findNormSums
-	dst      int  // a register, or what the opcode says
-	a, b, c  int  // registers
-	k0, k1   coefficient
-	order    int // of Swish
+	op      opcode
+	kernel  kernel // what does this instruction and those that follow at once, if anything does
+	dst     int    // a register, or what the opcode says
+	a, b, c int    // registers
+	k0, k1  coefficient
+	order   int // of Swish
+}
+
+// kernel does several instructions at once, each for so many pixels that the rows among its operands need not be repeated; see fuseKernels.
+type kernel uint8
+
+const (
+	none          kernel = iota
+	normSums             // Mul, MulAdd, Dot, Sum
+	normSwish            // MulAdd, Swish
+	normSwishPair        // MulAdd, SwishPair
+	normGrad             // MulAdd, MulAdd
+)
+
+// instructions is how many a kernel does.
+func (k kernel) instructions() int {
+	return [...]int{none: 1, normSums: 4, normSwish: 2, normSwishPair: 2, normGrad: 2}[k]
 }
 
 // coefficient is a constant, or a number in memory.
@@ -65,7 +81,15 @@ type coefficient struct {
 type register struct {
 	node *node // whose memory it is; nil: scratch
 	row  bool  // one number per channel, repeated in scratch
+	once bool  // a row that is repeated to a kernel's width at most
 	slot int   // of scratch
+}
+
+// value is where a register in memory lies.
+type value struct {
+	register int
+	address  address
+	stride   int // from one image's to the next one's
 }
 
 // accumulator is a sum over the pixels of an image.
@@ -86,6 +110,8 @@ type loop struct {
 	domain       expr.Shape
 	merged       bool // all images of a tile run as one long image
 	registers    []register
+	values       []value // the registers in memory
+	rows         []value // those that are rows
 	accumulators []accumulator
 	planes       []planes
 	code         []vectorOp
@@ -112,6 +138,12 @@ func (l *loop) sumWidth() int {
 	return l.domain[2]
 }
 
+// whole says whether every chunk, of every image, is a multiple of so many numbers as a kernel takes at a time: its rows are then not repeated
+// for more.
+func (l *loop) whole() bool {
+	return l.domain.Size()%l.sumWidth() == 0 && l.chunkPixels()*l.domain[2]%l.sumWidth() == 0
+}
+
 // sums are the partial sums of an accumulator that n numbers are added to: all, or those of one pixel if the last chunk of an image is no
 // multiple of them.
 func (l *loop) sums(f *frame, accumulator, n int) []float32 {
@@ -131,7 +163,7 @@ func (l *loop) run(f *frame) {
 		pixels, images = pixels*images, 1
 	}
 	step := l.chunkPixels()
-	registers := f.registers(len(l.registers))
+	registers, size := f.registers(len(l.registers)), 0
 	for _, p := range l.planes {
 		p.Border(f.tileOf(p.node), f.images)
 	}
@@ -141,10 +173,14 @@ func (l *loop) run(f *frame) {
 		for from := 0; from < pixels; from += step {
 			n := min(step, pixels-from) * channels
 			l.point(registers, f, image, from*channels, n)
+			if n != size {
+				l.pointScratch(registers, f, n)
+				size = n
+			}
 			for i := 0; i < len(l.code); i++ {
-				if l.code[i].normSums && n%l.sumWidth() == 0 {
-					l.runNormSums(l.code[i:], f, registers)
-					i += 3
+				if k := l.code[i].kernel; k != none && n%l.sumWidth() == 0 {
+					l.runKernel(k, l.code[i:], f, registers)
+					i += k.instructions() - 1
 				} else {
 					l.execute(&l.code[i], f, image, from, registers)
 				}
@@ -156,26 +192,38 @@ func (l *loop) run(f *frame) {
 
 // fillRows repeats rows for so many pixels: those of the image, and once those that are the same for all images.
 func (l *loop) fillRows(f *frame, image, pixels int) {
-	channels := l.domain[2]
-	for i, r := range l.registers {
-		if !r.row || image > 0 && (r.node == nil || r.node.kind == expr.Shared) {
+	channels, chunk, width := l.domain[2], l.chunk(), l.sumWidth()
+	if l.ones >= 0 && image == 0 {
+		fill(f.scratch[l.registers[l.ones].slot*chunk:][:pixels*channels], 1)
+	}
+	for _, v := range l.rows {
+		if image > 0 && v.stride == 0 {
 			continue
 		}
-		row := f.scratch[r.slot*l.chunk():][:pixels*channels]
-		if i == l.ones {
-			fill(row, 1)
-		} else {
-			repeat(row, f.at(r.node, image, channels))
+		r, n := &l.registers[v.register], pixels*channels
+		if r.once {
+			n = width
 		}
+		from := v.address.offset + image*v.stride
+		repeat(f.scratch[r.slot*chunk:][:n], f.mem[v.address.space][from:from+channels])
 	}
 }
 
-// point makes registers slices of n numbers: of scratch memory, or of the values of the image from a place on.
+// point makes the registers in memory slices of n numbers of the image's values, from a place on.
 func (l *loop) point(registers [][]float32, f *frame, image, from, n int) {
-	for i, r := range l.registers {
-		if r.node != nil && !r.row {
-			registers[i] = f.at(r.node, image, from+n)[from:]
-		} else {
+	for _, v := range l.values {
+		at := v.address.offset + image*v.stride + from
+		registers[v.register] = f.mem[v.address.space][at : at+n : at+n]
+	}
+}
+
+// pointScratch makes the other registers slices of n numbers, or of as many as a kernel takes of a row that is not repeated for more.
+func (l *loop) pointScratch(registers [][]float32, f *frame, n int) {
+	for i := range l.registers {
+		switch r := &l.registers[i]; {
+		case r.once:
+			registers[i] = f.scratch[r.slot*l.chunk():][:l.sumWidth()]
+		case r.row || r.node == nil:
 			registers[i] = f.scratch[r.slot*l.chunk():][:n]
 		}
 	}
@@ -201,12 +249,23 @@ func (l *loop) addSums(f *frame, image int) {
 	}
 }
 
-// runNormSums does the four instructions that findNormSums has found in one pass.
-func (l *loop) runNormSums(code []vectorOp, f *frame, r [][]float32) {
-	m, s := &code[0], &code[1]
-	dst := r[m.dst]
-	dot, sum := l.sums(f, code[2].dst, len(dst)), l.sums(f, code[3].dst, len(dst))
-	f.kernels.NormSums(dst, r[m.a], r[m.b], r[s.a], r[s.b][:len(sum)], r[s.c][:len(sum)], sum, dot, len(dst)/len(sum))
+// runKernel does the instructions that fuseKernels has found in one pass.
+func (l *loop) runKernel(k kernel, code []vectorOp, f *frame, r [][]float32) {
+	first, second := &code[0], &code[1]
+	width := l.sumWidth()
+	row := func(register int) []float32 { return r[register][:width] }
+	switch k {
+	case normSums:
+		dst := r[first.dst]
+		dot, sum := l.sums(f, code[2].dst, len(dst)), l.sums(f, code[3].dst, len(dst))
+		f.kernels.NormSums(dst, r[first.a], r[first.b], r[second.a], row(second.b), row(second.c), sum, dot, len(dst)/width)
+	case normSwish:
+		f.kernels.NormSwish(r[second.dst], r[first.a], row(first.b), row(first.c))
+	case normSwishPair:
+		f.kernels.NormSwishPair(r[second.dst], r[second.b], r[first.a], row(first.b), row(first.c))
+	case normGrad:
+		f.kernels.NormGrad(r[second.dst], r[second.a], r[first.a], row(second.b), row(first.b), row(first.c))
+	}
 }
 
 // execute does one instruction on registers r, which hold the image's pixels from the given one on.

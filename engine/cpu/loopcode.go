@@ -20,7 +20,7 @@ func (p *program) newLoop(g *group) *loop {
 			b.translate(n)
 		}
 	}
-	b.loop.findNormSums()
+	b.loop.fuseKernels()
 	b.allocateSlots()
 	return b.loop
 }
@@ -261,25 +261,81 @@ func (b *loopBuilder) swishPartner(n *node) *node {
 	return nil
 }
 
-// findNormSums marks what one kernel (NormSums) does at once, the sums that the derivative of a normalisation needs:
+// fuseKernels marks what one kernel does at once, all about a normalised value s that nothing else uses: the activation and its slope,
 //
+//	s = x·scale + shift;  value, slope = Swish(s)
+//
+// the gradient that goes on beyond the normalisation, and the sums that it needs,
+//
+//	s = x·scale + shift;  dst = a·factor + s
 //	m = a·b;  s = x·scale + shift;  dot += m·s;  sum += m
 //
-// with s used for nothing else, and rows for scale and shift.
-func (l *loop) findNormSums() {
+// with rows for scale, shift and factor. The kernels do to each number what the instructions do.
+func (l *loop) fuseKernels() {
 	if l.domain[2]%16 != 0 {
 		return
 	}
-	for i := range max(0, len(l.code)-3) {
-		m, s, dot, sum := &l.code[i], &l.code[i+1], &l.code[i+2], &l.code[i+3]
-		if m.op != opMulVV || s.op != opMulAddVVV || dot.op != opDotV || sum.op != opSumV {
+	for i := 0; i < len(l.code); i += l.code[i].kernel.instructions() {
+		l.code[i].kernel = l.kernelAt(i)
+	}
+	if !l.whole() {
+		return
+	}
+	for i := range l.registers {
+		l.registers[i].once = l.registers[i].row && i != l.ones
+	}
+	for i := 0; i < len(l.code); i += l.code[i].kernel.instructions() {
+		if l.code[i].kernel == none {
+			for _, r := range l.code[i].operands() {
+				l.registers[r].once = false
+			}
+		}
+	}
+}
+
+// kernelAt is the kernel that does the instruction there and the following ones.
+func (l *loop) kernelAt(i int) kernel {
+	vector := func(r int) bool { return !l.registers[r].row }
+	row := func(r int) bool { return l.registers[r].row }
+	// normalises says whether an instruction computes an s that is used by no instruction from the given place on.
+	normalises := func(op vectorOp, from int) bool {
+		usedLater := slices.ContainsFunc(l.code[from:], func(other vectorOp) bool { return slices.Contains(other.operands(), op.dst) })
+		return op.op == opMulAddVVV && vector(op.a) && row(op.b) && row(op.c) && l.registers[op.dst].node == nil && !usedLater
+	}
+	code := l.code[i:]
+	switch {
+	case len(code) >= 2 && normalises(code[0], i+2):
+		s, user := code[0].dst, code[1]
+		switch {
+		case user.op == opSwishV && user.order == 0 && user.a == s:
+			return normSwish
+		case user.op == opSwishPairV && user.a == s:
+			return normSwishPair
+		case user.op == opMulAddVVV && user.c == s && user.a != s && vector(user.a) && row(user.b):
+			return normGrad
+		}
+	case len(code) >= 4 && code[0].op == opMulVV && normalises(code[1], i+4):
+		m, s, dot, sum := code[0].dst, code[1].dst, code[2], code[3]
+		both := dot.a == m && dot.b == s || dot.a == s && dot.b == m
+		if code[1].a != m && dot.op == opDotV && both && sum.op == opSumV && sum.a == m {
+			return normSums
+		}
+	}
+	return none
+}
+
+// locate notes where the registers in memory lie, once that is known.
+func (l *loop) locate() {
+	for i, r := range l.registers {
+		if r.node == nil {
 			continue
 		}
-		usedLater := slices.ContainsFunc(l.code[i+3:], func(op vectorOp) bool { return slices.Contains(op.operands(), s.dst) })
-		private := !usedLater && l.registers[s.dst].node == nil
-		rows := l.registers[s.b].row && l.registers[s.c].row && !l.registers[s.a].row && s.a != m.dst
-		both := dot.a == m.dst && dot.b == s.dst || dot.a == s.dst && dot.b == m.dst
-		m.normSums = private && rows && both && sum.a == m.dst
+		v := value{i, r.node.address, r.node.stride()}
+		if r.row {
+			l.rows = append(l.rows, v)
+		} else {
+			l.values = append(l.values, v)
+		}
 	}
 }
 

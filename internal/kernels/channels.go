@@ -132,6 +132,33 @@ func portableNormSums(dst, a, b, x, scale, shift, sum, dot []float32, pixels int
 	}
 }
 
+func portableNormSwish(value, x, scale, shift []float32) {
+	for ; len(value) > 0; value, x = value[len(scale):], x[len(scale):] {
+		pixel := value[:len(scale)]
+		portableMulAdd(pixel, x, scale, shift)
+		portableSwish(pixel, pixel, 0)
+	}
+}
+
+func portableNormSwishPair(value, slope, x, scale, shift []float32) {
+	n := len(scale)
+	for ; len(value) > 0; value, slope, x = value[n:], slope[n:], x[n:] {
+		pixel := value[:n]
+		portableMulAdd(pixel, x, scale, shift)
+		portableSwishPair(pixel, slope, pixel)
+	}
+}
+
+func portableNormGrad(dst, a, x, factor, scale, shift []float32) {
+	n := len(scale)
+	for ; len(dst) > 0; dst, a, x = dst[n:], a[n:], x[n:] {
+		for c := range n {
+			other := x[c]*scale[c] + shift[c]
+			dst[c] = a[c]*factor[c] + other
+		}
+	}
+}
+
 func portableColumns(acc, x, y, mean []float32, what quantity) {
 	for n := len(acc); len(x) >= n; {
 		px, py := x[:n], y[:n]

@@ -50,6 +50,12 @@ type Set struct {
 	// C = len(sum) channels, a multiple of 16, it writes dst = a*b, and adds to sum[c] the sum of dst over the pixels, to dot[c] that of
 	// dst*(x*scale[c] + shift[c]). There is at least one pixel.
 	NormSums func(dst, a, b, x, scale, shift, sum, dot []float32, pixels int)
+	// NormSwish and NormSwishPair are MulAdd and Swish of order 0, or SwishPair, at once: of x*scale[c] + shift[c] for pixels of
+	// C = len(scale) channels, a multiple of 16. NormGrad writes a*factor[c] + (x*scale[c] + shift[c]), the derivative of a
+	// normalisation. There is at least one pixel.
+	NormSwish     func(value, x, scale, shift []float32)
+	NormSwishPair func(value, slope, x, scale, shift []float32)
+	NormGrad      func(dst, a, x, factor, scale, shift []float32)
 	// Moments writes the mean over pixels of each of the C = len(mean) channels of x, and the biased variance about that
 	// mean (two passes, so a large mean does not cancel the variance away).
 	Moments func(mean, variance, x []float32)

@@ -2148,6 +2148,332 @@ next109:
 	VZEROUPPER
 	RET
 
+// func avx512NormSwish(value []float32, x []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX512F
+TEXT ·avx512NormSwish(SB), NOSPLIT, $0-96
+	MOVQ    value_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    scale_base+48(FP), DX
+	MOVQ    shift_base+72(FP), BX
+	MOVQ    value_len+8(FP), SI
+	MOVQ    scale_len+56(FP), DI
+	VMOVUPS avx512_bfb8aa3b<>+0(SB), Z0
+	VMOVUPS avx512_3f317218<>+0(SB), Z1
+	VMOVUPS avx512_b102e308<>+0(SB), Z2
+	VMOVUPS avx512_3ab511e7<>+0(SB), Z3
+	VMOVUPS avx512_3c091d10<>+0(SB), Z4
+	VMOVUPS avx512_3d2aac79<>+0(SB), Z5
+	VMOVUPS avx512_3e2aaa49<>+0(SB), Z6
+	VMOVUPS avx512_3efffffe<>+0(SB), Z7
+	VMOVUPS avx512_3f800000<>+0(SB), Z8
+	VMOVUPS avx512_c2ae0000<>+0(SB), Z9
+	VMOVUPS avx512_42ae0000<>+0(SB), Z10
+	VMOVUPS avx512_3f800000<>+0(SB), Z11
+	VMOVUPS avx512_40000000<>+0(SB), Z12
+	XORQ    R8, R8
+
+pixel111:
+	XORQ R9, R9
+
+loop112:
+	LEAQ         32(R9), R10
+	CMPQ         R10, DI
+	JG           end113
+	VMOVUPS      (CX)(R8*4), Z12
+	VMOVUPS      (DX)(R9*4), Z13
+	VFMADD213PS  (BX)(R9*4), Z13, Z12
+	VMAXPS       Z12, Z9, Z13
+	VMINPS       Z13, Z10, Z13
+	VMULPS       Z0, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z15
+	VFNMSUB231PS Z1, Z14, Z15
+	VFNMADD231PS Z2, Z14, Z15
+	VMOVAPS      Z3, Z13
+	VFMADD213PS  Z4, Z15, Z13
+	VFMADD213PS  Z5, Z15, Z13
+	VFMADD213PS  Z6, Z15, Z13
+	VFMADD213PS  Z7, Z15, Z13
+	VFMADD213PS  Z8, Z15, Z13
+	VFMADD213PS  Z8, Z15, Z13
+	VSCALEFPS    Z14, Z13, Z13
+	VMOVAPS      Z11, Z14
+	VADDPS       Z14, Z13, Z13
+	VDIVPS       Z13, Z14, Z13
+	VMAXPS       Z12, Z9, Z12
+	VMULPS       Z13, Z12, Z12
+	VMOVUPS      Z12, (AX)(R8*4)
+	VMOVUPS      64(CX)(R8*4), Z12
+	VMOVUPS      64(DX)(R9*4), Z13
+	VFMADD213PS  64(BX)(R9*4), Z13, Z12
+	VMAXPS       Z12, Z9, Z13
+	VMINPS       Z13, Z10, Z13
+	VMULPS       Z0, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z15
+	VFNMSUB231PS Z1, Z14, Z15
+	VFNMADD231PS Z2, Z14, Z15
+	VMOVAPS      Z3, Z13
+	VFMADD213PS  Z4, Z15, Z13
+	VFMADD213PS  Z5, Z15, Z13
+	VFMADD213PS  Z6, Z15, Z13
+	VFMADD213PS  Z7, Z15, Z13
+	VFMADD213PS  Z8, Z15, Z13
+	VFMADD213PS  Z8, Z15, Z13
+	VSCALEFPS    Z14, Z13, Z13
+	VMOVAPS      Z11, Z14
+	VADDPS       Z14, Z13, Z13
+	VDIVPS       Z13, Z14, Z13
+	VMAXPS       Z12, Z9, Z12
+	VMULPS       Z13, Z12, Z12
+	VMOVUPS      Z12, 64(AX)(R8*4)
+	MOVQ         R10, R9
+	ADDQ         $0x00000020, R8
+	JMP          loop112
+
+end113:
+loop114:
+	LEAQ         16(R9), R10
+	CMPQ         R10, DI
+	JG           end115
+	VMOVUPS      (CX)(R8*4), Z12
+	VMOVUPS      (DX)(R9*4), Z13
+	VFMADD213PS  (BX)(R9*4), Z13, Z12
+	VMAXPS       Z12, Z9, Z13
+	VMINPS       Z13, Z10, Z13
+	VMULPS       Z0, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z15
+	VFNMSUB231PS Z1, Z14, Z15
+	VFNMADD231PS Z2, Z14, Z15
+	VMOVAPS      Z3, Z13
+	VFMADD213PS  Z4, Z15, Z13
+	VFMADD213PS  Z5, Z15, Z13
+	VFMADD213PS  Z6, Z15, Z13
+	VFMADD213PS  Z7, Z15, Z13
+	VFMADD213PS  Z8, Z15, Z13
+	VFMADD213PS  Z8, Z15, Z13
+	VSCALEFPS    Z14, Z13, Z13
+	VMOVAPS      Z11, Z14
+	VADDPS       Z14, Z13, Z13
+	VDIVPS       Z13, Z14, Z13
+	VMAXPS       Z12, Z9, Z12
+	VMULPS       Z13, Z12, Z12
+	VMOVUPS      Z12, (AX)(R8*4)
+	MOVQ         R10, R9
+	ADDQ         $0x00000010, R8
+	JMP          loop114
+
+end115:
+	CMPQ R8, SI
+	JL   pixel111
+	VZEROUPPER
+	RET
+
+// func avx512NormSwishPair(value []float32, slope []float32, x []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX512F
+TEXT ·avx512NormSwishPair(SB), NOSPLIT, $0-120
+	MOVQ    value_base+0(FP), AX
+	MOVQ    slope_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    scale_base+72(FP), BX
+	MOVQ    shift_base+96(FP), SI
+	MOVQ    value_len+8(FP), DI
+	MOVQ    scale_len+80(FP), R8
+	VMOVUPS avx512_bfb8aa3b<>+0(SB), Z0
+	VMOVUPS avx512_3f317218<>+0(SB), Z1
+	VMOVUPS avx512_b102e308<>+0(SB), Z2
+	VMOVUPS avx512_3ab511e7<>+0(SB), Z3
+	VMOVUPS avx512_3c091d10<>+0(SB), Z4
+	VMOVUPS avx512_3d2aac79<>+0(SB), Z5
+	VMOVUPS avx512_3e2aaa49<>+0(SB), Z6
+	VMOVUPS avx512_3efffffe<>+0(SB), Z7
+	VMOVUPS avx512_3f800000<>+0(SB), Z8
+	VMOVUPS avx512_c2ae0000<>+0(SB), Z9
+	VMOVUPS avx512_42ae0000<>+0(SB), Z10
+	VMOVUPS avx512_3f800000<>+0(SB), Z11
+	VMOVUPS avx512_40000000<>+0(SB), Z12
+	XORQ    R9, R9
+
+pixel116:
+	XORQ R10, R10
+
+loop117:
+	LEAQ         32(R10), R11
+	CMPQ         R11, R8
+	JG           end118
+	VMOVUPS      (DX)(R9*4), Z12
+	VMOVUPS      (BX)(R10*4), Z13
+	VFMADD213PS  (SI)(R10*4), Z13, Z12
+	VMAXPS       Z12, Z9, Z13
+	VMINPS       Z13, Z10, Z13
+	VMULPS       Z0, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z16
+	VFNMSUB231PS Z1, Z14, Z16
+	VFNMADD231PS Z2, Z14, Z16
+	VMOVAPS      Z3, Z15
+	VFMADD213PS  Z4, Z16, Z15
+	VFMADD213PS  Z5, Z16, Z15
+	VFMADD213PS  Z6, Z16, Z15
+	VFMADD213PS  Z7, Z16, Z15
+	VFMADD213PS  Z8, Z16, Z15
+	VFMADD213PS  Z8, Z16, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VMOVAPS      Z11, Z16
+	VADDPS       Z16, Z15, Z14
+	VDIVPS       Z14, Z16, Z14
+	VMAXPS       Z12, Z9, Z12
+	VMULPS       Z14, Z12, Z12
+	VMULPS       Z15, Z14, Z15
+	VFMADD213PS  Z11, Z13, Z15
+	VMULPS       Z14, Z15, Z15
+	VMOVUPS      Z12, (AX)(R9*4)
+	VMOVUPS      Z15, (CX)(R9*4)
+	VMOVUPS      64(DX)(R9*4), Z12
+	VMOVUPS      64(BX)(R10*4), Z13
+	VFMADD213PS  64(SI)(R10*4), Z13, Z12
+	VMAXPS       Z12, Z9, Z13
+	VMINPS       Z13, Z10, Z13
+	VMULPS       Z0, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z16
+	VFNMSUB231PS Z1, Z14, Z16
+	VFNMADD231PS Z2, Z14, Z16
+	VMOVAPS      Z3, Z15
+	VFMADD213PS  Z4, Z16, Z15
+	VFMADD213PS  Z5, Z16, Z15
+	VFMADD213PS  Z6, Z16, Z15
+	VFMADD213PS  Z7, Z16, Z15
+	VFMADD213PS  Z8, Z16, Z15
+	VFMADD213PS  Z8, Z16, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VMOVAPS      Z11, Z16
+	VADDPS       Z16, Z15, Z14
+	VDIVPS       Z14, Z16, Z14
+	VMAXPS       Z12, Z9, Z12
+	VMULPS       Z14, Z12, Z12
+	VMULPS       Z15, Z14, Z15
+	VFMADD213PS  Z11, Z13, Z15
+	VMULPS       Z14, Z15, Z15
+	VMOVUPS      Z12, 64(AX)(R9*4)
+	VMOVUPS      Z15, 64(CX)(R9*4)
+	MOVQ         R11, R10
+	ADDQ         $0x00000020, R9
+	JMP          loop117
+
+end118:
+loop119:
+	LEAQ         16(R10), R11
+	CMPQ         R11, R8
+	JG           end120
+	VMOVUPS      (DX)(R9*4), Z12
+	VMOVUPS      (BX)(R10*4), Z13
+	VFMADD213PS  (SI)(R10*4), Z13, Z12
+	VMAXPS       Z12, Z9, Z13
+	VMINPS       Z13, Z10, Z13
+	VMULPS       Z0, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z16
+	VFNMSUB231PS Z1, Z14, Z16
+	VFNMADD231PS Z2, Z14, Z16
+	VMOVAPS      Z3, Z15
+	VFMADD213PS  Z4, Z16, Z15
+	VFMADD213PS  Z5, Z16, Z15
+	VFMADD213PS  Z6, Z16, Z15
+	VFMADD213PS  Z7, Z16, Z15
+	VFMADD213PS  Z8, Z16, Z15
+	VFMADD213PS  Z8, Z16, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VMOVAPS      Z11, Z16
+	VADDPS       Z16, Z15, Z14
+	VDIVPS       Z14, Z16, Z14
+	VMAXPS       Z12, Z9, Z12
+	VMULPS       Z14, Z12, Z12
+	VMULPS       Z15, Z14, Z15
+	VFMADD213PS  Z11, Z13, Z15
+	VMULPS       Z14, Z15, Z15
+	VMOVUPS      Z12, (AX)(R9*4)
+	VMOVUPS      Z15, (CX)(R9*4)
+	MOVQ         R11, R10
+	ADDQ         $0x00000010, R9
+	JMP          loop119
+
+end120:
+	CMPQ R9, DI
+	JL   pixel116
+	VZEROUPPER
+	RET
+
+// func avx512NormGrad(dst []float32, a []float32, x []float32, factor []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX512F
+TEXT ·avx512NormGrad(SB), NOSPLIT, $0-144
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ x_base+48(FP), DX
+	MOVQ factor_base+72(FP), BX
+	MOVQ scale_base+96(FP), SI
+	MOVQ shift_base+120(FP), DI
+	MOVQ dst_len+8(FP), R8
+	MOVQ factor_len+80(FP), R9
+	XORQ R10, R10
+
+pixel121:
+	XORQ R11, R11
+
+loop122:
+	LEAQ        64(R11), R12
+	CMPQ        R12, R9
+	JG          end123
+	VMOVUPS     (CX)(R10*4), Z0
+	VMOVUPS     (DX)(R10*4), Z1
+	VMOVUPS     (SI)(R11*4), Z2
+	VFMADD213PS (DI)(R11*4), Z2, Z1
+	VFMADD231PS (BX)(R11*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(R10*4)
+	VMOVUPS     64(CX)(R10*4), Z0
+	VMOVUPS     64(DX)(R10*4), Z1
+	VMOVUPS     64(SI)(R11*4), Z2
+	VFMADD213PS 64(DI)(R11*4), Z2, Z1
+	VFMADD231PS 64(BX)(R11*4), Z0, Z1
+	VMOVUPS     Z1, 64(AX)(R10*4)
+	VMOVUPS     128(CX)(R10*4), Z0
+	VMOVUPS     128(DX)(R10*4), Z1
+	VMOVUPS     128(SI)(R11*4), Z2
+	VFMADD213PS 128(DI)(R11*4), Z2, Z1
+	VFMADD231PS 128(BX)(R11*4), Z0, Z1
+	VMOVUPS     Z1, 128(AX)(R10*4)
+	VMOVUPS     192(CX)(R10*4), Z0
+	VMOVUPS     192(DX)(R10*4), Z1
+	VMOVUPS     192(SI)(R11*4), Z2
+	VFMADD213PS 192(DI)(R11*4), Z2, Z1
+	VFMADD231PS 192(BX)(R11*4), Z0, Z1
+	VMOVUPS     Z1, 192(AX)(R10*4)
+	MOVQ        R12, R11
+	ADDQ        $0x00000040, R10
+	JMP         loop122
+
+end123:
+loop124:
+	LEAQ        16(R11), R12
+	CMPQ        R12, R9
+	JG          end125
+	VMOVUPS     (CX)(R10*4), Z0
+	VMOVUPS     (DX)(R10*4), Z1
+	VMOVUPS     (SI)(R11*4), Z2
+	VFMADD213PS (DI)(R11*4), Z2, Z1
+	VFMADD231PS (BX)(R11*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(R10*4)
+	MOVQ        R12, R11
+	ADDQ        $0x00000010, R10
+	JMP         loop124
+
+end125:
+	CMPQ R10, R8
+	JL   pixel121
+	VZEROUPPER
+	RET
+
 // func avx512GatherSum(dst []float32, x []float32, offsets []int32, taps int, channels int, scale float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·avx512GatherSum(SB), NOSPLIT, $0-92
@@ -2159,22 +2485,22 @@ TEXT ·avx512GatherSum(SB), NOSPLIT, $0-92
 	MOVQ         taps+72(FP), SI
 	VBROADCASTSS scale+88(FP), Z0
 
-pixel111:
+pixel126:
 	CMPQ AX, CX
-	JGE  finished112
+	JGE  finished127
 	MOVQ channels+80(FP), DI
 	MOVQ DX, R8
 
-block113:
+block128:
 	CMPQ   DI, $0x00000040
-	JL     next114
+	JL     next129
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	XORQ   R9, R9
 
-tap115:
+tap130:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Z1, Z1
 	VADDPS  64(R8)(R10*4), Z2, Z2
@@ -2182,7 +2508,7 @@ tap115:
 	VADDPS  192(R8)(R10*4), Z4, Z4
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap115
+	JL      tap130
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)
 	VMULPS  Z0, Z2, Z2
@@ -2194,53 +2520,77 @@ tap115:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, R8
 	SUBQ    $0x00000040, DI
-	JMP     block113
+	JMP     block128
 
-next114:
-block116:
+next129:
+block131:
+	CMPQ   DI, $0x00000020
+	JL     next132
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	XORQ   R9, R9
+
+tap133:
+	MOVLQSX (BX)(R9*4), R10
+	VADDPS  (R8)(R10*4), Z1, Z1
+	VADDPS  64(R8)(R10*4), Z2, Z2
+	INCQ    R9
+	CMPQ    R9, SI
+	JL      tap133
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS Z2, 64(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x00000020, DI
+	JMP     block131
+
+next132:
+block134:
 	CMPQ   DI, $0x00000010
-	JL     next117
+	JL     next135
 	VXORPS Z1, Z1, Z1
 	XORQ   R9, R9
 
-tap118:
+tap136:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Z1, Z1
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap118
+	JL      tap136
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, DI
-	JMP     block116
+	JMP     block134
 
-next117:
+next135:
 	TESTQ  DI, DI
-	JZ     last119
+	JZ     last137
 	MOVL   $0x0000ffff, R9
 	BZHIL  DI, R9, R9
 	KMOVW  R9, K1
 	VXORPS Z1, Z1, Z1
 	XORQ   R9, R9
 
-tap120:
+tap138:
 	MOVLQSX   (BX)(R9*4), R10
 	VMOVUPS.Z (R8)(R10*4), K1, Z2
 	VADDPS    Z2, Z1, Z1
 	INCQ      R9
 	CMPQ      R9, SI
-	JL        tap120
+	JL        tap138
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)
 	LEAQ      (AX)(DI*4), AX
 
-last119:
+last137:
 	LEAQ (BX)(SI*4), BX
-	JMP  pixel111
+	JMP  pixel126
 
-finished112:
+finished127:
 	VZEROUPPER
 	RET
 
@@ -2263,7 +2613,7 @@ TEXT ·avx512MultiplyAdds(SB), NOSPLIT, $0-8
 	VXORPS  Z12, Z12, Z12
 	VXORPS  Z13, Z13, Z13
 
-loop121:
+loop139:
 	VFMADD213PS Z1, Z0, Z2
 	VFMADD213PS Z1, Z0, Z3
 	VFMADD213PS Z1, Z0, Z4
@@ -2277,7 +2627,7 @@ loop121:
 	VFMADD213PS Z1, Z0, Z12
 	VFMADD213PS Z1, Z0, Z13
 	DECQ        AX
-	JNZ         loop121
+	JNZ         loop139
 	VZEROUPPER
 	RET
 
@@ -2308,9 +2658,9 @@ TEXT ·avx2Add(SB), NOSPLIT, $0-72
 	MOVQ b_base+48(FP), BX
 	XORQ SI, SI
 
-loop122:
+loop140:
 	CMPQ    AX, $0x00000020
-	JL      next123
+	JL      next141
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VADDPS  Y1, Y0, Y0
@@ -2329,23 +2679,23 @@ loop122:
 	VMOVUPS Y0, 96(CX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, AX
-	JMP     loop122
+	JMP     loop140
 
-next123:
-loop124:
+next141:
+loop142:
 	CMPQ    AX, $0x00000008
-	JL      next125
+	JL      next143
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, AX
-	JMP     loop124
+	JMP     loop142
 
-next125:
+next143:
 	TESTQ      AX, AX
-	JZ         end126
+	JZ         end144
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -2355,7 +2705,7 @@ next125:
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)(SI*4)
 
-end126:
+end144:
 	VZEROUPPER
 	RET
 
@@ -2386,9 +2736,9 @@ TEXT ·avx2Sub(SB), NOSPLIT, $0-72
 	MOVQ b_base+48(FP), BX
 	XORQ SI, SI
 
-loop127:
+loop145:
 	CMPQ    AX, $0x00000020
-	JL      next128
+	JL      next146
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VSUBPS  Y1, Y0, Y0
@@ -2407,23 +2757,23 @@ loop127:
 	VMOVUPS Y0, 96(CX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, AX
-	JMP     loop127
+	JMP     loop145
 
-next128:
-loop129:
+next146:
+loop147:
 	CMPQ    AX, $0x00000008
-	JL      next130
+	JL      next148
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VSUBPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, AX
-	JMP     loop129
+	JMP     loop147
 
-next130:
+next148:
 	TESTQ      AX, AX
-	JZ         end131
+	JZ         end149
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -2433,7 +2783,7 @@ next130:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)(SI*4)
 
-end131:
+end149:
 	VZEROUPPER
 	RET
 
@@ -2446,9 +2796,9 @@ TEXT ·avx2Mul(SB), NOSPLIT, $0-72
 	MOVQ b_base+48(FP), BX
 	XORQ SI, SI
 
-loop132:
+loop150:
 	CMPQ    AX, $0x00000020
-	JL      next133
+	JL      next151
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
@@ -2467,23 +2817,23 @@ loop132:
 	VMOVUPS Y0, 96(CX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, AX
-	JMP     loop132
+	JMP     loop150
 
-next133:
-loop134:
+next151:
+loop152:
 	CMPQ    AX, $0x00000008
-	JL      next135
+	JL      next153
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, AX
-	JMP     loop134
+	JMP     loop152
 
-next135:
+next153:
 	TESTQ      AX, AX
-	JZ         end136
+	JZ         end154
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -2493,7 +2843,7 @@ next135:
 	VMULPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)(SI*4)
 
-end136:
+end154:
 	VZEROUPPER
 	RET
 
@@ -2507,9 +2857,9 @@ TEXT ·avx2MulAdd(SB), NOSPLIT, $0-96
 	MOVQ c_base+72(FP), SI
 	XORQ DI, DI
 
-loop137:
+loop155:
 	CMPQ        AX, $0x00000020
-	JL          next138
+	JL          next156
 	VMOVUPS     (DX)(DI*4), Y0
 	VMOVUPS     (BX)(DI*4), Y1
 	VMOVUPS     (SI)(DI*4), Y2
@@ -2532,12 +2882,12 @@ loop137:
 	VMOVUPS     Y2, 96(CX)(DI*4)
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x00000020, AX
-	JMP         loop137
+	JMP         loop155
 
-next138:
-loop139:
+next156:
+loop157:
 	CMPQ        AX, $0x00000008
-	JL          next140
+	JL          next158
 	VMOVUPS     (DX)(DI*4), Y0
 	VMOVUPS     (BX)(DI*4), Y1
 	VMOVUPS     (SI)(DI*4), Y2
@@ -2545,11 +2895,11 @@ loop139:
 	VMOVUPS     Y2, (CX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, AX
-	JMP         loop139
+	JMP         loop157
 
-next140:
+next158:
 	TESTQ       AX, AX
-	JZ          end141
+	JZ          end159
 	LEAQ        avx2_mask<>+0(SB), R8
 	MOVQ        $0x00000008, R9
 	SUBQ        AX, R9
@@ -2560,7 +2910,7 @@ next140:
 	VFMADD231PS Y1, Y2, Y3
 	VMASKMOVPS  Y3, Y0, (CX)(DI*4)
 
-end141:
+end159:
 	VZEROUPPER
 	RET
 
@@ -2574,9 +2924,9 @@ TEXT ·avx2Affine(SB), NOSPLIT, $0-56
 	VBROADCASTSS shift+52(FP), Y1
 	XORQ         BX, BX
 
-loop142:
+loop160:
 	CMPQ        AX, $0x00000020
-	JL          next143
+	JL          next161
 	VMOVUPS     (DX)(BX*4), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS     Y2, (CX)(BX*4)
@@ -2591,22 +2941,22 @@ loop142:
 	VMOVUPS     Y2, 96(CX)(BX*4)
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000020, AX
-	JMP         loop142
+	JMP         loop160
 
-next143:
-loop144:
+next161:
+loop162:
 	CMPQ        AX, $0x00000008
-	JL          next145
+	JL          next163
 	VMOVUPS     (DX)(BX*4), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS     Y2, (CX)(BX*4)
 	ADDQ        $0x00000008, BX
 	SUBQ        $0x00000008, AX
-	JMP         loop144
+	JMP         loop162
 
-next145:
+next163:
 	TESTQ       AX, AX
-	JZ          end146
+	JZ          end164
 	LEAQ        avx2_mask<>+0(SB), SI
 	MOVQ        $0x00000008, DI
 	SUBQ        AX, DI
@@ -2615,7 +2965,7 @@ next145:
 	VFMADD213PS Y1, Y0, Y3
 	VMASKMOVPS  Y3, Y2, (CX)(BX*4)
 
-end146:
+end164:
 	VZEROUPPER
 	RET
 
@@ -2629,9 +2979,9 @@ TEXT ·avx2AddScaled(SB), NOSPLIT, $0-76
 	VBROADCASTSS scale+72(FP), Y0
 	XORQ         SI, SI
 
-loop147:
+loop165:
 	CMPQ        AX, $0x00000020
-	JL          next148
+	JL          next166
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (BX)(SI*4), Y2
 	VFMADD231PS Y0, Y2, Y1
@@ -2650,23 +3000,23 @@ loop147:
 	VMOVUPS     Y1, 96(CX)(SI*4)
 	ADDQ        $0x00000020, SI
 	SUBQ        $0x00000020, AX
-	JMP         loop147
+	JMP         loop165
 
-next148:
-loop149:
+next166:
+loop167:
 	CMPQ        AX, $0x00000008
-	JL          next150
+	JL          next168
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (BX)(SI*4), Y2
 	VFMADD231PS Y0, Y2, Y1
 	VMOVUPS     Y1, (CX)(SI*4)
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, AX
-	JMP         loop149
+	JMP         loop167
 
-next150:
+next168:
 	TESTQ       AX, AX
-	JZ          end151
+	JZ          end169
 	LEAQ        avx2_mask<>+0(SB), DI
 	MOVQ        $0x00000008, R8
 	SUBQ        AX, R8
@@ -2676,7 +3026,7 @@ next150:
 	VFMADD231PS Y0, Y3, Y2
 	VMASKMOVPS  Y2, Y1, (CX)(SI*4)
 
-end151:
+end169:
 	VZEROUPPER
 	RET
 
@@ -2690,9 +3040,9 @@ TEXT ·avx2Clamp(SB), NOSPLIT, $0-56
 	VBROADCASTSS hi+52(FP), Y1
 	XORQ         BX, BX
 
-loop152:
+loop170:
 	CMPQ    AX, $0x00000020
-	JL      next153
+	JL      next171
 	VMOVUPS (DX)(BX*4), Y2
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
@@ -2711,23 +3061,23 @@ loop152:
 	VMOVUPS Y2, 96(CX)(BX*4)
 	ADDQ    $0x00000020, BX
 	SUBQ    $0x00000020, AX
-	JMP     loop152
+	JMP     loop170
 
-next153:
-loop154:
+next171:
+loop172:
 	CMPQ    AX, $0x00000008
-	JL      next155
+	JL      next173
 	VMOVUPS (DX)(BX*4), Y2
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
 	VMOVUPS Y2, (CX)(BX*4)
 	ADDQ    $0x00000008, BX
 	SUBQ    $0x00000008, AX
-	JMP     loop154
+	JMP     loop172
 
-next155:
+next173:
 	TESTQ      AX, AX
-	JZ         end156
+	JZ         end174
 	LEAQ       avx2_mask<>+0(SB), SI
 	MOVQ       $0x00000008, DI
 	SUBQ       AX, DI
@@ -2737,7 +3087,7 @@ next155:
 	VMINPS     Y0, Y1, Y0
 	VMASKMOVPS Y0, Y2, (CX)(BX*4)
 
-end156:
+end174:
 	VZEROUPPER
 	RET
 
@@ -2752,9 +3102,9 @@ TEXT ·avx2Within(SB), NOSPLIT, $0-56
 	VMOVUPS      avx2_3f800000<>+0(SB), Y2
 	XORQ         BX, BX
 
-loop157:
+loop175:
 	CMPQ    AX, $0x00000020
-	JL      next158
+	JL      next176
 	VMOVUPS (DX)(BX*4), Y3
 	VCMPPS  $0x1e, Y0, Y3, Y4
 	VCMPPS  $0x11, Y1, Y3, Y3
@@ -2781,12 +3131,12 @@ loop157:
 	VMOVUPS Y4, 96(CX)(BX*4)
 	ADDQ    $0x00000020, BX
 	SUBQ    $0x00000020, AX
-	JMP     loop157
+	JMP     loop175
 
-next158:
-loop159:
+next176:
+loop177:
 	CMPQ    AX, $0x00000008
-	JL      next160
+	JL      next178
 	VMOVUPS (DX)(BX*4), Y3
 	VCMPPS  $0x1e, Y0, Y3, Y4
 	VCMPPS  $0x11, Y1, Y3, Y3
@@ -2795,11 +3145,11 @@ loop159:
 	VMOVUPS Y4, (CX)(BX*4)
 	ADDQ    $0x00000008, BX
 	SUBQ    $0x00000008, AX
-	JMP     loop159
+	JMP     loop177
 
-next160:
+next178:
 	TESTQ      AX, AX
-	JZ         end161
+	JZ         end179
 	LEAQ       avx2_mask<>+0(SB), SI
 	MOVQ       $0x00000008, DI
 	SUBQ       AX, DI
@@ -2811,7 +3161,7 @@ next160:
 	VANDPS     Y0, Y2, Y0
 	VMASKMOVPS Y0, Y3, (CX)(BX*4)
 
-end161:
+end179:
 	VZEROUPPER
 	RET
 
@@ -2835,9 +3185,9 @@ TEXT ·avx2Exp(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42b20000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop162:
+loop180:
 	CMPQ         AX, $0x00000010
-	JL           next163
+	JL           next181
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -2890,12 +3240,12 @@ loop162:
 	VMOVUPS      Y2, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop162
+	JMP          loop180
 
-next163:
-loop164:
+next181:
+loop182:
 	CMPQ         AX, $0x00000008
-	JL           next165
+	JL           next183
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -2923,11 +3273,11 @@ loop164:
 	VMOVUPS      Y2, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop164
+	JMP          loop182
 
-next165:
+next183:
 	TESTQ        AX, AX
-	JZ           end166
+	JZ           end184
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -2958,7 +3308,7 @@ next165:
 	VMULPS       Y1, Y0, Y0
 	VMASKMOVPS   Y0, Y2, (CX)(BX*4)
 
-end166:
+end184:
 	VZEROUPPER
 	RET
 
@@ -3082,9 +3432,9 @@ TEXT ·avx2Swish0(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop167:
+loop185:
 	CMPQ         AX, $0x00000010
-	JL           next168
+	JL           next186
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3135,12 +3485,12 @@ loop167:
 	VMOVUPS      Y2, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop167
+	JMP          loop185
 
-next168:
-loop169:
+next186:
+loop187:
 	CMPQ         AX, $0x00000008
-	JL           next170
+	JL           next188
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3167,11 +3517,11 @@ loop169:
 	VMOVUPS      Y2, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop169
+	JMP          loop187
 
-next170:
+next188:
 	TESTQ        AX, AX
-	JZ           end171
+	JZ           end189
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -3201,7 +3551,7 @@ next170:
 	VMULPS       Y4, Y0, Y0
 	VMASKMOVPS   Y0, Y2, (CX)(BX*4)
 
-end171:
+end189:
 	VZEROUPPER
 	RET
 
@@ -3255,9 +3605,9 @@ TEXT ·avx2Swish1(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop172:
+loop190:
 	CMPQ         AX, $0x00000010
-	JL           next173
+	JL           next191
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3310,12 +3660,12 @@ loop172:
 	VMOVUPS      Y4, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop172
+	JMP          loop190
 
-next173:
-loop174:
+next191:
+loop192:
 	CMPQ         AX, $0x00000008
-	JL           next175
+	JL           next193
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3343,11 +3693,11 @@ loop174:
 	VMOVUPS      Y4, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop174
+	JMP          loop192
 
-next175:
+next193:
 	TESTQ        AX, AX
-	JZ           end176
+	JZ           end194
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -3378,7 +3728,7 @@ next175:
 	VMULPS       Y1, Y3, Y3
 	VMASKMOVPS   Y3, Y2, (CX)(BX*4)
 
-end176:
+end194:
 	VZEROUPPER
 	RET
 
@@ -3392,9 +3742,9 @@ TEXT ·avx2Swish2(SB), NOSPLIT, $0-48
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    BX, BX
 
-loop177:
+loop195:
 	CMPQ         AX, $0x00000010
-	JL           next178
+	JL           next196
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3451,12 +3801,12 @@ loop177:
 	VMOVUPS      Y5, 32(CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, AX
-	JMP          loop177
+	JMP          loop195
 
-next178:
-loop179:
+next196:
+loop197:
 	CMPQ         AX, $0x00000008
-	JL           next180
+	JL           next198
 	VMOVUPS      (DX)(BX*4), Y2
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
@@ -3486,11 +3836,11 @@ loop179:
 	VMOVUPS      Y5, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, AX
-	JMP          loop179
+	JMP          loop197
 
-next180:
+next198:
 	TESTQ        AX, AX
-	JZ           end181
+	JZ           end199
 	LEAQ         avx2_mask<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         AX, DI
@@ -3523,7 +3873,7 @@ next180:
 	VMULPS       Y3, Y4, Y4
 	VMASKMOVPS   Y4, Y2, (CX)(BX*4)
 
-end181:
+end199:
 	VZEROUPPER
 	RET
 
@@ -3538,9 +3888,9 @@ TEXT ·avx2SwishPair(SB), NOSPLIT, $0-72
 	VMOVUPS avx2_42ae0000<>+0(SB), Y1
 	XORQ    SI, SI
 
-loop182:
+loop200:
 	CMPQ         AX, $0x00000010
-	JL           next183
+	JL           next201
 	VMOVUPS      (BX)(SI*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3599,12 +3949,12 @@ loop182:
 	VMOVUPS      Y5, 32(DX)(SI*4)
 	ADDQ         $0x00000010, SI
 	SUBQ         $0x00000010, AX
-	JMP          loop182
+	JMP          loop200
 
-next183:
-loop184:
+next201:
+loop202:
 	CMPQ         AX, $0x00000008
-	JL           next185
+	JL           next203
 	VMOVUPS      (BX)(SI*4), Y2
 	VMAXPS       Y2, Y0, Y3
 	VMINPS       Y3, Y1, Y3
@@ -3635,11 +3985,11 @@ loop184:
 	VMOVUPS      Y5, (DX)(SI*4)
 	ADDQ         $0x00000008, SI
 	SUBQ         $0x00000008, AX
-	JMP          loop184
+	JMP          loop202
 
-next185:
+next203:
 	TESTQ        AX, AX
-	JZ           end186
+	JZ           end204
 	LEAQ         avx2_mask<>+0(SB), DI
 	MOVQ         $0x00000008, R8
 	SUBQ         AX, R8
@@ -3673,7 +4023,7 @@ next185:
 	VMASKMOVPS   Y0, Y2, (CX)(SI*4)
 	VMASKMOVPS   Y3, Y2, (DX)(SI*4)
 
-end186:
+end204:
 	VZEROUPPER
 	RET
 
@@ -3688,9 +4038,9 @@ TEXT ·avx2Dot(SB), NOSPLIT, $0-52
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-loop187:
+loop205:
 	CMPQ        AX, $0x00000020
-	JL          next188
+	JL          next206
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -3706,23 +4056,23 @@ loop187:
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x00000020, AX
-	JMP         loop187
+	JMP         loop205
 
-next188:
-loop189:
+next206:
+loop207:
 	CMPQ        AX, $0x00000008
-	JL          next190
+	JL          next208
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VFMADD231PS Y4, Y5, Y0
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x00000008, AX
-	JMP         loop189
+	JMP         loop207
 
-next190:
+next208:
 	TESTQ       AX, AX
-	JZ          end191
+	JZ          end209
 	LEAQ        avx2_mask<>+0(SB), BX
 	MOVQ        $0x00000008, SI
 	SUBQ        AX, SI
@@ -3731,7 +4081,7 @@ next190:
 	VMASKMOVPS  (DX), Y4, Y4
 	VFMADD231PS Y5, Y4, Y1
 
-end191:
+end209:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -3756,9 +4106,9 @@ TEXT ·avx2SquaredDistance(SB), NOSPLIT, $0-52
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-loop192:
+loop210:
 	CMPQ        AX, $0x00000020
-	JL          next193
+	JL          next211
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -3778,12 +4128,12 @@ loop192:
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x00000020, AX
-	JMP         loop192
+	JMP         loop210
 
-next193:
-loop194:
+next211:
+loop212:
 	CMPQ        AX, $0x00000008
-	JL          next195
+	JL          next213
 	VMOVUPS     (CX), Y4
 	VMOVUPS     (DX), Y5
 	VSUBPS      Y5, Y4, Y4
@@ -3791,11 +4141,11 @@ loop194:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x00000008, AX
-	JMP         loop194
+	JMP         loop212
 
-next195:
+next213:
 	TESTQ       AX, AX
-	JZ          end196
+	JZ          end214
 	LEAQ        avx2_mask<>+0(SB), BX
 	MOVQ        $0x00000008, SI
 	SUBQ        AX, SI
@@ -3805,7 +4155,7 @@ next195:
 	VSUBPS      Y4, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
 
-end196:
+end214:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -3828,14 +4178,14 @@ TEXT ·avx2Maximum(SB), NOSPLIT, $0-28
 	SUBQ    $0x00000008, AX
 	XORQ    DX, DX
 
-loop197:
+loop215:
 	CMPQ   DX, AX
-	JGE    next198
+	JGE    next216
 	VMAXPS (CX)(DX*4), Y0, Y0
 	ADDQ   $0x00000008, DX
-	JMP    loop197
+	JMP    loop215
 
-next198:
+next216:
 	VMAXPS       (CX)(AX*4), Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X0
@@ -3858,9 +4208,9 @@ TEXT ·avx2ExpSum(SB), NOSPLIT, $0-60
 	VMOVUPS      avx2_42b20000<>+0(SB), Y2
 	VXORPS       Y3, Y3, Y3
 
-loop199:
+loop217:
 	CMPQ         AX, $0x00000008
-	JL           next200
+	JL           next218
 	VMOVUPS      (DX), Y4
 	VSUBPS       Y0, Y4, Y4
 	VMAXPS       Y4, Y1, Y4
@@ -3891,11 +4241,11 @@ loop199:
 	ADDQ         $0x00000020, DX
 	ADDQ         $0x00000020, CX
 	SUBQ         $0x00000008, AX
-	JMP          loop199
+	JMP          loop217
 
-next200:
+next218:
 	TESTQ        AX, AX
-	JZ           end201
+	JZ           end219
 	LEAQ         avx2_mask<>+0(SB), BX
 	MOVQ         $0x00000008, SI
 	SUBQ         AX, SI
@@ -3929,7 +4279,7 @@ next200:
 	VADDPS       Y0, Y3, Y3
 	VMASKMOVPS   Y0, Y4, (CX)
 
-end201:
+end219:
 	VEXTRACTF128 $0x01, Y3, X0
 	VADDPS       X0, X3, X3
 	VPERMILPS    $0x4e, X3, X0
@@ -3949,9 +4299,9 @@ TEXT ·avx2Sums(SB), NOSPLIT, $0-56
 	MOVQ AX, BX
 	SHLQ $0x02, BX
 
-block202:
+block220:
 	CMPQ   AX, $0x00000020
-	JL     next203
+	JL     next221
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3959,14 +4309,14 @@ block202:
 	MOVQ   pixels+48(FP), SI
 	MOVQ   DX, DI
 
-pixel204:
+pixel222:
 	VADDPS  (DI), Y0, Y0
 	VADDPS  32(DI), Y1, Y1
 	VADDPS  64(DI), Y2, Y2
 	VADDPS  96(DI), Y3, Y3
 	ADDQ    BX, DI
 	DECQ    SI
-	JNZ     pixel204
+	JNZ     pixel222
 	VMOVUPS (CX), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS Y0, (CX)
@@ -3982,32 +4332,32 @@ pixel204:
 	ADDQ    $0x00000080, CX
 	ADDQ    $0x00000080, DX
 	SUBQ    $0x00000020, AX
-	JMP     block202
+	JMP     block220
 
-next203:
-block205:
+next221:
+block223:
 	CMPQ   AX, $0x00000008
-	JL     next206
+	JL     next224
 	VXORPS Y0, Y0, Y0
 	MOVQ   pixels+48(FP), SI
 	MOVQ   DX, DI
 
-pixel207:
+pixel225:
 	VADDPS  (DI), Y0, Y0
 	ADDQ    BX, DI
 	DECQ    SI
-	JNZ     pixel207
+	JNZ     pixel225
 	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (CX)
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000008, AX
-	JMP     block205
+	JMP     block223
 
-next206:
+next224:
 	TESTQ   AX, AX
-	JZ      end208
+	JZ      end226
 	LEAQ    avx2_mask<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    AX, DI
@@ -4016,19 +4366,19 @@ next206:
 	MOVQ    pixels+48(FP), AX
 	MOVQ    DX, SI
 
-pixel209:
+pixel227:
 	VMASKMOVPS (SI), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 	ADDQ       BX, SI
 	DECQ       AX
-	JNZ        pixel209
+	JNZ        pixel227
 	VMASKMOVPS (CX), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (CX)
 	ADDQ       $0x00000020, CX
 	ADDQ       $0x00000020, DX
 
-end208:
+end226:
 	VZEROUPPER
 	RET
 
@@ -4042,9 +4392,9 @@ TEXT ·avx2Products(SB), NOSPLIT, $0-80
 	MOVQ AX, SI
 	SHLQ $0x02, SI
 
-block210:
+block228:
 	CMPQ   AX, $0x00000020
-	JL     next211
+	JL     next229
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4053,7 +4403,7 @@ block210:
 	MOVQ   DX, R8
 	MOVQ   BX, R9
 
-pixel212:
+pixel230:
 	VMOVUPS     (R9), Y4
 	VFMADD231PS (R8), Y4, Y0
 	VMOVUPS     32(R9), Y4
@@ -4065,7 +4415,7 @@ pixel212:
 	ADDQ        SI, R8
 	ADDQ        SI, R9
 	DECQ        DI
-	JNZ         pixel212
+	JNZ         pixel230
 	VMOVUPS     (CX), Y4
 	VADDPS      Y4, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -4082,24 +4432,24 @@ pixel212:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000020, AX
-	JMP         block210
+	JMP         block228
 
-next211:
-block213:
+next229:
+block231:
 	CMPQ   AX, $0x00000008
-	JL     next214
+	JL     next232
 	VXORPS Y0, Y0, Y0
 	MOVQ   pixels+72(FP), DI
 	MOVQ   DX, R8
 	MOVQ   BX, R9
 
-pixel215:
+pixel233:
 	VMOVUPS     (R9), Y1
 	VFMADD231PS (R8), Y1, Y0
 	ADDQ        SI, R8
 	ADDQ        SI, R9
 	DECQ        DI
-	JNZ         pixel215
+	JNZ         pixel233
 	VMOVUPS     (CX), Y1
 	VADDPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -4107,11 +4457,11 @@ pixel215:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000008, AX
-	JMP         block213
+	JMP         block231
 
-next214:
+next232:
 	TESTQ   AX, AX
-	JZ      end216
+	JZ      end234
 	LEAQ    avx2_mask<>+0(SB), DI
 	MOVQ    $0x00000008, R8
 	SUBQ    AX, R8
@@ -4121,7 +4471,7 @@ next214:
 	MOVQ    DX, DI
 	MOVQ    BX, R8
 
-pixel217:
+pixel235:
 	VMASKMOVPS  (DI), Y0, Y2
 	VMASKMOVPS  (R8), Y0, Y3
 	VMOVUPS     Y3, Y3
@@ -4129,7 +4479,7 @@ pixel217:
 	ADDQ        SI, DI
 	ADDQ        SI, R8
 	DECQ        AX
-	JNZ         pixel217
+	JNZ         pixel235
 	VMASKMOVPS  (CX), Y0, Y2
 	VADDPS      Y2, Y1, Y1
 	VMASKMOVPS  Y1, Y0, (CX)
@@ -4137,7 +4487,7 @@ pixel217:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 
-end216:
+end234:
 	VZEROUPPER
 	RET
 
@@ -4151,9 +4501,9 @@ TEXT ·avx2Squares(SB), NOSPLIT, $0-80
 	MOVQ AX, SI
 	SHLQ $0x02, SI
 
-block218:
+block236:
 	CMPQ    AX, $0x00000020
-	JL      next219
+	JL      next237
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS (BX), Y4
 	VXORPS  Y1, Y1, Y1
@@ -4165,7 +4515,7 @@ block218:
 	MOVQ    pixels+72(FP), DI
 	MOVQ    DX, R8
 
-pixel220:
+pixel238:
 	VSUBPS      (R8), Y4, Y8
 	VFMADD231PS Y8, Y8, Y0
 	VSUBPS      32(R8), Y5, Y8
@@ -4176,7 +4526,7 @@ pixel220:
 	VFMADD231PS Y8, Y8, Y3
 	ADDQ        SI, R8
 	DECQ        DI
-	JNZ         pixel220
+	JNZ         pixel238
 	VMOVUPS     (CX), Y4
 	VADDPS      Y4, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -4193,23 +4543,23 @@ pixel220:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000020, AX
-	JMP         block218
+	JMP         block236
 
-next219:
-block221:
+next237:
+block239:
 	CMPQ    AX, $0x00000008
-	JL      next222
+	JL      next240
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS (BX), Y1
 	MOVQ    pixels+72(FP), DI
 	MOVQ    DX, R8
 
-pixel223:
+pixel241:
 	VSUBPS      (R8), Y1, Y2
 	VFMADD231PS Y2, Y2, Y0
 	ADDQ        SI, R8
 	DECQ        DI
-	JNZ         pixel223
+	JNZ         pixel241
 	VMOVUPS     (CX), Y1
 	VADDPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (CX)
@@ -4217,11 +4567,11 @@ pixel223:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000008, AX
-	JMP         block221
+	JMP         block239
 
-next222:
+next240:
 	TESTQ      AX, AX
-	JZ         end224
+	JZ         end242
 	LEAQ       avx2_mask<>+0(SB), DI
 	MOVQ       $0x00000008, R8
 	SUBQ       AX, R8
@@ -4231,13 +4581,13 @@ next222:
 	MOVQ       pixels+72(FP), AX
 	MOVQ       DX, DI
 
-pixel225:
+pixel243:
 	VMASKMOVPS  (DI), Y0, Y3
 	VSUBPS      Y3, Y2, Y3
 	VFMADD231PS Y3, Y3, Y1
 	ADDQ        SI, DI
 	DECQ        AX
-	JNZ         pixel225
+	JNZ         pixel243
 	VMASKMOVPS  (CX), Y0, Y2
 	VADDPS      Y2, Y1, Y1
 	VMASKMOVPS  Y1, Y0, (CX)
@@ -4245,7 +4595,7 @@ pixel225:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 
-end224:
+end242:
 	VZEROUPPER
 	RET
 
@@ -4264,9 +4614,9 @@ TEXT ·avx2NormSums(SB), NOSPLIT, $0-200
 	MOVQ AX, R11
 	SHLQ $0x02, R11
 
-block226:
+block244:
 	CMPQ    AX, $0x00000010
-	JL      next227
+	JL      next245
 	VMOVUPS (DI), Y0
 	VMOVUPS (R8), Y2
 	VXORPS  Y4, Y4, Y4
@@ -4278,7 +4628,7 @@ block226:
 	MOVQ    pixels+192(FP), R12
 	XORQ    R13, R13
 
-pixel228:
+pixel246:
 	VMOVUPS     (DX)(R13*1), Y8
 	VMOVUPS     (SI)(R13*1), Y9
 	VMULPS      (BX)(R13*1), Y8, Y8
@@ -4295,7 +4645,7 @@ pixel228:
 	VFMADD231PS Y8, Y9, Y7
 	ADDQ        R11, R13
 	DECQ        R12
-	JNZ         pixel228
+	JNZ         pixel246
 	VADDPS      (R9), Y4, Y4
 	VMOVUPS     Y4, (R9)
 	VADDPS      (R10), Y6, Y6
@@ -4313,12 +4663,12 @@ pixel228:
 	ADDQ        $0x00000040, R9
 	ADDQ        $0x00000040, R10
 	SUBQ        $0x00000010, AX
-	JMP         block226
+	JMP         block244
 
-next227:
-block229:
+next245:
+block247:
 	CMPQ    AX, $0x00000008
-	JL      next230
+	JL      next248
 	VMOVUPS (DI), Y0
 	VMOVUPS (R8), Y1
 	VXORPS  Y2, Y2, Y2
@@ -4326,7 +4676,7 @@ block229:
 	MOVQ    pixels+192(FP), R12
 	XORQ    R13, R13
 
-pixel231:
+pixel249:
 	VMOVUPS     (DX)(R13*1), Y4
 	VMOVUPS     (SI)(R13*1), Y5
 	VMULPS      (BX)(R13*1), Y4, Y4
@@ -4336,7 +4686,7 @@ pixel231:
 	VFMADD231PS Y4, Y5, Y3
 	ADDQ        R11, R13
 	DECQ        R12
-	JNZ         pixel231
+	JNZ         pixel249
 	VADDPS      (R9), Y2, Y2
 	VMOVUPS     Y2, (R9)
 	VADDPS      (R10), Y3, Y3
@@ -4350,9 +4700,325 @@ pixel231:
 	ADDQ        $0x00000020, R9
 	ADDQ        $0x00000020, R10
 	SUBQ        $0x00000008, AX
-	JMP         block229
+	JMP         block247
 
-next230:
+next248:
+	VZEROUPPER
+	RET
+
+// func avx2NormSwish(value []float32, x []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2NormSwish(SB), NOSPLIT, $0-96
+	MOVQ    value_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    scale_base+48(FP), DX
+	MOVQ    shift_base+72(FP), BX
+	MOVQ    value_len+8(FP), SI
+	MOVQ    scale_len+56(FP), DI
+	VMOVUPS avx2_c2ae0000<>+0(SB), Y0
+	VMOVUPS avx2_42ae0000<>+0(SB), Y1
+	XORQ    R8, R8
+
+pixel250:
+	XORQ R9, R9
+
+loop251:
+	LEAQ         16(R9), R10
+	CMPQ         R10, DI
+	JG           end252
+	VMOVUPS      (CX)(R8*4), Y2
+	VMOVUPS      (DX)(R9*4), Y3
+	VFMADD213PS  (BX)(R9*4), Y3, Y2
+	VMAXPS       Y2, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2_bfb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y5
+	VFNMSUB231PS avx2_3f317218<>+0(SB), Y4, Y5
+	VFNMADD231PS avx2_b102e308<>+0(SB), Y4, Y5
+	VMOVAPS      avx2_3ab511e7<>+0(SB), Y3
+	VFMADD213PS  avx2_3c091d10<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3d2aac79<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3e2aaa49<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3efffffe<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y5, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VMOVAPS      avx2_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y3, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMAXPS       Y2, Y0, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)(R8*4)
+	VMOVUPS      32(CX)(R8*4), Y2
+	VMOVUPS      32(DX)(R9*4), Y3
+	VFMADD213PS  32(BX)(R9*4), Y3, Y2
+	VMAXPS       Y2, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2_bfb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y5
+	VFNMSUB231PS avx2_3f317218<>+0(SB), Y4, Y5
+	VFNMADD231PS avx2_b102e308<>+0(SB), Y4, Y5
+	VMOVAPS      avx2_3ab511e7<>+0(SB), Y3
+	VFMADD213PS  avx2_3c091d10<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3d2aac79<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3e2aaa49<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3efffffe<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y5, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VMOVAPS      avx2_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y3, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMAXPS       Y2, Y0, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(AX)(R8*4)
+	MOVQ         R10, R9
+	ADDQ         $0x00000010, R8
+	JMP          loop251
+
+end252:
+loop253:
+	LEAQ         8(R9), R10
+	CMPQ         R10, DI
+	JG           end254
+	VMOVUPS      (CX)(R8*4), Y2
+	VMOVUPS      (DX)(R9*4), Y3
+	VFMADD213PS  (BX)(R9*4), Y3, Y2
+	VMAXPS       Y2, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2_bfb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y5
+	VFNMSUB231PS avx2_3f317218<>+0(SB), Y4, Y5
+	VFNMADD231PS avx2_b102e308<>+0(SB), Y4, Y5
+	VMOVAPS      avx2_3ab511e7<>+0(SB), Y3
+	VFMADD213PS  avx2_3c091d10<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3d2aac79<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3e2aaa49<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3efffffe<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y5, Y3
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y5, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VMOVAPS      avx2_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y3, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMAXPS       Y2, Y0, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)(R8*4)
+	MOVQ         R10, R9
+	ADDQ         $0x00000008, R8
+	JMP          loop253
+
+end254:
+	CMPQ R8, SI
+	JL   pixel250
+	VZEROUPPER
+	RET
+
+// func avx2NormSwishPair(value []float32, slope []float32, x []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2NormSwishPair(SB), NOSPLIT, $0-120
+	MOVQ    value_base+0(FP), AX
+	MOVQ    slope_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    scale_base+72(FP), BX
+	MOVQ    shift_base+96(FP), SI
+	MOVQ    value_len+8(FP), DI
+	MOVQ    scale_len+80(FP), R8
+	VMOVUPS avx2_c2ae0000<>+0(SB), Y0
+	VMOVUPS avx2_42ae0000<>+0(SB), Y1
+	XORQ    R9, R9
+
+pixel255:
+	XORQ R10, R10
+
+loop256:
+	LEAQ         16(R10), R11
+	CMPQ         R11, R8
+	JG           end257
+	VMOVUPS      (DX)(R9*4), Y2
+	VMOVUPS      (BX)(R10*4), Y3
+	VFMADD213PS  (SI)(R10*4), Y3, Y2
+	VMAXPS       Y2, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2_bfb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y6
+	VFNMSUB231PS avx2_3f317218<>+0(SB), Y4, Y6
+	VFNMADD231PS avx2_b102e308<>+0(SB), Y4, Y6
+	VMOVAPS      avx2_3ab511e7<>+0(SB), Y5
+	VFMADD213PS  avx2_3c091d10<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3d2aac79<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y6, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVAPS      avx2_3f800000<>+0(SB), Y6
+	VADDPS       Y6, Y5, Y4
+	VDIVPS       Y4, Y6, Y4
+	VMAXPS       Y2, Y0, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y4, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y3, Y5
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y2, (AX)(R9*4)
+	VMOVUPS      Y5, (CX)(R9*4)
+	VMOVUPS      32(DX)(R9*4), Y2
+	VMOVUPS      32(BX)(R10*4), Y3
+	VFMADD213PS  32(SI)(R10*4), Y3, Y2
+	VMAXPS       Y2, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2_bfb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y6
+	VFNMSUB231PS avx2_3f317218<>+0(SB), Y4, Y6
+	VFNMADD231PS avx2_b102e308<>+0(SB), Y4, Y6
+	VMOVAPS      avx2_3ab511e7<>+0(SB), Y5
+	VFMADD213PS  avx2_3c091d10<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3d2aac79<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y6, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVAPS      avx2_3f800000<>+0(SB), Y6
+	VADDPS       Y6, Y5, Y4
+	VDIVPS       Y4, Y6, Y4
+	VMAXPS       Y2, Y0, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y4, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y3, Y5
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y2, 32(AX)(R9*4)
+	VMOVUPS      Y5, 32(CX)(R9*4)
+	MOVQ         R11, R10
+	ADDQ         $0x00000010, R9
+	JMP          loop256
+
+end257:
+loop258:
+	LEAQ         8(R10), R11
+	CMPQ         R11, R8
+	JG           end259
+	VMOVUPS      (DX)(R9*4), Y2
+	VMOVUPS      (BX)(R10*4), Y3
+	VFMADD213PS  (SI)(R10*4), Y3, Y2
+	VMAXPS       Y2, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2_bfb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y6
+	VFNMSUB231PS avx2_3f317218<>+0(SB), Y4, Y6
+	VFNMADD231PS avx2_b102e308<>+0(SB), Y4, Y6
+	VMOVAPS      avx2_3ab511e7<>+0(SB), Y5
+	VFMADD213PS  avx2_3c091d10<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3d2aac79<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3e2aaa49<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3efffffe<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y6, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y6, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVAPS      avx2_3f800000<>+0(SB), Y6
+	VADDPS       Y6, Y5, Y4
+	VDIVPS       Y4, Y6, Y4
+	VMAXPS       Y2, Y0, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y4, Y5
+	VFMADD213PS  avx2_3f800000<>+0(SB), Y3, Y5
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y2, (AX)(R9*4)
+	VMOVUPS      Y5, (CX)(R9*4)
+	MOVQ         R11, R10
+	ADDQ         $0x00000008, R9
+	JMP          loop258
+
+end259:
+	CMPQ R9, DI
+	JL   pixel255
+	VZEROUPPER
+	RET
+
+// func avx2NormGrad(dst []float32, a []float32, x []float32, factor []float32, scale []float32, shift []float32)
+// Requires: AVX, FMA3
+TEXT ·avx2NormGrad(SB), NOSPLIT, $0-144
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ x_base+48(FP), DX
+	MOVQ factor_base+72(FP), BX
+	MOVQ scale_base+96(FP), SI
+	MOVQ shift_base+120(FP), DI
+	MOVQ dst_len+8(FP), R8
+	MOVQ factor_len+80(FP), R9
+	XORQ R10, R10
+
+pixel260:
+	XORQ R11, R11
+
+loop261:
+	LEAQ        32(R11), R12
+	CMPQ        R12, R9
+	JG          end262
+	VMOVUPS     (CX)(R10*4), Y0
+	VMOVUPS     (DX)(R10*4), Y1
+	VMOVUPS     (SI)(R11*4), Y2
+	VFMADD213PS (DI)(R11*4), Y2, Y1
+	VFMADD231PS (BX)(R11*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(R10*4)
+	VMOVUPS     32(CX)(R10*4), Y0
+	VMOVUPS     32(DX)(R10*4), Y1
+	VMOVUPS     32(SI)(R11*4), Y2
+	VFMADD213PS 32(DI)(R11*4), Y2, Y1
+	VFMADD231PS 32(BX)(R11*4), Y0, Y1
+	VMOVUPS     Y1, 32(AX)(R10*4)
+	VMOVUPS     64(CX)(R10*4), Y0
+	VMOVUPS     64(DX)(R10*4), Y1
+	VMOVUPS     64(SI)(R11*4), Y2
+	VFMADD213PS 64(DI)(R11*4), Y2, Y1
+	VFMADD231PS 64(BX)(R11*4), Y0, Y1
+	VMOVUPS     Y1, 64(AX)(R10*4)
+	VMOVUPS     96(CX)(R10*4), Y0
+	VMOVUPS     96(DX)(R10*4), Y1
+	VMOVUPS     96(SI)(R11*4), Y2
+	VFMADD213PS 96(DI)(R11*4), Y2, Y1
+	VFMADD231PS 96(BX)(R11*4), Y0, Y1
+	VMOVUPS     Y1, 96(AX)(R10*4)
+	MOVQ        R12, R11
+	ADDQ        $0x00000020, R10
+	JMP         loop261
+
+end262:
+loop263:
+	LEAQ        8(R11), R12
+	CMPQ        R12, R9
+	JG          end264
+	VMOVUPS     (CX)(R10*4), Y0
+	VMOVUPS     (DX)(R10*4), Y1
+	VMOVUPS     (SI)(R11*4), Y2
+	VFMADD213PS (DI)(R11*4), Y2, Y1
+	VFMADD231PS (BX)(R11*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(R10*4)
+	MOVQ        R12, R11
+	ADDQ        $0x00000008, R10
+	JMP         loop263
+
+end264:
+	CMPQ R10, R8
+	JL   pixel260
 	VZEROUPPER
 	RET
 
@@ -4367,22 +5033,22 @@ TEXT ·avx2GatherSum(SB), NOSPLIT, $0-92
 	MOVQ         taps+72(FP), SI
 	VBROADCASTSS scale+88(FP), Y0
 
-pixel232:
+pixel265:
 	CMPQ AX, CX
-	JGE  finished233
+	JGE  finished266
 	MOVQ channels+80(FP), DI
 	MOVQ DX, R8
 
-block234:
+block267:
 	CMPQ   DI, $0x00000020
-	JL     next235
+	JL     next268
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	XORQ   R9, R9
 
-tap236:
+tap269:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Y1, Y1
 	VADDPS  32(R8)(R10*4), Y2, Y2
@@ -4390,7 +5056,7 @@ tap236:
 	VADDPS  96(R8)(R10*4), Y4, Y4
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap236
+	JL      tap269
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)
 	VMULPS  Y0, Y2, Y2
@@ -4402,31 +5068,55 @@ tap236:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, R8
 	SUBQ    $0x00000020, DI
-	JMP     block234
+	JMP     block267
 
-next235:
-block237:
+next268:
+block270:
+	CMPQ   DI, $0x00000010
+	JL     next271
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   R9, R9
+
+tap272:
+	MOVLQSX (BX)(R9*4), R10
+	VADDPS  (R8)(R10*4), Y1, Y1
+	VADDPS  32(R8)(R10*4), Y2, Y2
+	INCQ    R9
+	CMPQ    R9, SI
+	JL      tap272
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, DI
+	JMP     block270
+
+next271:
+block273:
 	CMPQ   DI, $0x00000008
-	JL     next238
+	JL     next274
 	VXORPS Y1, Y1, Y1
 	XORQ   R9, R9
 
-tap239:
+tap275:
 	MOVLQSX (BX)(R9*4), R10
 	VADDPS  (R8)(R10*4), Y1, Y1
 	INCQ    R9
 	CMPQ    R9, SI
-	JL      tap239
+	JL      tap275
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, R8
 	SUBQ    $0x00000008, DI
-	JMP     block237
+	JMP     block273
 
-next238:
+next274:
 	TESTQ   DI, DI
-	JZ      last240
+	JZ      last276
 	LEAQ    avx2_mask<>+0(SB), R9
 	MOVQ    $0x00000008, R10
 	SUBQ    DI, R10
@@ -4434,22 +5124,22 @@ next238:
 	VXORPS  Y2, Y2, Y2
 	XORQ    R9, R9
 
-tap241:
+tap277:
 	MOVLQSX    (BX)(R9*4), R10
 	VMASKMOVPS (R8)(R10*4), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 	INCQ       R9
 	CMPQ       R9, SI
-	JL         tap241
+	JL         tap277
 	VMULPS     Y0, Y2, Y2
 	VMASKMOVPS Y2, Y1, (AX)
 	LEAQ       (AX)(DI*4), AX
 
-last240:
+last276:
 	LEAQ (BX)(SI*4), BX
-	JMP  pixel232
+	JMP  pixel265
 
-finished233:
+finished266:
 	VZEROUPPER
 	RET
 
@@ -4472,7 +5162,7 @@ TEXT ·avx2MultiplyAdds(SB), NOSPLIT, $0-8
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 
-loop242:
+loop278:
 	VFMADD213PS Y1, Y0, Y2
 	VFMADD213PS Y1, Y0, Y3
 	VFMADD213PS Y1, Y0, Y4
@@ -4486,7 +5176,7 @@ loop242:
 	VFMADD213PS Y1, Y0, Y12
 	VFMADD213PS Y1, Y0, Y13
 	DECQ        AX
-	JNZ         loop242
+	JNZ         loop278
 	VZEROUPPER
 	RET
 
@@ -4510,13 +5200,13 @@ TEXT ·avx512Conv12x32(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block243:
+block279:
 	CMPQ    (SP), $0x00
-	JLE     finished244
+	JLE     finished280
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero245
+	JZ      zero281
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4541,9 +5231,9 @@ block243:
 	VMOVAPS Z1, Z19
 	VMOVAPS Z1, Z21
 	VMOVAPS Z1, Z23
-	JMP     begin246
+	JMP     begin282
 
-zero245:
+zero281:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4569,17 +5259,17 @@ zero245:
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
 
-begin246:
+begin282:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end247
+	JZ    end283
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end247
+	JZ    end283
 	MOVQ  w_base+104(FP), CX
 
-tap248:
+tap284:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4613,7 +5303,7 @@ tap248:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth249:
+depth285:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z24
@@ -4656,11 +5346,11 @@ depth249:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth249
+	JNZ          depth285
 	DECQ         16(SP)
-	JNZ          tap248
+	JNZ          tap284
 
-end247:
+end283:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4700,9 +5390,9 @@ end247:
 	VMOVUPS Z23, 64(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block243
+	JMP     block279
 
-finished244:
+finished280:
 	VZEROUPPER
 	RET
 
@@ -4716,13 +5406,13 @@ TEXT ·avx512Conv8x32(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block250:
+block286:
 	CMPQ    (SP), $0x00
-	JLE     finished251
+	JLE     finished287
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero252
+	JZ      zero288
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4739,9 +5429,9 @@ block250:
 	VMOVAPS Z1, Z11
 	VMOVAPS Z1, Z13
 	VMOVAPS Z1, Z15
-	JMP     begin253
+	JMP     begin289
 
-zero252:
+zero288:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4759,17 +5449,17 @@ zero252:
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
 
-begin253:
+begin289:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end254
+	JZ    end290
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end254
+	JZ    end290
 	MOVQ  w_base+104(FP), CX
 
-tap255:
+tap291:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4795,7 +5485,7 @@ tap255:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth256:
+depth292:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z16
@@ -4826,11 +5516,11 @@ depth256:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth256
+	JNZ          depth292
 	DECQ         16(SP)
-	JNZ          tap255
+	JNZ          tap291
 
-end254:
+end290:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4858,9 +5548,9 @@ end254:
 	VMOVUPS Z15, 64(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block250
+	JMP     block286
 
-finished251:
+finished287:
 	VZEROUPPER
 	RET
 
@@ -4874,13 +5564,13 @@ TEXT ·avx512Conv4x32(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block257:
+block293:
 	CMPQ    (SP), $0x00
-	JLE     finished258
+	JLE     finished294
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero259
+	JZ      zero295
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -4889,9 +5579,9 @@ block257:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     begin260
+	JMP     begin296
 
-zero259:
+zero295:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4901,17 +5591,17 @@ zero259:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-begin260:
+begin296:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end261
+	JZ    end297
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end261
+	JZ    end297
 	MOVQ  w_base+104(FP), CX
 
-tap262:
+tap298:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -4929,7 +5619,7 @@ tap262:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth263:
+depth299:
 	PREFETCHT0   8192(CX)
 	PREFETCHT0   8256(CX)
 	VMOVUPS      (CX), Z8
@@ -4948,11 +5638,11 @@ depth263:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         $0x00000080, CX
 	INCQ         AX
-	JNZ          depth263
+	JNZ          depth299
 	DECQ         16(SP)
-	JNZ          tap262
+	JNZ          tap298
 
-end261:
+end297:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -4968,9 +5658,9 @@ end261:
 	VMOVUPS Z7, 64(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block257
+	JMP     block293
 
-finished258:
+finished294:
 	VZEROUPPER
 	RET
 
@@ -4984,13 +5674,13 @@ TEXT ·avx512Conv12x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block264:
+block300:
 	CMPQ    (SP), $0x00
-	JLE     finished265
+	JLE     finished301
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero266
+	JZ      zero302
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -5003,9 +5693,9 @@ block264:
 	VMOVAPS Z0, Z9
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
-	JMP     begin267
+	JMP     begin303
 
-zero266:
+zero302:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5019,17 +5709,17 @@ zero266:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-begin267:
+begin303:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end268
+	JZ    end304
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end268
+	JZ    end304
 	MOVQ  w_base+104(FP), CX
 
-tap269:
+tap305:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5063,7 +5753,7 @@ tap269:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth270:
+depth306:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z12
 	VFMADD231PS.BCST (DX)(AX*4), Z12, Z0
@@ -5080,11 +5770,11 @@ depth270:
 	VFMADD231PS.BCST (R15)(AX*4), Z12, Z11
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth270
+	JNZ              depth306
 	DECQ             16(SP)
-	JNZ              tap269
+	JNZ              tap305
 
-end268:
+end304:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -5112,9 +5802,9 @@ end268:
 	VMOVUPS Z11, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block264
+	JMP     block300
 
-finished265:
+finished301:
 	VZEROUPPER
 	RET
 
@@ -5128,13 +5818,13 @@ TEXT ·avx512Conv8x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block271:
+block307:
 	CMPQ    (SP), $0x00
-	JLE     finished272
+	JLE     finished308
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero273
+	JZ      zero309
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -5143,9 +5833,9 @@ block271:
 	VMOVAPS Z0, Z5
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z7
-	JMP     begin274
+	JMP     begin310
 
-zero273:
+zero309:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5155,17 +5845,17 @@ zero273:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-begin274:
+begin310:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end275
+	JZ    end311
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end275
+	JZ    end311
 	MOVQ  w_base+104(FP), CX
 
-tap276:
+tap312:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5191,7 +5881,7 @@ tap276:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth277:
+depth313:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (DX)(AX*4), Z8, Z0
@@ -5204,11 +5894,11 @@ depth277:
 	VFMADD231PS.BCST (R11)(AX*4), Z8, Z7
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth277
+	JNZ              depth313
 	DECQ             16(SP)
-	JNZ              tap276
+	JNZ              tap312
 
-end275:
+end311:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -5228,9 +5918,9 @@ end275:
 	VMOVUPS Z7, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block271
+	JMP     block307
 
-finished272:
+finished308:
 	VZEROUPPER
 	RET
 
@@ -5244,36 +5934,36 @@ TEXT ·avx512Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block278:
+block314:
 	CMPQ    (SP), $0x00
-	JLE     finished279
+	JLE     finished315
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero280
+	JZ      zero316
 	VMOVUPS (AX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     begin281
+	JMP     begin317
 
-zero280:
+zero316:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-begin281:
+begin317:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end282
+	JZ    end318
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end282
+	JZ    end318
 	MOVQ  w_base+104(FP), CX
 
-tap283:
+tap319:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5291,7 +5981,7 @@ tap283:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth284:
+depth320:
 	PREFETCHT0       8192(CX)
 	VMOVUPS          (CX), Z4
 	VFMADD231PS.BCST (DX)(AX*4), Z4, Z0
@@ -5300,11 +5990,11 @@ depth284:
 	VFMADD231PS.BCST (DI)(AX*4), Z4, Z3
 	ADDQ             $0x00000040, CX
 	INCQ             AX
-	JNZ              depth284
+	JNZ              depth320
 	DECQ             16(SP)
-	JNZ              tap283
+	JNZ              tap319
 
-end282:
+end318:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -5316,9 +6006,9 @@ end282:
 	VMOVUPS Z3, (AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block278
+	JMP     block314
 
-finished279:
+finished315:
 	VZEROUPPER
 	RET
 
@@ -5332,13 +6022,13 @@ TEXT ·avx2Conv6x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block285:
+block321:
 	CMPQ    (SP), $0x00
-	JLE     finished286
+	JLE     finished322
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero287
+	JZ      zero323
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -5351,9 +6041,9 @@ block285:
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
 	VMOVAPS Y1, Y11
-	JMP     begin288
+	JMP     begin324
 
-zero287:
+zero323:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5367,17 +6057,17 @@ zero287:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-begin288:
+begin324:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end289
+	JZ    end325
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end289
+	JZ    end325
 	MOVQ  w_base+104(FP), CX
 
-tap290:
+tap326:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5399,7 +6089,7 @@ tap290:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth291:
+depth327:
 	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
@@ -5423,11 +6113,11 @@ depth291:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth291
+	JNZ          depth327
 	DECQ         16(SP)
-	JNZ          tap290
+	JNZ          tap326
 
-end289:
+end325:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5449,9 +6139,9 @@ end289:
 	VMOVUPS Y11, 32(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block285
+	JMP     block321
 
-finished286:
+finished322:
 	VZEROUPPER
 	RET
 
@@ -5465,13 +6155,13 @@ TEXT ·avx2Conv4x16(SB), NOSPLIT, $32-152
 	MOVQ blocks+80(FP), AX
 	MOVQ AX, (SP)
 
-block292:
+block328:
 	CMPQ    (SP), $0x00
-	JLE     finished293
+	JLE     finished329
 	DECQ    (SP)
 	MOVQ    bias_base+128(FP), AX
 	TESTQ   AX, AX
-	JZ      zero294
+	JZ      zero330
 	VMOVUPS (AX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -5480,9 +6170,9 @@ block292:
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     begin295
+	JMP     begin331
 
-zero294:
+zero330:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5492,17 +6182,17 @@ zero294:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-begin295:
+begin331:
 	MOVQ  taps+88(FP), AX
 	TESTQ AX, AX
-	JZ    end296
+	JZ    end332
 	MOVQ  AX, 16(SP)
 	MOVQ  depth+96(FP), AX
 	TESTQ AX, AX
-	JZ    end296
+	JZ    end332
 	MOVQ  w_base+104(FP), CX
 
-tap297:
+tap333:
 	MOVQ    24(SP), AX
 	MOVLQSX (AX), DX
 	MOVLQSX 4(AX), BX
@@ -5520,7 +6210,7 @@ tap297:
 	MOVQ    depth+96(FP), AX
 	NEGQ    AX
 
-depth298:
+depth334:
 	PREFETCHT0   8192(CX)
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5538,11 +6228,11 @@ depth298:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x00000040, CX
 	INCQ         AX
-	JNZ          depth298
+	JNZ          depth334
 	DECQ         16(SP)
-	JNZ          tap297
+	JNZ          tap333
 
-end296:
+end332:
 	MOVQ    8(SP), AX
 	MOVQ    stride+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5558,9 +6248,9 @@ end296:
 	VMOVUPS Y7, 32(AX)
 	LEAQ    (AX)(CX*4), AX
 	MOVQ    AX, 8(SP)
-	JMP     block292
+	JMP     block328
 
-finished293:
+finished329:
 	VZEROUPPER
 	RET
 
@@ -5590,11 +6280,11 @@ TEXT ·avx512Grad8x32(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end300
+	JZ     end336
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel299:
+pixel335:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Z16
 	VMOVUPS      64(CX), Z17
@@ -5624,9 +6314,9 @@ pixel299:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel299
+	JNZ          pixel335
 
-end300:
+end336:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5689,11 +6379,11 @@ TEXT ·avx512Grad8x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end302
+	JZ     end338
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel301:
+pixel337:
 	MOVLQSX          (DX)(BX*4), DI
 	VMOVUPS          (CX), Z8
 	VFMADD231PS.BCST (AX)(DI*4), Z8, Z0
@@ -5706,9 +6396,9 @@ pixel301:
 	VFMADD231PS.BCST 28(AX)(DI*4), Z8, Z7
 	ADDQ             SI, CX
 	INCQ             BX
-	JNZ              pixel301
+	JNZ              pixel337
 
-end302:
+end338:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Z0, Z0
@@ -5755,11 +6445,11 @@ TEXT ·avx2Grad4x16(SB), NOSPLIT, $0-112
 	MOVQ   dyStride+104(FP), SI
 	SHLQ   $0x02, SI
 	TESTQ  BX, BX
-	JZ     end304
+	JZ     end340
 	LEAQ   (DX)(BX*4), DX
 	NEGQ   BX
 
-pixel303:
+pixel339:
 	MOVLQSX      (DX)(BX*4), DI
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
@@ -5777,9 +6467,9 @@ pixel303:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	INCQ         BX
-	JNZ          pixel303
+	JNZ          pixel339
 
-end304:
+end340:
 	MOVQ    dst_base+0(FP), AX
 	MOVQ    stride+24(FP), CX
 	VADDPS  (AX), Y0, Y0
@@ -5817,14 +6507,14 @@ TEXT ·avx512WinogradInput2(SB), $1088-96
 	LEAQ 64(SP), R8
 	ANDQ $-64, R8
 
-tile305:
+tile341:
 	TESTQ DI, DI
-	JZ    end306
+	JZ    end342
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels307:
+channels343:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Z0
@@ -5957,13 +6647,13 @@ channels307:
 	ADDQ    DX, R11
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R10
-	JL      channels307
+	JL      channels343
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile305
+	JMP     tile341
 
-end306:
+end342:
 	VZEROUPPER
 	RET
 
@@ -5981,9 +6671,9 @@ TEXT ·avx512WinogradOutput2(SB), $576-120
 	LEAQ 64(SP), R9
 	ANDQ $-64, R9
 
-tile308:
+tile344:
 	TESTQ   DI, DI
-	JZ      end309
+	JZ      end345
 	LEAQ    16(BX), R10
 	CMPQ    DI, $0x01
 	CMOVQLE BX, R10
@@ -5991,7 +6681,7 @@ tile308:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 
-channels310:
+channels346:
 	LEAQ       (AX)(R11*1), R13
 	MOVLQSX    (R10), R14
 	PREFETCHT0 (R13)(R14*4)
@@ -6060,10 +6750,10 @@ channels310:
 	VMOVUPS    Z1, 448(R9)
 	VXORPS     Z0, Z0, Z0
 	TESTQ      R8, R8
-	JZ         unbiased311
+	JZ         unbiased347
 	VMOVUPS    (R8)(R11*1), Z0
 
-unbiased311:
+unbiased347:
 	LEAQ    (AX)(R11*1), R13
 	VMOVUPS (R9), Z1
 	VMOVUPS 128(R9), Z2
@@ -6095,13 +6785,13 @@ unbiased311:
 	VMOVUPS Z2, (R13)(R14*4)
 	ADDQ    $0x00000040, R11
 	CMPQ    R11, R12
-	JL      channels310
+	JL      channels346
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile308
+	JMP     tile344
 
-end309:
+end345:
 	VZEROUPPER
 	RET
 
@@ -6121,7 +6811,7 @@ TEXT ·avx512WinogradWeights2(SB), $832-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels312:
+channels348:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Z1
 	ADDQ    BX, R9
@@ -6249,7 +6939,7 @@ channels312:
 	ADDQ    DX, R9
 	ADDQ    $0x00000040, R8
 	CMPQ    R8, SI
-	JL      channels312
+	JL      channels348
 	VZEROUPPER
 	RET
 
@@ -6266,14 +6956,14 @@ TEXT ·avx512WinogradOutputGrad2(SB), $576-96
 	LEAQ 64(SP), R8
 	ANDQ $-64, R8
 
-tile313:
+tile349:
 	TESTQ DI, DI
-	JZ    end314
+	JZ    end350
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels315:
+channels351:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Z0
@@ -6358,13 +7048,13 @@ channels315:
 	ADDQ    DX, R11
 	ADDQ    $0x00000040, R9
 	CMPQ    R9, R10
-	JL      channels315
+	JL      channels351
 	ADDQ    $0x00000010, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile313
+	JMP     tile349
 
-end314:
+end350:
 	VZEROUPPER
 	RET
 
@@ -6384,7 +7074,7 @@ TEXT ·avx512WinogradWeightsGrad2(SB), $832-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels316:
+channels352:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Z1
 	ADDQ        BX, R9
@@ -6535,7 +7225,7 @@ channels316:
 	VMOVUPS     Z3, (R9)
 	ADDQ        $0x00000040, R8
 	CMPQ        R8, SI
-	JL          channels316
+	JL          channels352
 	VZEROUPPER
 	RET
 
@@ -6558,14 +7248,14 @@ TEXT ·avx512WinogradInput4(SB), $2368-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile317:
+tile353:
 	TESTQ DI, DI
-	JZ    end318
+	JZ    end354
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels319:
+channels355:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Z6
@@ -7074,13 +7764,13 @@ channels319:
 	ADDQ         DX, R11
 	ADDQ         $0x00000040, R9
 	CMPQ         R9, R10
-	JL           channels319
+	JL           channels355
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile317
+	JMP          tile353
 
-end318:
+end354:
 	VZEROUPPER
 	RET
 
@@ -7212,9 +7902,9 @@ TEXT ·avx512WinogradOutput4(SB), $1600-120
 	LEAQ    64(SP), R9
 	ANDQ    $-64, R9
 
-tile320:
+tile356:
 	TESTQ   DI, DI
-	JZ      end321
+	JZ      end357
 	LEAQ    64(BX), R10
 	CMPQ    DI, $0x01
 	CMOVQLE BX, R10
@@ -7222,7 +7912,7 @@ tile320:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 
-channels322:
+channels358:
 	LEAQ        (AX)(R11*1), R13
 	MOVLQSX     (R10), R14
 	PREFETCHT0  (R13)(R14*4)
@@ -7451,10 +8141,10 @@ channels322:
 	VMOVUPS     Z7, 1472(R9)
 	VXORPS      Z6, Z6, Z6
 	TESTQ       R8, R8
-	JZ          unbiased323
+	JZ          unbiased359
 	VMOVUPS     (R8)(R11*1), Z6
 
-unbiased323:
+unbiased359:
 	LEAQ        (AX)(R11*1), R13
 	VMOVUPS     (R9), Z7
 	VMOVUPS     256(R9), Z8
@@ -7594,13 +8284,13 @@ unbiased323:
 	VMOVUPS     Z8, (R13)(R14*4)
 	ADDQ        $0x00000040, R11
 	CMPQ        R11, R12
-	JL          channels322
+	JL          channels358
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile320
+	JMP         tile356
 
-end321:
+end357:
 	VZEROUPPER
 	RET
 
@@ -7662,7 +8352,7 @@ TEXT ·avx512WinogradWeights4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels324:
+channels360:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Z7
 	ADDQ         BX, R9
@@ -7942,7 +8632,7 @@ channels324:
 	ADDQ         DX, R9
 	ADDQ         $0x00000040, R8
 	CMPQ         R8, SI
-	JL           channels324
+	JL           channels360
 	VZEROUPPER
 	RET
 
@@ -8091,14 +8781,14 @@ TEXT ·avx512WinogradOutputGrad4(SB), $1600-96
 	LEAQ    64(SP), R8
 	ANDQ    $-64, R8
 
-tile325:
+tile361:
 	TESTQ DI, DI
-	JZ    end326
+	JZ    end362
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels327:
+channels363:
 	LEAQ        (CX)(R9*1), R11
 	MOVLQSX     (BX), R12
 	VMOVUPS     (R11)(R12*4), Z6
@@ -8395,13 +9085,13 @@ channels327:
 	ADDQ        DX, R11
 	ADDQ        $0x00000040, R9
 	CMPQ        R9, R10
-	JL          channels327
+	JL          channels363
 	ADDQ        $0x00000040, BX
 	LEAQ        (AX)(SI*4), AX
 	DECQ        DI
-	JMP         tile325
+	JMP         tile361
 
-end326:
+end362:
 	VZEROUPPER
 	RET
 
@@ -8427,7 +9117,7 @@ TEXT ·avx512WinogradWeightsGrad4(SB), $1216-72
 	XORQ    R8, R8
 	SHLQ    $0x02, SI
 
-channels328:
+channels364:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Z7
 	ADDQ        BX, R9
@@ -8725,7 +9415,7 @@ channels328:
 	VMOVUPS     Z10, (R9)
 	ADDQ        $0x00000040, R8
 	CMPQ        R8, SI
-	JL          channels328
+	JL          channels364
 	VZEROUPPER
 	RET
 
@@ -8742,14 +9432,14 @@ TEXT ·avx2WinogradInput2(SB), $544-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile329:
+tile365:
 	TESTQ DI, DI
-	JZ    end330
+	JZ    end366
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels331:
+channels367:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -8882,13 +9572,13 @@ channels331:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels331
+	JL      channels367
 	ADDQ    $0x00000040, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile329
+	JMP     tile365
 
-end330:
+end366:
 	VZEROUPPER
 	RET
 
@@ -8906,9 +9596,9 @@ TEXT ·avx2WinogradOutput2(SB), $288-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile332:
+tile368:
 	TESTQ   DI, DI
-	JZ      end333
+	JZ      end369
 	LEAQ    16(BX), R10
 	CMPQ    DI, $0x01
 	CMOVQLE BX, R10
@@ -8916,7 +9606,7 @@ tile332:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 
-channels334:
+channels370:
 	LEAQ       (AX)(R11*1), R13
 	MOVLQSX    (R10), R14
 	PREFETCHT0 (R13)(R14*4)
@@ -8985,10 +9675,10 @@ channels334:
 	VMOVUPS    Y1, 224(R9)
 	VXORPS     Y0, Y0, Y0
 	TESTQ      R8, R8
-	JZ         unbiased335
+	JZ         unbiased371
 	VMOVUPS    (R8)(R11*1), Y0
 
-unbiased335:
+unbiased371:
 	LEAQ    (AX)(R11*1), R13
 	VMOVUPS (R9), Y1
 	VMOVUPS 64(R9), Y2
@@ -9020,13 +9710,13 @@ unbiased335:
 	VMOVUPS Y2, (R13)(R14*4)
 	ADDQ    $0x00000020, R11
 	CMPQ    R11, R12
-	JL      channels334
+	JL      channels370
 	ADDQ    $0x00000010, BX
 	LEAQ    (CX)(SI*4), CX
 	DECQ    DI
-	JMP     tile332
+	JMP     tile368
 
-end333:
+end369:
 	VZEROUPPER
 	RET
 
@@ -9045,7 +9735,7 @@ TEXT ·avx2WinogradWeights2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels336:
+channels372:
 	LEAQ    (CX)(R8*1), R9
 	VMOVUPS (R9), Y0
 	ADDQ    BX, R9
@@ -9173,7 +9863,7 @@ channels336:
 	ADDQ    DX, R9
 	ADDQ    $0x00000020, R8
 	CMPQ    R8, SI
-	JL      channels336
+	JL      channels372
 	VZEROUPPER
 	RET
 
@@ -9190,14 +9880,14 @@ TEXT ·avx2WinogradOutputGrad2(SB), $288-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile337:
+tile373:
 	TESTQ DI, DI
-	JZ    end338
+	JZ    end374
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels339:
+channels375:
 	LEAQ    (CX)(R9*1), R11
 	MOVLQSX (BX), R12
 	VMOVUPS (R11)(R12*4), Y0
@@ -9282,13 +9972,13 @@ channels339:
 	ADDQ    DX, R11
 	ADDQ    $0x00000020, R9
 	CMPQ    R9, R10
-	JL      channels339
+	JL      channels375
 	ADDQ    $0x00000010, BX
 	LEAQ    (AX)(SI*4), AX
 	DECQ    DI
-	JMP     tile337
+	JMP     tile373
 
-end338:
+end374:
 	VZEROUPPER
 	RET
 
@@ -9307,7 +9997,7 @@ TEXT ·avx2WinogradWeightsGrad2(SB), $416-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels340:
+channels376:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Y0
 	ADDQ        BX, R9
@@ -9458,7 +10148,7 @@ channels340:
 	VMOVUPS     Y2, (R9)
 	ADDQ        $0x00000020, R8
 	CMPQ        R8, SI
-	JL          channels340
+	JL          channels376
 	VZEROUPPER
 	RET
 
@@ -9475,14 +10165,14 @@ TEXT ·avx2WinogradInput4(SB), $1184-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile341:
+tile377:
 	TESTQ DI, DI
-	JZ    end342
+	JZ    end378
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels343:
+channels379:
 	LEAQ         (CX)(R9*1), R11
 	MOVLQSX      (BX), R12
 	VMOVUPS      (R11)(R12*4), Y0
@@ -9991,13 +10681,13 @@ channels343:
 	ADDQ         DX, R11
 	ADDQ         $0x00000020, R9
 	CMPQ         R9, R10
-	JL           channels343
+	JL           channels379
 	ADDQ         $0x00000090, BX
 	LEAQ         (AX)(SI*4), AX
 	DECQ         DI
-	JMP          tile341
+	JMP          tile377
 
-end342:
+end378:
 	VZEROUPPER
 	RET
 
@@ -10075,9 +10765,9 @@ TEXT ·avx2WinogradOutput4(SB), $800-120
 	LEAQ 32(SP), R9
 	ANDQ $-32, R9
 
-tile344:
+tile380:
 	TESTQ   DI, DI
-	JZ      end345
+	JZ      end381
 	LEAQ    64(BX), R10
 	CMPQ    DI, $0x01
 	CMOVQLE BX, R10
@@ -10085,7 +10775,7 @@ tile344:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 
-channels346:
+channels382:
 	LEAQ        (AX)(R11*1), R13
 	MOVLQSX     (R10), R14
 	PREFETCHT0  (R13)(R14*4)
@@ -10314,10 +11004,10 @@ channels346:
 	VMOVUPS     Y1, 736(R9)
 	VXORPS      Y0, Y0, Y0
 	TESTQ       R8, R8
-	JZ          unbiased347
+	JZ          unbiased383
 	VMOVUPS     (R8)(R11*1), Y0
 
-unbiased347:
+unbiased383:
 	LEAQ        (AX)(R11*1), R13
 	VMOVUPS     (R9), Y1
 	VMOVUPS     128(R9), Y2
@@ -10457,13 +11147,13 @@ unbiased347:
 	VMOVUPS     Y2, (R13)(R14*4)
 	ADDQ        $0x00000020, R11
 	CMPQ        R11, R12
-	JL          channels346
+	JL          channels382
 	ADDQ        $0x00000040, BX
 	LEAQ        (CX)(SI*4), CX
 	DECQ        DI
-	JMP         tile344
+	JMP         tile380
 
-end345:
+end381:
 	VZEROUPPER
 	RET
 
@@ -10502,7 +11192,7 @@ TEXT ·avx2WinogradWeights4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels348:
+channels384:
 	LEAQ         (CX)(R8*1), R9
 	VMOVUPS      (R9), Y0
 	ADDQ         BX, R9
@@ -10782,7 +11472,7 @@ channels348:
 	ADDQ         DX, R9
 	ADDQ         $0x00000020, R8
 	CMPQ         R8, SI
-	JL           channels348
+	JL           channels384
 	VZEROUPPER
 	RET
 
@@ -10869,14 +11559,14 @@ TEXT ·avx2WinogradOutputGrad4(SB), $800-96
 	LEAQ 32(SP), R8
 	ANDQ $-32, R8
 
-tile349:
+tile385:
 	TESTQ DI, DI
-	JZ    end350
+	JZ    end386
 	XORQ  R9, R9
 	MOVQ  SI, R10
 	SHLQ  $0x02, R10
 
-channels351:
+channels387:
 	LEAQ        (CX)(R9*1), R11
 	MOVLQSX     (BX), R12
 	VMOVUPS     (R11)(R12*4), Y0
@@ -11173,13 +11863,13 @@ channels351:
 	ADDQ        DX, R11
 	ADDQ        $0x00000020, R9
 	CMPQ        R9, R10
-	JL          channels351
+	JL          channels387
 	ADDQ        $0x00000040, BX
 	LEAQ        (AX)(SI*4), AX
 	DECQ        DI
-	JMP         tile349
+	JMP         tile385
 
-end350:
+end386:
 	VZEROUPPER
 	RET
 
@@ -11198,7 +11888,7 @@ TEXT ·avx2WinogradWeightsGrad4(SB), $608-72
 	XORQ R8, R8
 	SHLQ $0x02, SI
 
-channels352:
+channels388:
 	LEAQ        (CX)(R8*1), R9
 	VMOVUPS     (R9), Y0
 	ADDQ        BX, R9
@@ -11496,6 +12186,6 @@ channels352:
 	VMOVUPS     Y3, (R9)
 	ADDQ        $0x00000020, R8
 	CMPQ        R8, SI
-	JL          channels352
+	JL          channels388
 	VZEROUPPER
 	RET

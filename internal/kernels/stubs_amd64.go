@@ -68,6 +68,15 @@ func avx512Squares(acc []float32, x []float32, mean []float32, pixels int)
 func avx512NormSums(dst []float32, a []float32, b []float32, x []float32, scale []float32, shift []float32, sum []float32, dot []float32, pixels int)
 
 //go:noescape
+func avx512NormSwish(value []float32, x []float32, scale []float32, shift []float32)
+
+//go:noescape
+func avx512NormSwishPair(value []float32, slope []float32, x []float32, scale []float32, shift []float32)
+
+//go:noescape
+func avx512NormGrad(dst []float32, a []float32, x []float32, factor []float32, scale []float32, shift []float32)
+
+//go:noescape
 func avx512GatherSum(dst []float32, x []float32, offsets []int32, taps int, channels int, scale float32)
 
 //go:noescape
@@ -135,6 +144,15 @@ func avx2Squares(acc []float32, x []float32, mean []float32, pixels int)
 
 //go:noescape
 func avx2NormSums(dst []float32, a []float32, b []float32, x []float32, scale []float32, shift []float32, sum []float32, dot []float32, pixels int)
+
+//go:noescape
+func avx2NormSwish(value []float32, x []float32, scale []float32, shift []float32)
+
+//go:noescape
+func avx2NormSwishPair(value []float32, slope []float32, x []float32, scale []float32, shift []float32)
+
+//go:noescape
+func avx2NormGrad(dst []float32, a []float32, x []float32, factor []float32, scale []float32, shift []float32)
 
 //go:noescape
 func avx2GatherSum(dst []float32, x []float32, offsets []int32, taps int, channels int, scale float32)

@@ -172,7 +172,7 @@ func normSums(s simd) {
 	done()
 }
 
-// gatherSum writes GatherSum: pixel by pixel, four vectors of channels at a time, then one, then the rest under a mask, and
+// gatherSum writes GatherSum: pixel by pixel, four vectors of channels at a time, then two, then one, then the rest under a mask, and
 // for each walks over the taps.
 func gatherSum(s simd) {
 	s.text("GatherSum", "func(dst, x []float32, offsets []int32, taps, channels int, scale float32)")
@@ -210,7 +210,7 @@ func gatherSum(s simd) {
 			store(sum, Mem{Base: dst, Disp: v * s.bytes()})
 		}
 	}
-	for _, vectors := range []int{4, 1} {
+	for _, vectors := range []int{4, 2, 1} {
 		loop, next := label("block"), label("next")
 		Label(loop)
 		CMPQ(channels, U32(vectors*s.lanes()))

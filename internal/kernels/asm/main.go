@@ -23,6 +23,7 @@ func main() {
 		reductions(s)
 		columns(s)
 		normSums(s)
+		normalised(s)
 		gatherSum(s)
 		multiplyAdds(s)
 	}
