@@ -127,7 +127,7 @@ func TestTermsSwitchedOff(t *testing.T) {
 		list := records(t, at)
 		last := list[len(list)-1]
 		sum := 0.0
-		for term, weight := range map[string]float64{"cd": 1, "reg": 1, "opt": 1, "ent": 0.3} {
+		for term, weight := range map[string]float64{"cd": 1, "reg": 1, "opt": 1, "ent": 0.3, "flow": 0.03} {
 			value := valueOf(t, last, "loss_"+term)
 			if (value == 0) != slices.Contains(off, term) {
 				t.Errorf("without %v: the term %s is %v", off, term, value)

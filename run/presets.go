@@ -141,6 +141,7 @@ func (c *Config) digits() {
 	c.Buffer.Restart = 0.1 // short training sees little noise otherwise, and samples from noise then fall into few modes
 	// Chains that short training has taught for a few rounds lose classes where they run for many.
 	c.Generation.Augmented, c.Generation.Plain = 0, 7
+	c.Loss = c.Loss.WithWeight("flow", 0.03) // teaches the way from noise to every class, and energies beside that way
 	c.Optimiser.Batch, c.Optimiser.LearningRate, c.Optimiser.Cooldown = 64, 5e-4, 0.5
 	c.Optimiser.Lanes = cpu.DefaultLanes
 	c.Limits.Iterations = 1200

@@ -107,14 +107,14 @@ func TestMetrics(t *testing.T) {
 	c := config(t, stripes(t, dir, 60, 1))
 	at := filepath.Join(dir, "run")
 	start(t, at, c)
-	always := []string{"loss_total", "loss_cd", "loss_reg", "loss_opt", "loss_ent", "energy_data", "energy_samples", "energy_gap",
+	always := []string{"loss_total", "loss_cd", "loss_reg", "loss_opt", "loss_ent", "loss_flow", "energy_data", "energy_samples", "energy_gap",
 		"energy_spread_data", "energy_spread_samples", "gradient_norm", "chain_moved", "chain_acceptance", "diversity_samples",
 		"diversity_data", "buffer_size", "buffer_age", "update_learning_rate", "update_attempt", "chain_bits", run.SecondsField, run.ProcessorField}
 	list := records(t, at)
 	for _, m := range list {
 		names := append([]string{}, always...)
 		if (m.Iteration-1)%3 == 0 { // output.diagnose
-			names = append(names, "gradient_cd", "gradient_opt")
+			names = append(names, "gradient_cd", "gradient_opt", "gradient_flow")
 			if m.Iteration > 3 { // the buffer holds more than loss.entropy_after
 				names = append(names, "gradient_ent")
 			}
