@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/model"
