@@ -183,7 +183,7 @@ func TestTrainRefuses(t *testing.T) {
 		{[]string{"train", "--set", "loss.opt=-1"}, 2, "setting loss.opt is -1: want 0 to"},
 		{[]string{"train", "--set", "loss.ent=NaN"}, 2, "setting loss.ent is NaN"},
 		{[]string{"train", "--set", "loss.entropy=1"}, 2, `did you mean "loss.ent"?`},
-		{[]string{"train", "--set", "loss.cd=0", "--set", "loss.reg=0", "--set", "loss.opt=0"}, 2, "counts from the beginning"},
+		{[]string{"train", "--set", "loss.cd=0", "--set", "loss.reg=0", "--set", "loss.opt=0", "--set", "loss.flow=0"}, 2, "counts from the beginning"},
 		{[]string{"train", "--set", "sampler.kind=hmc"}, 2, "sampler.step_size is 100: with hmc"},
 		{[]string{"train", "--iterations", "-1"}, 2, "limits.iterations"},
 		{[]string{"train", "--for", "soon"}, 2, "--for"},
