@@ -25,6 +25,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
 	"github.com/joule-ebm/joule/dataset/internal/imagefile"
@@ -51,12 +55,16 @@ type columns struct {
 	values [][]string       // of each column, the different ones
 }
 
+// utf16or8 turns the text of a table into UTF-8 by the mark that it begins with, as spreadsheets write it; without one it is taken for that.
+func utf16or8() transform.Transformer { return unicode.BOMOverride(transform.Nop) }
+
 // readColumns reads a table: a CSV, or the list of CelebA.
 func readColumns(name string, at where, r io.Reader) (*columns, error) {
-	in, _, err := files.Uncompressed(io.LimitReader(r, mostInColumns+1))
+	text, _, err := files.Uncompressed(io.LimitReader(r, mostInColumns+1))
 	if err != nil {
 		return nil, err
 	}
+	in := bufio.NewReader(transform.NewReader(text, utf16or8()))
 	c := &columns{from: name, rows: map[string][]int{}, stems: map[string][]int{}}
 	seen := []map[string]int{} // of each column, where a value is among its values
 	add := func(line int, row []string) error {
@@ -72,6 +80,9 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 		}
 		indices := make([]int, len(cells))
 		for k, cell := range cells {
+			if !utf8.ValidString(cell) {
+				return fmt.Errorf("line %d: %.40q is no UTF-8: save the table as that", line, cell)
+			}
 			cell = strings.TrimSpace(cell)
 			at, known := seen[k][cell]
 			if !known {
@@ -118,9 +129,6 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 }
 
 func readCSV(in *bufio.Reader, at where, heading func([]string) error, add func(int, []string) error) error {
-	if bom, _ := in.Peek(3); string(bom) == "\xef\xbb\xbf" {
-		in.Discard(3)
-	}
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	line, _ := in.Peek(4096)

@@ -25,6 +25,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/text/transform"
+
 	"github.com/joule-ebm/joule/dataset/internal/files"
 )
 
@@ -58,7 +60,6 @@ var (
 
 // placeOfNames finds the names of pictures in a table, by how it begins.
 func placeOfNames(head []byte, known map[string]bool, whole bool) (place where, ok bool) {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	if end := bytes.LastIndexByte(head, '\n'); !whole {
 		head = head[:end+1]
 	}
@@ -97,6 +98,9 @@ func tableOfPictures(name string, head []byte, whole bool, known func() map[stri
 	}
 	if !isTable(name) || len(head) == 0 {
 		return where{}, false
+	}
+	if text, _, err := transform.Bytes(utf16or8(), head); err == nil {
+		head = text
 	}
 	if place, ok := placeOfNames(head, known(), whole); ok {
 		return place, true

@@ -4,7 +4,26 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
+
+// utf16le is a text as spreadsheets call Unicode text.
+func utf16le(text string) string {
+	out := []byte{0xff, 0xfe}
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = append(out, byte(unit), byte(unit>>8))
+	}
+	return string(out)
+}
+
+// A table in another encoding is refused, with the line.
+func TestLabelsInLatin1(t *testing.T) {
+	tree := threePictures([3]string{"a.png", "b.png", "c.png"}, map[string]string{"l.csv": "image,label\na.png,dog\nb.png,K\xe4fer\nc.png,dog\n"})
+	_, err := Open(t.Context(), asFolder(t, tree), Size{})
+	if err == nil || !strings.Contains(err.Error(), "line 3") || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("the error is %v", err)
+	}
+}
 
 // Tables as people have them give pictures in no class folder their classes, where that is clear, and a line says so, or why not.
 func TestLabelsOfTables(t *testing.T) {
@@ -31,6 +50,7 @@ func TestLabelsOfTables(t *testing.T) {
 			"test/metadata.csv": "file_name,label\na.png,x\nb.png,x\nc.png,x\n"}, "", "cat dog cat", "of train/metadata.csv"},
 		"beside images":   {in("images"), map[string]string{"annotations/t.csv": "image,label\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
 		"paths elsewhere": {in("img"), map[string]string{"l.csv": "path,label\n/home/me/x/a.png,cat\n/home/me/x/b.png,dog\n/home/me/x/c.png,cat\n"}, "", "cat dog cat", "column label"},
+		"UTF-16":          {flat, map[string]string{"l.csv": utf16le("image,label\na.png,Käfer\nb.png,dog\nc.png,Käfer\n")}, "", "Käfer dog Käfer", "column label"},
 		"twice alike":     {flat, map[string]string{"l.csv": "image,label\na.png,cat\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
 
 		"test by others' table": {in("train"), map[string]string{"train.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "1 of test"},
