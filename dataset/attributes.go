@@ -29,13 +29,12 @@ func (s *Set) AttributeNamed(name string) (Attribute, error) {
 	if attributes == nil && s.Labels != nil {
 		attributes = []Attribute{{Name: "class", Values: s.Classes, Labels: s.Labels}}
 	}
-	var names []string
 	for _, a := range attributes {
 		if a.Name == name {
 			return a, nil
 		}
-		names = append(names, a.Name)
 	}
+	names := namesOf(attributes)
 	if names == nil {
 		return Attribute{}, fmt.Errorf("no attribute %q: the images have none", name)
 	}
@@ -43,8 +42,10 @@ func (s *Set) AttributeNamed(name string) (Attribute, error) {
 }
 
 // AttributeNames are those of the attributes.
-func (s *Set) AttributeNames() (names []string) {
-	for _, a := range s.Attributes {
+func (s *Set) AttributeNames() []string { return namesOf(s.Attributes) }
+
+func namesOf(attributes []Attribute) (names []string) {
+	for _, a := range attributes {
 		names = append(names, a.Name)
 	}
 	return names

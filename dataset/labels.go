@@ -49,7 +49,7 @@ type pictureTable struct {
 
 var (
 	// ofPictures is how the heading of a table of pictures begins.
-	ofPictures = regexp.MustCompile(`(?i)^(?:\x{feff})?"?(?:file|files|file_?names?|image|images|image_?(?:id|name|file|path)s?|picture|pictures|path|name)"?[,;\t]`)
+	ofPictures = regexp.MustCompile(`(?i)^"?(?:file|files|file_?names?|image|images|image_?(?:id|name|file|path)s?|picture|pictures|path|name)"?[,;\t]`)
 	// namesOfPictures are headings of the column with their names, where another column could be it.
 	namesOfPictures = regexp.MustCompile(`(?i)^(ids?|uid|id_?code|fns?|img|img_?(id|name|path)|files?|file_?(id|names?|paths?)|images?|image_?(ids?|names?|files?|paths?)|paths?|names?|pictures?)$`)
 	// namesOfClasses are headings of the column of classes.
@@ -171,9 +171,10 @@ func stemsOfLayout(found *layout) func() map[string]bool {
 // tablesOf are the tables that may be of the pictures of a split, the likeliest first: those in a folder that the pictures lie in, the nearest
 // first, and then the topmost; not those that are named after another split, nor those to be filled in.
 func tablesOf(tables []pictureTable, split string, pictures []string) []pictureTable {
-	above := func(table pictureTable) bool {
+	above := map[string]bool{} // by the name of a table, whether its folder holds all pictures
+	for _, table := range tables {
 		dir := path.Dir(table.name)
-		return dir == "." || !slices.ContainsFunc(pictures, func(p string) bool { return !strings.HasPrefix(p, dir+"/") })
+		above[table.name] = dir == "." || !slices.ContainsFunc(pictures, func(p string) bool { return !strings.HasPrefix(p, dir+"/") })
 	}
 	depth := func(table pictureTable) int { return strings.Count(table.name, "/") }
 	some := slices.Clone(tables)
@@ -189,7 +190,7 @@ func tablesOf(tables []pictureTable, split string, pictures []string) []pictureT
 		}
 	}
 	slices.SortStableFunc(some, func(a, b pictureTable) int {
-		aboveA, aboveB := above(a), above(b)
+		aboveA, aboveB := above[a.name], above[b.name]
 		switch {
 		case aboveA && aboveB:
 			return cmp.Or(cmp.Compare(depth(b), depth(a)), strings.Compare(a.name, b.name))
@@ -327,10 +328,7 @@ func (c *columns) classes(attributes []Attribute, n int) (*Attribute, string) {
 	if len(likely) == 1 && !slices.Contains(likely[0].Values, "") {
 		return &likely[0], fmt.Sprintf("classes by the column %s of %s", likely[0].Name, c.from)
 	}
-	var names []string
-	for _, a := range attributes {
-		names = append(names, a.Name)
-	}
+	names := namesOf(attributes)
 	few := names[:min(8, len(names))]
 	if len(few) < len(names) {
 		few = append(slices.Clone(few), "...")

@@ -186,9 +186,11 @@ func fitsAny(h numpyHeader, others map[string]bool, headers map[string]numpyHead
 	return false
 }
 
+var wordOfName = regexp.MustCompile(`[A-Za-z]+`)
+
 // splitIn is the split that the name of a data file tells of, "" if none.
 func splitIn(name string) string {
-	for _, word := range regexp.MustCompile(`[A-Za-z]+`).FindAllString(strings.TrimSuffix(path.Base(name), path.Ext(name)), -1) {
+	for _, word := range wordOfName.FindAllString(strings.TrimSuffix(path.Base(name), path.Ext(name)), -1) {
 		if split := splitNamed(word); split != "" {
 			return split
 		}

@@ -28,9 +28,10 @@ var tableBegins = regexp.MustCompile(`(?i)^(?:\x{feff})?"?(?:(?:label|class|targ
 // pixelNamed are the headings of pixels: pixel0, px_12, 28x28, or a number.
 var pixelNamed = regexp.MustCompile(`(?i)^(?:pixel|px|p|x|v)?[-_ ]?\d+(?:x\d+)?$`)
 
-func isTable(name string) bool {
-	return regexp.MustCompile(`(?i)\.(csv|tsv)(\.gz|\.bz2|\.xz|\.zst)?$`).MatchString(name)
-}
+// tableSuffix is that of a table, which may be compressed.
+var tableSuffix = regexp.MustCompile(`(?i)\.(csv|tsv)(\.gz|\.bz2|\.xz|\.zst)?$`)
+
+func isTable(name string) bool { return tableSuffix.MatchString(name) }
 
 var findTables = inFolders(func(list []files.File, alone string) []layout {
 	found := layout{splits: map[string]part{}}

@@ -14,15 +14,6 @@ import (
 	"github.com/joule-ebm/joule/expr"
 )
 
-// predictors tell a value from those to its left, above it, and above to the left, 0 outside of the image.
-var predictors = []func(left, up, corner int) int{
-	func(_, _, _ int) int { return 0 },
-	func(left, _, _ int) int { return left },
-	func(_, up, _ int) int { return up },
-	func(left, up, _ int) int { return (left + up) / 2 },
-	paeth,
-}
-
 // paeth is whichever of the three is nearest to left + up - corner.
 func paeth(left, up, corner int) int {
 	distance := func(v int) int { return max(left+up-corner-v, v-left-up+corner) }
@@ -38,24 +29,26 @@ func paeth(left, up, corner int) int {
 // codeLength is L of the pixels of one image of that shape, in bits a value, from 0 to 8.
 func codeLength(pixels []uint8, image expr.Shape) float64 {
 	w, c := image[1], image[2]
-	least := math.Inf(1)
-	for _, predict := range predictors {
-		var counts [256]int
-		for i, value := range pixels {
-			var left, up, corner int
-			inside, below := i/c%w > 0, i >= w*c
-			if inside {
-				left = int(pixels[i-c])
-			}
-			if below {
-				up = int(pixels[i-w*c])
-			}
-			if inside && below {
-				corner = int(pixels[i-w*c-c])
-			}
-			counts[value-uint8(predict(left, up, corner))]++
+	var counts [5][256]int // of each predictor: nothing, the neighbour to the left, the one above, their mean, Paeth's
+	for i, value := range pixels {
+		var left, up, corner int // 0 outside of the image
+		inside, below := i/c%w > 0, i >= w*c
+		if inside {
+			left = int(pixels[i-c])
 		}
-		least = min(least, entropy(counts[:]))
+		if below {
+			up = int(pixels[i-w*c])
+		}
+		if inside && below {
+			corner = int(pixels[i-w*c-c])
+		}
+		for k, prediction := range [...]int{0, left, up, (left + up) / 2, paeth(left, up, corner)} {
+			counts[k][value-uint8(prediction)]++
+		}
+	}
+	least := math.Inf(1)
+	for k := range counts {
+		least = min(least, entropy(counts[k][:]))
 	}
 	return least
 }
