@@ -33,10 +33,8 @@ func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, aft
 		switch {
 		case v.Op() == expr.OpConst:
 			known[v] = []float64{v.Attr().X[0]}
-			after(v, known[v], nil)
 		case v.Op() == expr.OpBatchSize:
 			known[v] = []float64{float64(batch)}
-			after(v, known[v], nil)
 		case v.Op().Leaf():
 			name := v.Attr().Name
 			if other := leaves[name]; other != nil && (other.Op() != v.Op() || other.Shape() != v.Shape()) {
@@ -46,7 +44,6 @@ func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, aft
 				return nil, fmt.Errorf("reference: %d numbers for %v in a batch of %d: want %d", got, v, batch, want)
 			}
 			leaves[name], known[v] = v, slices.Clone(values[name])
-			after(v, known[v], nil)
 		default:
 			op, ok := ops[v.Op()]
 			if !ok {
@@ -56,6 +53,9 @@ func evalWith(outputs []*expr.Value, batch int, values map[string][]float64, aft
 				op(v, y, in)
 				after(v, y, in)
 			})
+		}
+		if len(v.In()) == 0 {
+			after(v, known[v], nil)
 		}
 	}
 	results := make([][]float64, len(outputs))
