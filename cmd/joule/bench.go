@@ -36,7 +36,8 @@ time of each:
   bind           taking up new parameters, once a chain
   first_step     compiling the chain, taking up parameters, and a step
   loss           the gradient of all terms together, as training computes it
-  iteration      bind + steps x langevin_step + loss + update
+  iteration      a whole iteration of training, with its buffer and augmentation: on a CPU about
+                 bind + steps x langevin_step + loss + update, on an accelerator one program
 
 and the rate of the chain, beside the peak rate of fused multiply-adds on the same threads, and of the
 matrix unit if there is one. --precision is that of the chain; all else is float32.

@@ -330,7 +330,7 @@ func (idle) Flops() float64                                 { return 0 }
 
 // scaleHost measures what is left of an iteration if the engine takes no time.
 func (b *Bench) scaleHost(ctx context.Context, p *Pieces) error {
-	t, err := b.trainer(idle{}, 1, 1)
+	t, err := b.trainer(idle{}, idle{}, 1, 1)
 	if err != nil {
 		return err
 	}
@@ -355,8 +355,10 @@ func (b *Bench) augmentation() mcmc.Augmentation {
 	return mcmc.AugmentCIFAR10
 }
 
-func (b *Bench) trainer(e engine.Engine, threads, steps int) (*cd.Trainer, error) {
+// trainer has a buffer that holds a few batches.
+func (b *Bench) trainer(e, chain engine.Engine, threads, steps int) (*cd.Trainer, error) {
 	s := settings()
+	s.ChainEngine, s.BufferSize = chain, 16*b.report.Batch
 	s.Threads, s.Steps, s.Augmentation = threads, steps, b.augmentation()
 	s.Terms = terms("cd", "reg", "opt", "ent")
 	for i := range s.Terms {
@@ -373,7 +375,8 @@ func (b *Bench) check(ctx context.Context, p *Pieces) (checks []Check, err error
 		if len(checks) > 0 && checks[0].Threads == threads {
 			continue
 		}
-		t, err := b.trainer(&cpu.Engine{Threads: threads, Lanes: b.report.Lanes, Kernels: b.kernels, Precision: b.report.Precision}, threads, steps)
+		e := &cpu.Engine{Threads: threads, Lanes: b.report.Lanes, Kernels: b.kernels, Precision: b.report.Precision}
+		t, err := b.trainer(e, e, threads, steps)
 		if err != nil {
 			return nil, err
 		}
