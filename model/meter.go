@@ -85,10 +85,15 @@ func newMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, o
 	if m.program, err = on.Compile(outputs...); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	return m, m.Bind(params)
+}
+
+// Bind gives the energy the values that its parameters have now.
+func (m *Meter) Bind(params map[string][]float32) error {
 	if err := m.program.Bind(params); err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+		return fmt.Errorf("model: %w", err)
 	}
-	return m, nil
+	return nil
 }
 
 // Local are the shapes of the energies of places, if the meter measures them: height × width × 1 of each head.

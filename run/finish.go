@@ -78,7 +78,15 @@ func (r *runner) energies(ctx context.Context, pixels []uint8) ([]float64, error
 	if err != nil {
 		return nil, err
 	}
-	return m.Energies(ctx, r.engine, pixels, model.AnyLabel)
+	if r.meter == nil {
+		r.meter, err = m.NewMeter(r.engine, false)
+	} else {
+		err = r.meter.Bind(m.Params)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.meter.Energies(ctx, pixels, model.AnyLabel)
 }
 
 // generate draws images from noise by the authors' procedure, with the averaged weights.

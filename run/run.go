@@ -118,6 +118,7 @@ type runner struct {
 	collapse   collapse.Memory
 	watch      *collapse.Watch // that looks at samples from noise; nil before the first look
 	lookChain  *mcmc.Chain     // that draws them
+	meter      *model.Meter    // of energies; nil before they are first measured
 	log        *records
 	begun      time.Time  // this process
 	saving     chan error // receives when the checkpoint that is being written is on the disk; nil: none is

@@ -79,12 +79,12 @@ def machine(device):
 class Contender:
     """A program, with the ways in which it may be started and what it said."""
 
-    def __init__(self, name, command, *choices):
-        self.name, self.command, self.choices, self.tried, self.runs = name, command, choices or ([],), {}, []
+    def __init__(self, name, command, *choices, trial=("--chain-only",)):
+        self.name, self.command, self.choices, self.trial, self.tried, self.runs = name, command, choices or ([],), [*trial], {}, []
 
     def choose(self, workload):
         if len(self.choices) > 1:
-            said = [(r["langevin_step"], c) for c in self.choices if (r := last_json(self.command + c + ["--chain-only"]))]
+            said = [(r["langevin_step"], c) for c in self.choices if (r := last_json(self.command + c + self.trial))]
             for seconds, c in said:
                 print(f"  {workload} {self.name} {' '.join(c)}: step {seconds:.4g} s", file=sys.stderr)
             self.tried = {" ".join(c): s for s, c in said}
@@ -114,10 +114,11 @@ def compare(workload, precision, a, joule, joule_xla, python):
     preset, filters, batch = workload.split(":")
     base = ["--preset", preset, "--filters", filters, "--threads", str(a.threads), "--repeats", str(a.repeats)]
     common, one = [*base, "--batch", batch], [*base, "--batch", "1"]
+    devices = [["--devices", str(n)] for n in sorted({1, a.threads})]  # XLA's, of a CPU
     if a.device == "cpu":
         engine, on, in_precision = [joule, "bench", "--json"], [], []
         torch = [[], ["--channels-last"], ["--freeze"], ["--freeze", "--compile"]]
-        jax = [["--devices", str(n)] for n in sorted({1, a.threads})]
+        jax = devices
     else:
         engine, on, in_precision = [joule_xla, "bench", "--json", "--device", a.device], ["--device", a.platform], ["--precision", precision]
         torch = [["--freeze"], ["--freeze", "--channels-last"], ["--freeze", "--compile"], ["--freeze", "--channels-last", "--compile"]]
@@ -127,7 +128,7 @@ def compare(workload, precision, a, joule, joule_xla, python):
         "joule": [Contender("joule", engine + common + in_precision)],
         "torch": [Contender("torch", [python, "torch_peer.py", *common, *on, *in_precision], *torch)],
         "jax": [Contender("jax", [python, "jax_peer.py", *common, *in_precision], *jax)],
-        "xla": [Contender("xla", [joule_xla, "bench", "--json", "--device", "xla", *common])],
+        "xla": [Contender("xla", [joule_xla, "bench", "--json", "--device", "xla", *common], *devices, trial=["--repeats", "1"])],  # what it compiles is kept for the rounds
         "onnx": [Contender("onnx", [python, "-c", onnx_program, preset, filters, batch, str(a.threads)])],
     }
     single = {"joule": Contender("joule", engine + one + in_precision), "torch": Contender("torch", [python, "torch_peer.py", *one, *on, *in_precision])}
