@@ -14,7 +14,7 @@ Each round is a process of its own that reports medians. What is shown is the me
 Joule's: above 1 Joule is faster. results.json beside this file keeps the numbers, with their spread (largest over smallest), by workload
 and peers; results.md is made of it.
 """
-import argparse, datetime, json, os, pathlib, platform, statistics, subprocess, sys, tempfile
+import argparse, datetime, json, os, pathlib, platform, re, statistics, subprocess, sys, tempfile
 
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent.parent.parent
@@ -105,7 +105,8 @@ class Contender:
                     r[key]["ratio"] = r[key]["median"] / joule[key]["median"]
         if r:
             r["configuration"] = " ".join(self.choices[0])
-            r["what"] = self.runs[0].get("peer") or self.runs[0].get("on") or "joule"
+            what = self.runs[0].get("peer") or self.runs[0].get("on") or "joule"
+            r["what"] = re.sub(r"/\S*/(\S+/\S+)", r"\1", what)  # of a path what is not this machine's
             r |= {"tried": self.tried} if self.tried else {}
         return r or None
 
