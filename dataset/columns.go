@@ -58,6 +58,14 @@ type columns struct {
 // utf16or8 turns the text of a table into UTF-8 by the mark that it begins with, as spreadsheets write it; without one it is taken for that.
 func utf16or8() transform.Transformer { return unicode.BOMOverride(transform.Nop) }
 
+// headInUTF8 is how the text of a table begins, by its first bytes.
+func headInUTF8(head []byte) []byte {
+	if text, _, err := transform.Bytes(utf16or8(), head); err == nil {
+		return text
+	}
+	return head
+}
+
 // readColumns reads a table: a CSV, or the list of CelebA.
 func readColumns(name string, at where, r io.Reader) (*columns, error) {
 	text, _, err := files.Uncompressed(io.LimitReader(r, mostInColumns+1))

@@ -25,8 +25,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/text/transform"
-
 	"github.com/joule-ebm/joule/dataset/internal/files"
 )
 
@@ -99,9 +97,7 @@ func tableOfPictures(name string, head []byte, whole bool, known func() map[stri
 	if !isTable(name) || len(head) == 0 {
 		return where{}, false
 	}
-	if text, _, err := transform.Bytes(utf16or8(), head); err == nil {
-		head = text
-	}
+	head = headInUTF8(head)
 	if place, ok := placeOfNames(head, known(), whole); ok {
 		return place, true
 	}

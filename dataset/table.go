@@ -5,6 +5,7 @@ package dataset
 // there is no heading and one value too many it is the first, or the last if that alone has the numbers of classes.
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/csv"
@@ -18,11 +19,13 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/text/transform"
+
 	"github.com/joule-ebm/joule/dataset/internal/files"
 )
 
 // tableBegins is how such a table does: by a heading of pixels, or by small numbers only.
-var tableBegins = regexp.MustCompile(`(?i)^(?:\x{feff})?"?(?:(?:label|class|target|digit|y)"?[,;\t] ?"?(?:pixel_?[01]|1x1)|pixel_?[01]"?[,;\t] ?"?pixel_?[12]|` +
+var tableBegins = regexp.MustCompile(`(?i)^"?(?:(?:label|class|target|digit|y)"?[,;\t] ?"?(?:pixel_?[01]|1x1)|pixel_?[01]"?[,;\t] ?"?pixel_?[12]|` +
 	`[0-9]{1,3}[,;\t] ?[0-9]{1,3}[,;\t] ?[0-9]{1,3}[,;\t][0-9,; \t]{250,}$)`)
 
 // pixelNamed are the headings of pixels: pixel0, px_12, 28x28, or a number.
@@ -36,7 +39,7 @@ func isTable(name string) bool { return tableSuffix.MatchString(name) }
 var findTables = inFolders(func(list []files.File, alone string) []layout {
 	found := layout{splits: map[string]part{}}
 	for _, f := range list {
-		if !isTable(f.Name) || alone != "" && f.Name != alone || alone == "" && !tableBegins.Match(bytes.ReplaceAll(f.Head, []byte("\n"), nil)) {
+		if !isTable(f.Name) || alone != "" && f.Name != alone || alone == "" && !tableBegins.Match(bytes.ReplaceAll(headInUTF8(f.Head), []byte("\n"), nil)) {
 			continue
 		}
 		split := splitIn(strings.TrimSuffix(f.Name, path.Ext(f.Name)) + ".csv")
@@ -59,17 +62,11 @@ var findTables = inFolders(func(list []files.File, alone string) []layout {
 })
 
 func readTable(r io.Reader) (*Set, error) {
-	in, _, err := files.Uncompressed(r)
+	text, _, err := files.Uncompressed(r)
 	if err != nil {
 		return nil, err
 	}
-	bom, _ := in.Peek(3)
-	switch {
-	case string(bom) == "\xef\xbb\xbf":
-		in.Discard(3)
-	case bytes.HasPrefix(bom, []byte("\xff\xfe")), bytes.HasPrefix(bom, []byte("\xfe\xff")):
-		return nil, errors.New("a table in UTF-16: save it as UTF-8")
-	}
+	in := bufio.NewReader(transform.NewReader(text, utf16or8()))
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	line, _ := in.Peek(1 << 10)

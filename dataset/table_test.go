@@ -44,6 +44,7 @@ func TestTables(t *testing.T) {
 	for name, table := range map[string]string{
 		"usual":                text(",", "\n", "label", false, false),
 		"of Excel":             "\xef\xbb\xbf" + text(";", "\r\n", "Label", false, true),
+		"in UTF-16":            utf16le(text("\t", "\r\n", "label", false, true)),
 		"by tabs":              text("\t", "\n", "class", false, false),
 		"with spaces":          text(", ", "\n", "target", false, false),
 		"label last":           text(",", "\n", "y", true, false),
@@ -62,8 +63,11 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: warnings %q", name, set.Contents.Warnings)
 		}
 	}
+	inUTF16 := utf16le(text(",", "\n", "label", false, false))
+	if set, err := Open(t.Context(), asFolder(t, map[string][]byte{"train.csv": []byte(inUTF16)}), Size{}); err != nil || set.Len() != 6 {
+		t.Errorf("a folder with a table in UTF-16: %v", err)
+	}
 	for table, want := range map[string]string{
-		"\xff\xfel\x00a\x00":                             "save it as UTF-8",
 		"label,a,b\n1,2,3\n":                             "a table of 3 columns",
 		strings.Repeat("0.5,", 15) + "0.5\n":             `"0.5" is not a whole number`,
 		strings.Repeat("300,", 15) + "300\n":             `"300" is not a whole number from 0 to 255`,
