@@ -124,6 +124,7 @@ func (c *Config) classes(flow float64) {
 	c.digits()
 	c.Network.Conditional = true
 	c.Loss = c.Loss.WithWeight("flow", flow)
+	c.Generation.Plain = 7 // from one image of many to one of those that are asked for is further
 	c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
 }
 
@@ -139,8 +140,8 @@ func before() Config {
 func (c *Config) digits() {
 	c.Sampler.Steps = 20
 	c.Buffer.Restart = 0.1 // short training sees little noise otherwise, and samples from noise then fall into few modes
-	// Chains that short training has taught for a few rounds lose classes where they run for many.
-	c.Generation.Augmented, c.Generation.Plain = 0, 7
+	// Chains that short training has taught for a few rounds lose variety where they run for many.
+	c.Generation.Augmented, c.Generation.Plain = 0, 3
 	c.Loss = c.Loss.WithWeight("flow", 0.03) // teaches the way from noise to every class, and energies beside that way
 	c.Optimiser.Batch, c.Optimiser.LearningRate, c.Optimiser.Cooldown = 64, 5e-4, 0.5
 	c.Optimiser.Lanes = cpu.DefaultLanes
