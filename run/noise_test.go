@@ -32,7 +32,7 @@ func init() {
 func TestCollapse(t *testing.T) {
 	dir := t.TempDir()
 	changes := []string{"network.name=" + collapsing, "network.filters=0", "buffer.size=1000", "buffer.restart=1", "sampler.steps=1",
-		"sampler.step_size=1", "optimiser.learning_rate=1e-3", "loss.reg=0", "loss.opt=0", "loss.ent=0", "output.noise=5"}
+		"sampler.step_size=1", "optimiser.learning_rate=1e-3", "loss.reg=0", "loss.opt=0", "loss.ent=0", "output.noise=5", "generation.plain=7"}
 	data := stripes(t, dir, 300, 1)
 	at := filepath.Join(dir, "run")
 	options, log := logged()

@@ -142,7 +142,7 @@ func TestSampleLabels(t *testing.T) {
 			if err := json.Unmarshal([]byte(mustJoule(t, args...)), &report); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(report.Labels, test.want) || report.Images != 5 || report.Steps != 8*2 || report.Seed != 1 || report.Acceptance != 1 {
+			if !slices.Equal(report.Labels, test.want) || report.Images != 5 || report.Steps != 4*2 || report.Seed != 1 || report.Acceptance != 1 {
 				t.Errorf("got %+v, want labels %v", report, test.want)
 			}
 		})
