@@ -66,13 +66,21 @@ func headInUTF8(head []byte) []byte {
 	return head
 }
 
-// readColumns reads a table: a CSV, or the list of CelebA.
-func readColumns(name string, at where, r io.Reader) (*columns, error) {
-	text, _, err := files.Uncompressed(io.LimitReader(r, mostInColumns+1))
+// tableText is the text of a table, which may be compressed, in UTF-8.
+func tableText(r io.Reader) (*bufio.Reader, error) {
+	text, _, err := files.Uncompressed(r)
 	if err != nil {
 		return nil, err
 	}
-	in := bufio.NewReader(transform.NewReader(text, utf16or8()))
+	return bufio.NewReader(transform.NewReader(text, utf16or8())), nil
+}
+
+// readColumns reads a table: a CSV, or the list of CelebA.
+func readColumns(name string, at where, r io.Reader) (*columns, error) {
+	in, err := tableText(io.LimitReader(r, mostInColumns+1))
+	if err != nil {
+		return nil, err
+	}
 	c := &columns{from: name, rows: map[string][]int{}, stems: map[string][]int{}}
 	seen := []map[string]int{} // of each column, where a value is among its values
 	add := func(line int, row []string) error {

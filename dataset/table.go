@@ -5,7 +5,6 @@ package dataset
 // there is no heading and one value too many it is the first, or the last if that alone has the numbers of classes.
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/csv"
@@ -18,8 +17,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/text/transform"
 
 	"github.com/joule-ebm/joule/dataset/internal/files"
 )
@@ -62,11 +59,10 @@ var findTables = inFolders(func(list []files.File, alone string) []layout {
 })
 
 func readTable(r io.Reader) (*Set, error) {
-	text, _, err := files.Uncompressed(r)
+	in, err := tableText(r)
 	if err != nil {
 		return nil, err
 	}
-	in := bufio.NewReader(transform.NewReader(text, utf16or8()))
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	line, _ := in.Peek(1 << 10)
