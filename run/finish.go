@@ -34,7 +34,11 @@ func (r *runner) finish(ctx context.Context) (Result, error) {
 
 // compare measures how well the energy tells the images held out from others.
 func (r *runner) compare(ctx context.Context, result *Result) error {
-	in, err := r.energies(ctx, r.heldOut.Pixels)
+	m, err := r.trained()
+	if err != nil {
+		return err
+	}
+	in, err := r.energies(ctx, m, r.heldOut.Pixels)
 	if err != nil {
 		return err
 	}
@@ -42,7 +46,7 @@ func (r *runner) compare(ctx context.Context, result *Result) error {
 	if err != nil {
 		return err
 	}
-	out, err := r.energies(ctx, pixels)
+	out, err := r.energies(ctx, m, pixels)
 	if err != nil {
 		return err
 	}
@@ -72,12 +76,8 @@ func (r *runner) outliers(ctx context.Context) (name string, pixels []uint8, err
 	return name, set.Pixels[:min(n, set.Len())*size.Len()], nil
 }
 
-// energies are those of the averaged weights; of a conditional model, those of the mixture of its classes.
-func (r *runner) energies(ctx context.Context, pixels []uint8) ([]float64, error) {
-	m, err := r.trained()
-	if err != nil {
-		return nil, err
-	}
+// energies are those of the trained model; of a conditional one, those of the mixture of its classes.
+func (r *runner) energies(ctx context.Context, m *model.Model, pixels []uint8) (_ []float64, err error) {
 	if r.meter == nil {
 		r.meter, err = m.NewMeter(r.engine, false)
 	} else {

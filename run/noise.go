@@ -62,7 +62,7 @@ func (r *runner) lookAtNoise(ctx context.Context) ([]metrics.Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	energies, err := r.energies(ctx, append(samples, buffer...))
+	energies, err := r.energies(ctx, m, append(samples, buffer...))
 	if err != nil {
 		return nil, err
 	}

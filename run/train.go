@@ -93,7 +93,11 @@ func (r *runner) measure(ctx context.Context) ([]metrics.Field, error) {
 	fields := []metrics.Field{{Name: attemptName, Value: float64(r.trainer.Attempt)},
 		{Name: bitsName, Value: float64(engine.Precision(r.config.Sampler.Precision).Bits())}}
 	if due(r.trainer.Iteration, r.config.Output.HeldOut) {
-		energies, err := r.energies(ctx, r.heldOut.Pixels)
+		m, err := r.trained()
+		if err != nil {
+			return nil, err
+		}
+		energies, err := r.energies(ctx, m, r.heldOut.Pixels)
 		if err != nil {
 			return nil, err
 		}
