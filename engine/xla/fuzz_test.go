@@ -16,8 +16,9 @@ import (
 // gradients: go test -tags xla -run '^$' -fuzz FuzzPrograms ./engine/xla tries new ones for as long as it may.
 func FuzzPrograms(f *testing.F) {
 	e := plugin(f, 1)
-	e.Cache = ""                                           // no program comes twice
-	for _, seed := range []uint64{0, 1, 2, 3, 4, 5, 400} { // of 400, sums of 864 numbers that are nearly alike
+	e.Cache = "" // no program comes twice
+	// Of seed 400: sums of 864 numbers that are nearly alike.
+	for _, seed := range []uint64{0, 1, 2, 3, 4, 5, 400} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

@@ -129,7 +129,8 @@ def compare(workload, precision, a, joule, joule_xla, python):
         "joule": [Contender("joule", engine + common + in_precision)],
         "torch": [Contender("torch", [python, "torch_peer.py", *common, *on, *in_precision], *torch)],
         "jax": [Contender("jax", [python, "jax_peer.py", *common, *in_precision], *jax)],
-        "xla": [Contender("xla", [joule_xla, "bench", "--json", "--device", "xla", *common], *devices, trial=["--repeats", "1"])],  # what it compiles is kept for the rounds
+        # What the trial compiles is kept for the rounds.
+        "xla": [Contender("xla", [joule_xla, "bench", "--json", "--device", "xla", *common], *devices, trial=["--repeats", "1"])],
         "onnx": [Contender("onnx", [python, "-c", onnx_program, preset, filters, batch, str(a.threads)])],
     }
     single = {"joule": Contender("joule", engine + one + in_precision), "torch": Contender("torch", [python, "torch_peer.py", *one, *on, *in_precision])}
