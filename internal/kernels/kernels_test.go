@@ -318,35 +318,42 @@ func TestChannels(t *testing.T) {
 	})
 }
 
-// TestNormSums holds the kernel to those that it does at once, also where the result takes an operand's place.
-func TestNormSums(t *testing.T) {
+// eachNormalised tests the kernels of normalised values, for pixels of so many channels, with each set.
+func eachNormalised(t *testing.T, test func(t *testing.T, s *kernels.Set, channels, pixels int)) {
 	eachSet(t, func(t *testing.T, s *kernels.Set) {
 		for _, channels := range []int{16, 32, 48, 64, 80, 256} {
 			for _, pixels := range []int{1, 2, 7, 64} {
-				n := channels * pixels
-				r := source(n)
-				a, b, x, scale, shift := random(r, n), random(r, n), random(r, n), random(r, channels), random(r, channels)
-				sum, dot := random(r, channels), random(r, channels)
-				want, other, wantSum, wantDot := make([]float32, n), make([]float32, n), slices.Clone(sum), slices.Clone(dot)
-				s.Mul(want, a, b)
-				s.MulAdd(other, x, slices.Repeat(scale, pixels), slices.Repeat(shift, pixels))
-				s.ChannelSum(wantSum, want)
-				s.ChannelDot(wantDot, want, other)
-				got := make([]float32, n)
-				for _, dst := range [][]float32{got, a} {
-					gotSum, gotDot := slices.Clone(sum), slices.Clone(dot)
-					s.NormSums(dst, a, b, x, scale, shift, gotSum, gotDot, pixels)
-					for i, v := range dst {
-						if v != want[i] {
-							t.Fatalf("%d channels, %d pixels: product %d is %v, want %v", channels, pixels, i, v, want[i])
-						}
-					}
-					for c := range channels {
-						what := fmt.Sprintf("%d channels, %d pixels: ", channels, pixels)
-						same(t, what+"sum", c, gotSum[c], float64(wantSum[c]), float64(pixels), 1e-6)
-						same(t, what+"dot", c, gotDot[c], float64(wantDot[c]), 4*float64(pixels), 1e-6)
-					}
+				test(t, s, channels, pixels)
+			}
+		}
+	})
+}
+
+// TestNormSums holds the kernel to those that it does at once, also where the result takes an operand's place.
+func TestNormSums(t *testing.T) {
+	eachNormalised(t, func(t *testing.T, s *kernels.Set, channels, pixels int) {
+		n := channels * pixels
+		r := source(n)
+		a, b, x, scale, shift := random(r, n), random(r, n), random(r, n), random(r, channels), random(r, channels)
+		sum, dot := random(r, channels), random(r, channels)
+		want, other, wantSum, wantDot := make([]float32, n), make([]float32, n), slices.Clone(sum), slices.Clone(dot)
+		s.Mul(want, a, b)
+		s.MulAdd(other, x, slices.Repeat(scale, pixels), slices.Repeat(shift, pixels))
+		s.ChannelSum(wantSum, want)
+		s.ChannelDot(wantDot, want, other)
+		got := make([]float32, n)
+		for _, dst := range [][]float32{got, a} {
+			gotSum, gotDot := slices.Clone(sum), slices.Clone(dot)
+			s.NormSums(dst, a, b, x, scale, shift, gotSum, gotDot, pixels)
+			for i, v := range dst {
+				if v != want[i] {
+					t.Fatalf("%d channels, %d pixels: product %d is %v, want %v", channels, pixels, i, v, want[i])
 				}
+			}
+			for c := range channels {
+				what := fmt.Sprintf("%d channels, %d pixels: ", channels, pixels)
+				same(t, what+"sum", c, gotSum[c], float64(wantSum[c]), float64(pixels), 1e-6)
+				same(t, what+"dot", c, gotDot[c], float64(wantDot[c]), 4*float64(pixels), 1e-6)
 			}
 		}
 	})
@@ -355,53 +362,49 @@ func TestNormSums(t *testing.T) {
 // TestNormalised holds the kernels on a normalised value to those that they do at once, to the bit, also where a result takes an operand's
 // place.
 func TestNormalised(t *testing.T) {
-	eachSet(t, func(t *testing.T, s *kernels.Set) {
-		for _, channels := range []int{16, 32, 48, 64, 80, 256} {
-			for _, pixels := range []int{1, 2, 7, 64} {
-				n := channels * pixels
-				r := source(n)
-				a, x, factor, scale, shift := random(r, n), random(r, n), random(r, channels), random(r, channels), random(r, channels)
-				repeat := func(row []float32) []float32 { return slices.Repeat(row, pixels) }
-				normalised, value, slope, grad := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
-				s.MulAdd(normalised, x, repeat(scale), repeat(shift))
-				s.MulAdd(grad, a, repeat(factor), normalised)
-				for name, k := range map[string]func(dst, a, x, other []float32) (want []float32){
-					"NormSwish": func(dst, _, x, _ []float32) []float32 {
-						s.Swish(value, normalised, 0)
-						s.NormSwish(dst, x, scale, shift)
-						return value
-					},
-					"value of NormSwishPair": func(dst, _, x, other []float32) []float32 {
-						s.SwishPair(value, slope, normalised)
-						s.NormSwishPair(dst, other, x, scale, shift)
-						return value
-					},
-					"slope of NormSwishPair": func(dst, _, x, other []float32) []float32 {
-						s.SwishPair(value, slope, normalised)
-						s.NormSwishPair(other, dst, x, scale, shift)
-						return slope
-					},
-					"NormGrad": func(dst, a, x, _ []float32) []float32 {
-						s.NormGrad(dst, a, x, factor, scale, shift)
-						return grad
-					},
-				} {
-					a, x := slices.Clone(a), slices.Clone(x)
-					inPlace := map[string][]float32{"a new slice": make([]float32, n), "x": x}
-					if name == "NormGrad" {
-						inPlace["a"] = a
-					}
-					for where, dst := range inPlace {
-						got, other := dst, make([]float32, n)
-						before := [][]float32{slices.Clone(a), slices.Clone(x)}
-						want := k(dst, a, x, other)
-						if !slices.Equal(got, want) {
-							t.Fatalf("%s, %d channels, %d pixels, written to %s: not what the kernels come to one after the other", name, channels, pixels, where)
-						}
-						copy(a, before[0])
-						copy(x, before[1])
-					}
+	eachNormalised(t, func(t *testing.T, s *kernels.Set, channels, pixels int) {
+		n := channels * pixels
+		r := source(n)
+		a, x, factor, scale, shift := random(r, n), random(r, n), random(r, channels), random(r, channels), random(r, channels)
+		repeat := func(row []float32) []float32 { return slices.Repeat(row, pixels) }
+		normalised, value, slope, grad := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+		s.MulAdd(normalised, x, repeat(scale), repeat(shift))
+		s.MulAdd(grad, a, repeat(factor), normalised)
+		for name, k := range map[string]func(dst, a, x, other []float32) (want []float32){
+			"NormSwish": func(dst, _, x, _ []float32) []float32 {
+				s.Swish(value, normalised, 0)
+				s.NormSwish(dst, x, scale, shift)
+				return value
+			},
+			"value of NormSwishPair": func(dst, _, x, other []float32) []float32 {
+				s.SwishPair(value, slope, normalised)
+				s.NormSwishPair(dst, other, x, scale, shift)
+				return value
+			},
+			"slope of NormSwishPair": func(dst, _, x, other []float32) []float32 {
+				s.SwishPair(value, slope, normalised)
+				s.NormSwishPair(other, dst, x, scale, shift)
+				return slope
+			},
+			"NormGrad": func(dst, a, x, _ []float32) []float32 {
+				s.NormGrad(dst, a, x, factor, scale, shift)
+				return grad
+			},
+		} {
+			a, x := slices.Clone(a), slices.Clone(x)
+			inPlace := map[string][]float32{"a new slice": make([]float32, n), "x": x}
+			if name == "NormGrad" {
+				inPlace["a"] = a
+			}
+			for where, dst := range inPlace {
+				got, other := dst, make([]float32, n)
+				before := [][]float32{slices.Clone(a), slices.Clone(x)}
+				want := k(dst, a, x, other)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%s, %d channels, %d pixels, written to %s: not what the kernels come to one after the other", name, channels, pixels, where)
 				}
+				copy(a, before[0])
+				copy(x, before[1])
 			}
 		}
 	})
