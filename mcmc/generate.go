@@ -4,9 +4,16 @@ package mcmc
 // starts from noise and goes through rounds of
 //
 //	x ← augment(x)     not in the first round, and not in the last ones
+//	x ← x + s(z - x)   where the image was augmented, z ~ U(0, 1)ᴰ
 //	K steps of the sampler
 //
 // Augmentation carries chains from mode to mode; the rounds without it, which end the chain, turn what it did into clean images.
+//
+// Noise is not in their code. It takes an image back to the point 1 - s of the straight way from noise to it, whence chains know the way
+// if the energy was trained with L_flow (cd.Flow), and find another image than before: one that both of two energies lead to, say, after
+// one that only the first does. A chain that goes on from where it is never leaves that one. It is the "restart" of Xu, Deng, Cheng, Tian,
+// Liu and Jaakkola, "Restart sampling for improving generative processes" (NeurIPS 2023, arXiv 2306.14878).
+//
 // In their code 1,000 chains share a pool. With its defaults each is started in one round, goes through 8 augmented rounds on
 // average and ends with 15 plain ones; here every chain goes through exactly as many rounds as asked for.
 
@@ -22,7 +29,8 @@ type Generation struct {
 	Steps        int          // of each chain, in all
 	Round        int          // steps from one augmentation to the next: K
 	Plain        int          // the last steps, before which nothing is augmented any more
-	Augmentation Augmentation // the zero value makes one long plain chain
+	Augmentation Augmentation // the zero value changes nothing
+	Renoise      float64      // s, from 0 to 1; 0 changes nothing
 	Threads      int          // for augmentation
 	// Every is the number of steps between two looks at the images; 0 means a round. A sampler with a schedule runs whole rounds.
 	Every int
@@ -48,6 +56,7 @@ func (g Generation) WithSteps(steps int) Generation {
 const (
 	streamNoise = iota + 1
 	streamAugment
+	streamRenoise
 )
 
 // FillNoise makes every one of the images x, of the given size, uniform noise: the starts of chains. Image i is that of chain
@@ -64,12 +73,15 @@ func FillNoise(x []float32, size int, seed, firstChain uint64) {
 // of look ends it. The result does not depend on threads, nor on which chains are generated together. It returns the share of all
 // proposals that were accepted, as [Chain.Run] does.
 //
-// The sampler's state starts as it initially is and is carried on from round to round: an augmentation moves the image, and leaves
+// The sampler's state starts as it initially is and is carried on from round to round: augmentation and noise move the image, and leave
 // the state as it is.
 func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look func(step int) error) (acceptance float64, err error) {
 	if g.Steps < 0 || g.Round < 1 || g.Plain < 0 || g.Every < 0 {
 		return 0, fmt.Errorf("mcmc: generation of %d steps, rounds of %d, the last %d plain, a look every %d: want 0 or more steps, and rounds of 1 or more",
 			g.Steps, g.Round, g.Plain, g.Every)
+	}
+	if !(g.Renoise >= 0 && g.Renoise <= 1) {
+		return 0, fmt.Errorf("mcmc: generation with a share of noise of %v: want 0 to 1", g.Renoise)
 	}
 	every := g.Every
 	if every == 0 || c.sampler.Schedule(noiseName, g.Round) != nil {
@@ -88,6 +100,7 @@ func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look fu
 			if err := c.augment(x, g, step); err != nil {
 				return 0, err
 			}
+			c.renoise(x, g, step)
 		}
 		steps := min(every, g.Round-step%g.Round, g.Steps-step)
 		share, err := c.Run(ctx, x, RunOptions{Steps: steps, Inputs: g.Inputs, State: state,
@@ -115,4 +128,20 @@ func (c *Chain) augment(x []float32, g Generation, step int) error {
 		image := x[i*size:][:size]
 		return a.Apply(image, image, &s)
 	})
+}
+
+// renoise mixes noise into each image: x ← x + s(z - x), z by the numbers of its chain and step.
+func (c *Chain) renoise(x []float32, g Generation, step int) {
+	if g.Renoise == 0 {
+		return
+	}
+	size, share := c.image.Size(), float32(g.Renoise)
+	z := make([]float32, size)
+	for i := range len(x) / size {
+		s := rng.New(g.Seed, streamRenoise, g.FirstChain+uint64(i), uint64(step))
+		s.FillUniform(z)
+		for k, v := range x[i*size:][:size] {
+			x[i*size+k] = v + share*(z[k]-v)
+		}
+	}
 }

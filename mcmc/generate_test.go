@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -85,6 +86,36 @@ func TestGenerationAugmentsBetweenRounds(t *testing.T) {
 	}
 }
 
+// A sampler that stands still shows what a round begins with: x + s(z - x), with other noise z in [0, 1] for every chain and round.
+func TestGenerationMixesNoiseIn(t *testing.T) {
+	still := newChain(t, 1, mcmc.Langevin{})
+	for _, share := range []float32{0, 0.25, 1} {
+		g := mcmc.Generation{Steps: 16, Round: 4, Plain: 4, Renoise: float64(share)}
+		var seen [][]float32
+		generate(t, still, 2, g, func(_ int, x []float32) { seen = append(seen, slices.Clone(x)) })
+		var noises [][]float32
+		for round := 2; round <= 3; round++ { // the first and the last are plain
+			noise := make([]float32, len(seen[round]))
+			for i, x := range seen[round] {
+				if noise[i] = (x - (1-share)*seen[round-1][i]) / max(share, 1e-30); share == 0 && noise[i] != 0 || noise[i] < -1e-6 || noise[i] > 1+1e-6 {
+					t.Fatalf("share %v: %v became %v", share, seen[round-1][i], x)
+				}
+			}
+			noises = append(noises, noise[:small.Size()], noise[small.Size():])
+		}
+		if !slices.Equal(seen[1], seen[0]) || !slices.Equal(seen[4], seen[3]) {
+			t.Errorf("share %v: a plain round changed images", share)
+		}
+		for i, a := range noises {
+			for _, b := range noises[:i] {
+				if share > 0 && slices.Equal(a, b) {
+					t.Errorf("share %v: two chains or rounds have the same noise", share)
+				}
+			}
+		}
+	}
+}
+
 func TestGenerationOfTheAuthors(t *testing.T) {
 	g := mcmc.NewGeneration(40, 8, 15, mcmc.AugmentCIFAR10)
 	if g.Steps != 24*40 || g.Plain != 15*40 || g.Round != 40 || g.Augmentation != mcmc.AugmentCIFAR10 {
@@ -99,7 +130,8 @@ func TestGenerationOfTheAuthors(t *testing.T) {
 func TestGenerationIsReproducible(t *testing.T) {
 	sampler := mcmc.Langevin{StepSize: 0.1, Sigma: 0.05}
 	one, three := newChain(t, 1, sampler), newChain(t, 3, sampler)
-	g := mcmc.Generation{Steps: 24, Round: 4, Plain: 8, Augmentation: mcmc.Augmentation{CropScale: 0.3, Flip: true, BlurKernel: 3}, Threads: 1, Seed: 7}
+	g := mcmc.Generation{Steps: 24, Round: 4, Plain: 8, Augmentation: mcmc.Augmentation{CropScale: 0.3, Flip: true, BlurKernel: 3}, Renoise: 0.2,
+		Threads: 1, Seed: 7}
 	const n = 40
 	want := generate(t, one, n, g, nil)
 	if slices.Equal(want[:small.Size()], want[small.Size():2*small.Size()]) {
@@ -169,7 +201,8 @@ func TestGenerationEnds(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	for _, bad := range []mcmc.Generation{{Steps: -1, Round: 4}, {Steps: 10}, {Steps: 10, Round: 4, Plain: -1}, {Steps: 10, Round: 4, Every: -1},
-		{Steps: 10, Round: 4, Augmentation: mcmc.Augmentation{CropScale: 2}}} {
+		{Steps: 10, Round: 4, Augmentation: mcmc.Augmentation{CropScale: 2}}, {Steps: 10, Round: 4, Renoise: 1.1}, {Steps: 10, Round: 4, Renoise: -1},
+		{Steps: 10, Round: 4, Renoise: math.NaN()}} {
 		if _, err := c.Generate(context.Background(), x, bad, nil); err == nil {
 			t.Errorf("no error for %+v", bad)
 		}

@@ -1,8 +1,8 @@
 package model
 
 // This file makes a model of models: their energies composed as an expression says, with all their parameters, in one file that needs
-// none of theirs. It is sampled as Du et al. (2021) sample compositions of M models: steps of λ/M, ten rounds of 20 steps that an
-// augmentation ends, and 80 steps without.
+// none of theirs. It is sampled by steps of λ/M, M models; and as Du et al. (2021) sample such, in ten rounds of 20 steps that an augmentation
+// ends and 80 steps without, unless its parts know the way from noise: then each round goes some way back there.
 
 import (
 	"encoding/json"
@@ -51,7 +51,7 @@ var DefaultMixture = energy.Mixture{Temperature: 0.01}
 // or else its label becomes that of the whole. The mixture says how | joins; weights are part of the expression.
 //
 // A single model stays as it is, but for the names of its parameters. How several are sampled, Config says, and can be changed: by default
-// as Du et al. (2021) do. Errors are one line; those about the expression name the character.
+// as Du et al. (2021) do, or by restarts if all parts are. Errors are one line; those about the expression name the character.
 func Compose(expression string, mixture energy.Mixture, models map[string]*Model) (*Model, error) {
 	n, err := parse(expression)
 	if err != nil {
@@ -94,7 +94,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	together := 0
 	m.Config.Sampler.StepSize, together = c.step(n)
 	if together > 1 {
-		m.Config.Sampler.Steps, m.Config.Generation = 20, Generation{Augmented: 10, Plain: 3}
+		m.Config.Sampler.Steps, m.Config.Generation = c.generation()
 	}
 	if err := m.Config.Validate(); err != nil {
 		return nil, err
@@ -103,6 +103,16 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		return nil, err
 	}
 	return m, m.check()
+}
+
+// generation is how several models together are sampled, by rounds of so many steps. Where all of them are sampled with noise mixed in, as
+// models are that were trained with L_flow, so are they together: with more of it and in more rounds, for an image that one of them leads to
+// is often none for the others, and every round is another try.
+func (c *Composition) generation() (round int, g Generation) {
+	if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Config.Generation.Renoise == 0 }) {
+		return 20, Generation{Augmented: 10, Plain: 3}
+	}
+	return 30, Generation{Augmented: 9, Renoise: 0.7}
 }
 
 // step is λ of chains of an expression, and how many models add up in it: λ/M of M alike. The gradient of a mixture is a mean of those of its

@@ -95,6 +95,7 @@ var samplers = map[string]func(*model.Config){
 	"langevin, the noise annealed": func(c *model.Config) { c.Sampler.Noise, c.Sampler.Anneal = 0.05, true },
 	"langevin, from hot":           func(c *model.Config) { c.Sampler = c.Sampler.AnnealedFrom(1e4, 5) },
 	"langevin, augmented":          func(c *model.Config) { c.Augmentation, c.Generation.Augmented = "cifar10", 2 },
+	"langevin, noise mixed in":     func(c *model.Config) { c.Generation.Augmented, c.Generation.Renoise = 2, 0.5 },
 	"mala":                         func(c *model.Config) { c.Sampler.Kind, c.Sampler.StepSize = "mala", 1e-4 },
 	"hmc":                          func(c *model.Config) { c.Sampler.Kind, c.Sampler.StepSize = "hmc", 0.01 },
 	"hmc, from hot":                func(c *model.Config) { c.Sampler.Kind, c.Sampler.StepSize, c.Sampler.Hot = "hmc", 0.01, 100 },
@@ -285,6 +286,15 @@ func TestComposedModels(t *testing.T) {
 	check("and", energiesOf(t, both, model.AnyLabel), func(i int) float64 { return ea[i] + 0.5*eb[i] - 0.001*on[i] })
 	if s := both.Config.Sampler; math.Abs(s.StepSize-1/(1./100+1./50+1./100)) > 1e-9 || s.Steps != 20 || both.ChainSteps(model.Sampling{}) != 280 {
 		t.Errorf("sampled by steps of %v, %d a round, %d in all", s.StepSize, s.Steps, both.ChainSteps(model.Sampling{}))
+	}
+	restarts := func(c *model.Config) { c.Generation.Renoise = 0.5 }
+	alike := map[string]*model.Model{"a": untrained(t, 1, nil, restarts), "b": untrained(t, 2, nil, restarts)}
+	if g := compose(t, "a & b", alike).Config.Generation; g.Renoise == 0 || g.Plain != 0 {
+		t.Errorf("of models sampled with noise mixed in: %+v", g)
+	}
+	alike["b"] = b
+	if g := compose(t, "a & b", alike).Config.Generation; g.Renoise != 0 {
+		t.Errorf("of models one of which does not know the way from noise: %+v", g)
 	}
 	if both.Iterations != 3 || both.Parameters() != a.Parameters()+b.Parameters()+c.Parameters() {
 		t.Errorf("%d iterations, %d parameters", both.Iterations, both.Parameters())

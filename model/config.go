@@ -77,8 +77,9 @@ type Sampler struct {
 
 // Generation says how images come from noise.
 type Generation struct {
-	Augmented int `yaml:"augmented" doc:"rounds that begin with an augmentation"`
-	Plain     int `yaml:"plain" doc:"rounds after them, without"`
+	Augmented int     `yaml:"augmented" doc:"rounds that begin with an augmentation, and with noise"`
+	Plain     int     `yaml:"plain" doc:"rounds after them, without"`
+	Renoise   float64 `yaml:"renoise" doc:"s: an augmented round takes the image this far back to noise z, x + s(z - x); 0: not at all"`
 }
 
 // Paper is the quick network on MNIST, and for the rest what the models of Du et al. (2021) have in common.
@@ -112,6 +113,7 @@ func (c *Config) Validate() error {
 		{"sampler.steps", float64(s.Steps), 1, 1e6},
 		{"generation.augmented", float64(c.Generation.Augmented), 0, 1e6},
 		{"generation.plain", float64(c.Generation.Plain), 0, 1e6},
+		{"generation.renoise", c.Generation.Renoise, 0, 1},
 	} {
 		if err := settings.CheckRange(k.key, k.value, k.least, k.most); err != nil {
 			return err
@@ -222,5 +224,7 @@ func (c *Config) Transitions() mcmc.Augmentation { return augmentations[c.Augmen
 
 // NewGeneration is how images are generated.
 func (c *Config) NewGeneration() mcmc.Generation {
-	return mcmc.NewGeneration(c.Sampler.Steps, c.Generation.Augmented, c.Generation.Plain, c.Transitions())
+	g := mcmc.NewGeneration(c.Sampler.Steps, c.Generation.Augmented, c.Generation.Plain, c.Transitions())
+	g.Renoise = c.Generation.Renoise
+	return g
 }

@@ -35,7 +35,6 @@ func Presets() []Preset {
 			c.classes(1)
 			c.Data, c.Network.Image = dataset.Objects, []int{32, 32, 3}
 			c.Buffer.Size, c.Buffer.Relabel, c.Loss.EntropyAfter = 1000, 0.4, 400
-			c.Generation.Plain = 3
 			c.Limits.Iterations = 2400
 		}},
 		{"mnist-paper", "the paper's network for MNIST with the paper's constants", func(c *Config) {
@@ -124,7 +123,6 @@ func (c *Config) classes(flow float64) {
 	c.digits()
 	c.Network.Conditional = true
 	c.Loss = c.Loss.WithWeight("flow", flow)
-	c.Generation.Plain = 7 // from one image of many to one of those that are asked for is further
 	c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
 }
 
@@ -140,8 +138,8 @@ func before() Config {
 func (c *Config) digits() {
 	c.Sampler.Steps = 20
 	c.Buffer.Restart = 0.1 // short training sees little noise otherwise, and samples from noise then fall into few modes
-	// Chains that short training has taught for a few rounds lose variety where they run for many.
-	c.Generation.Augmented, c.Generation.Plain = 0, 3
+	// Chains that short training has taught for a few rounds lose variety where they run for many. Each goes half of the way back to noise.
+	c.Generation = model.Generation{Augmented: 3, Renoise: 0.5}
 	c.Loss = c.Loss.WithWeight("flow", 0.03) // teaches the way from noise to every class, and energies beside that way
 	c.Optimiser.Batch, c.Optimiser.LearningRate, c.Optimiser.Cooldown = 64, 5e-4, 0.5
 	c.Optimiser.Lanes = cpu.DefaultLanes

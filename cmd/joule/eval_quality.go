@@ -18,8 +18,9 @@ import (
 type qualityOptions struct {
 	hardware
 	quality.Plan
-	input string
-	json  bool
+	sampler samplerFlags
+	input   string
+	json    bool
 }
 
 func newQualityCommand() *cobra.Command {
@@ -65,6 +66,7 @@ same is done with real images of the training split in place of samples ("real")
 	f.StringVar(&o.Weights, "inception-weights", "", "`file` of the weights of inception, .pth or .safetensors (default where fetch-inception puts it)")
 	f.StringVar(&o.input, "inception-input", o.Input.String(), "how images are resized: pytorch, as pytorch-fid does, or tensorflow, as torch-fidelity does")
 	f.IntVar(&o.Steps, "steps", 0, "steps of a chain in all (default as for joule sample)")
+	o.sampler.add(f)
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "of the samples and of the choice of images")
 	f.BoolVar(&o.Real, "real", o.Real, "also measure real images in place of samples, if the data have a training split")
 	f.IntVar(&o.Threads, "threads", 0, "threads to use (default one a core)")
@@ -86,7 +88,9 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	}
 	var m *model.Model
 	if len(args) == 1 {
-		m, err = model.Open(args[0])
+		if m, err = model.Open(args[0]); err == nil {
+			err = o.sampler.change(m, o.Steps)
+		}
 	} else if o.Samples == "" || o.Data == "" {
 		err = usageErrorf("without RUN, name both --samples and --data")
 	}
