@@ -2,7 +2,8 @@ package model
 
 // This file draws images that agree with what is seen of them: the energy of the observation is added to the model's, and chains of the
 // model's sampler descend the sum from the picture. It fills in what is missing, makes small pictures larger, takes noise away, and turns
-// an image of one class into one of another.
+// an image of one class into one of another. Where a generation goes back to noise between its rounds, so do edits: what the model fills in and
+// what is seen get another try at agreeing, as in Lugmayr et al., "RePaint" (CVPR 2022, arXiv 2201.09865).
 
 import (
 	"context"
@@ -128,11 +129,9 @@ func (m *Model) Edit(ctx context.Context, e engine.Engine, pictures []uint8, n i
 			known[p] = 1
 		}
 	}
-	steps := edit.Steps
-	if steps == 0 {
-		steps = m.ChainSteps(Sampling{})
-	}
-	g := mcmc.Generation{Steps: steps, Round: steps, Plain: steps, Seed: edit.Seed, Threads: 1, Every: max(1, steps/50)}
+	g := m.generation(Sampling{Steps: edit.Steps, Seed: edit.Seed, Threads: 1})
+	steps := g.Steps
+	g.Augmentation, g.Every = mcmc.NoAugmentation, max(1, steps/50)
 	var edited []uint8
 	together := max(1, 64/n)
 	for first := 0; first < count; first += together {
