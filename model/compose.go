@@ -1,7 +1,7 @@
 package model
 
 // This file makes a model of models: their energies composed as an expression says, with all their parameters, in one file that needs
-// none of theirs. It is sampled by steps of λ/M, M models; and as Du et al. (2021) sample such, in ten rounds of 20 steps that an augmentation
+// none of theirs. It is sampled by steps of λ/M, M models that are wanted; and as Du et al. (2021) sample such, in ten rounds of 20 steps that an augmentation
 // ends and 80 steps without, unless its parts know the way from noise: then each round goes some way back there.
 
 import (
@@ -88,12 +88,15 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		return nil, err
 	}
 	m.Classes, m.Numbers = open.classes, open.numbers
-	m.Config = c.Parts[0].Config
+	lead, lambda, together := c.step(n)
+	if lead == nil { // nothing but negations
+		lead = &c.Parts[0]
+		lambda = lead.Config.Sampler.StepSize
+	}
+	m.Config = lead.Config
 	m.Config.Composition = c
 	m.Config.Network = Network{Name: Composed, Conditional: open.width() > 0}
-	together := 0
-	m.Config.Sampler.StepSize, together = c.step(n)
-	if together > 1 {
+	if m.Config.Sampler.StepSize = lambda; together > 1 {
 		m.Config.Sampler.Steps, m.Config.Generation = c.generation()
 	}
 	if err := m.Config.Validate(); err != nil {
@@ -116,27 +119,32 @@ func (c *Composition) generation() (round int, g Generation) {
 }
 
 // step is λ of chains of an expression, and how many models add up in it: λ/M of M alike. The gradient of a mixture is a mean of those of its
-// alternatives, so that the shortest of their steps will do.
-func (c *Composition) step(n *node) (lambda float64, together int) {
+// alternatives, so that the shortest of their steps will do. A negation, which has a small weight, takes chains nowhere: it does not count,
+// so that a & !b is sampled as a is. The first part that counts, if one does, leads: how it is sampled decides what else there is to decide.
+func (c *Composition) step(n *node) (lead *Part, lambda float64, together int) {
 	if n.kind == nodePart {
 		part, err := c.part(n.name)
 		if err != nil {
-			return 0, 0
+			return nil, 0, 0
 		}
-		return part.Config.Sampler.StepSize, 1
+		return part, part.Config.Sampler.StepSize, 1
+	}
+	if n.kind == nodeWeighted && n.weight < 0 {
+		return nil, 0, 0
 	}
 	for _, child := range n.of {
-		l, m := c.step(child)
+		first, l, m := c.step(child)
 		switch {
-		case lambda == 0:
-			lambda, together = l, m
+		case first == nil:
+		case lead == nil:
+			lead, lambda, together = first, l, m
 		case n.kind == nodeAnd:
 			lambda, together = 1/(1/lambda+1/l), together+m
 		default:
 			lambda, together = min(lambda, l), max(together, m)
 		}
 	}
-	return lambda, together
+	return lead, lambda, together
 }
 
 func (c *Composition) part(name string) (*Part, error) {

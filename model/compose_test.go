@@ -284,8 +284,12 @@ func TestComposedModels(t *testing.T) {
 
 	both := compose(t, "a & 0.5*b & !c:on", parts)
 	check("and", energiesOf(t, both, model.AnyLabel), func(i int) float64 { return ea[i] + 0.5*eb[i] - 0.001*on[i] })
-	if s := both.Config.Sampler; math.Abs(s.StepSize-1/(1./100+1./50+1./100)) > 1e-9 || s.Steps != 20 || both.ChainSteps(model.Sampling{}) != 280 {
+	if s := both.Config.Sampler; math.Abs(s.StepSize-1/(1./100+1./50)) > 1e-9 || s.Steps != 20 || both.ChainSteps(model.Sampling{}) != 280 {
 		t.Errorf("sampled by steps of %v, %d a round, %d in all", s.StepSize, s.Steps, both.ChainSteps(model.Sampling{}))
+	}
+	without := compose(t, "!c:on & b", map[string]*model.Model{"b": b, "c": c})
+	if got, want := without.Config.Sampler, b.Config.Sampler; got != want || without.Config.Generation != b.Config.Generation {
+		t.Errorf("b without c is sampled as %+v, want as b is, %+v", got, want)
 	}
 	restarts := func(c *model.Config) { c.Generation.Renoise = 0.5 }
 	alike := map[string]*model.Model{"a": untrained(t, 1, nil, restarts), "b": untrained(t, 2, nil, restarts)}
