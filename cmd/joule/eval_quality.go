@@ -86,6 +86,9 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 		bounds{"steps", o.Steps, 0, math.MaxInt32}, bounds{"threads", o.Threads, 0, mostThreads}); err != nil {
 		return err
 	}
+	if o.Samples != "" && (o.Steps != 0 || o.sampler.changes()) {
+		return usageErrorf("--samples takes images as they are, so that nothing is drawn: leave out --steps, --set, --sampler and --anneal")
+	}
 	var m *model.Model
 	if len(args) == 1 {
 		if m, err = model.Open(args[0]); err == nil {

@@ -43,6 +43,9 @@ func TestQuality(t *testing.T) {
 	if len(one.Warnings) < 2 || !strings.Contains(one.Warnings[0], "no figure compares with Inception's") || one.Real.Warnings != nil {
 		t.Errorf("warnings %q", one.Warnings)
 	}
+	if set := qualityJSON(t, trained, "-n", "20", "--real=false", "--set", "generation.augmented=0", "--set", "generation.plain=1", "--set", "sampler.steps=3"); set.Steps != 6 {
+		t.Errorf("by %d steps, want two rounds of 3", set.Steps)
+	}
 	again := qualityJSON(t, trained, "-n", "200", "--steps", "4", "--threads", "3", "--real=false")
 	if again.Real != nil || again.FID.Value != one.FID.Value || again.KID.Value != one.KID.Value {
 		t.Errorf("the same again with more threads: %+v", again)
@@ -82,6 +85,8 @@ func TestQualityRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{}, 2, "name both --samples and --data"},
 		{[]string{"--samples", few}, 2, "name both --samples and --data"},
+		{[]string{"--samples", few, "--data", "mnist", "--set", "generation.plain=1"}, 2, "--samples takes images as they are"},
+		{[]string{trained, "--set", "loss.cd=1"}, 2, "want a setting of how images are drawn"},
 		{[]string{trained, "-n", "5"}, 2, "--number is 5: want 20"},
 		{[]string{trained, "--features", "vgg"}, 2, "want one of digits"},
 		{[]string{trained, "--data", "minst"}, 1, "minst: no such file or folder"},

@@ -28,6 +28,9 @@ func (f *samplerFlags) addSets(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.sets, "set", nil, "change how images are drawn: `key=value` of sampler, augmentation or generation; may be repeated")
 }
 
+// changes says whether one of the flags is there.
+func (f *samplerFlags) changes() bool { return f.kind != "" || f.anneal != 0 || len(f.sets) > 0 }
+
 // askedFlags are the classes, or the numbers and attributes, that samples are asked for by.
 type askedFlags struct{ labels, conditions []string }
 
