@@ -1,8 +1,8 @@
 package model
 
 // This file makes a model of models: their energies composed as an expression says, with all their parameters, in one file that needs
-// none of theirs. It is sampled by steps of λ/M, M models that are wanted; and as Du et al. (2021) sample such, in ten rounds of 20 steps that an augmentation
-// ends and 80 steps without, unless its parts know the way from noise: then each round goes some way back there.
+// none of theirs. It is sampled by steps of λ/M, M models that are wanted; and as Du et al. (2021) sample such, in ten rounds of 20 steps that
+// an augmentation ends and 80 steps without, unless its parts know the way from noise: then each round goes some way back there.
 
 import (
 	"encoding/json"

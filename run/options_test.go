@@ -50,7 +50,7 @@ var settingsToTry = [][]string{
 }
 
 // Other tests try these.
-var settingsTriedElsewhere = []string{"attribute", "network.numbers", "limits.iterations", "limits.for", "limits.processor", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain"}
+var settingsTriedElsewhere = []string{"attribute", "network.numbers", "limits.iterations", "limits.for", "limits.processor", "recovery.failures", "recovery.rate_factor", "generation.augmented", "generation.plain", "generation.renoise"}
 
 func TestEverySetting(t *testing.T) {
 	dir := t.TempDir()
@@ -107,8 +107,9 @@ func TestEverySetting(t *testing.T) {
 
 // How images are generated changes nothing in training.
 func TestGenerationSettings(t *testing.T) {
-	c := config(t, stripes(t, t.TempDir(), 60, 1), "generation.augmented=4", "generation.plain=2", "augmentation=large")
-	if g := c.NewGeneration(); g.Steps != 7*c.Sampler.Steps || g.Plain != 2*c.Sampler.Steps || g.Round != c.Sampler.Steps || g.Augmentation != mcmc.AugmentLarge {
+	c := config(t, stripes(t, t.TempDir(), 60, 1), "generation.augmented=4", "generation.plain=2", "generation.renoise=0.25", "augmentation=large")
+	if g := c.NewGeneration(); g.Steps != 7*c.Sampler.Steps || g.Plain != 2*c.Sampler.Steps || g.Round != c.Sampler.Steps || g.Renoise != 0.25 ||
+		g.Augmentation != mcmc.AugmentLarge {
 		t.Errorf("got %+v for %d steps a round, want 7 rounds of which the last 2 are plain", g, c.Sampler.Steps)
 	}
 }

@@ -18,7 +18,7 @@ func TestComposedModelIsAModel(t *testing.T) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	both := path("both.safetensors")
 	out := mustJoule(t, "compose", "-o", both, "--expr", "a & (d:3 | d:5) & !d:8", "--set", "generation.plain=1", "a="+a, "d="+b)
-	for _, words := range []string{"both.safetensors: a & (d:3 | d:5) & !d:8; ", "240 steps of langevin, step size 33.33"} {
+	for _, words := range []string{"both.safetensors: a & (d:3 | d:5) & !d:8; ", "330 steps of langevin, step size 50"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("%s: want %s", out, words)
 		}

@@ -41,14 +41,15 @@ Chains start from noise and go through rounds of K steps of the sampler the mode
 one round, rounds that each begin with an augmentation of the image (random crop, flip, colours,
 blur), which carries chains from one kind of image to another, and rounds without. How many of each,
 the run's settings generation.augmented and generation.plain say: 8 and 15, as the authors of the
-method evaluate theirs, unless the preset knows better. A model trained without augmentation, as for
-MNIST, gets one chain of as many steps. The weights are the moving average of training.
+method evaluate theirs, unless the preset knows better. Models trained with loss.flow know the way from
+noise: their rounds begin with going back there by generation.renoise of the way, which makes better
+images in as many steps. The weights are the moving average of training.
 
 --sampler draws with another kind of sampler that moves alike: its gradient step λ and temperature T
 are those of the run's, σ²/2λ where that is Langevin dynamics. mala and hmc accept a step or stay where
 they are, so that long chains draw from exp(-E/T) itself; the share that was accepted is printed. The
 long steps that short-run training takes are hardly ever accepted: set a shorter one, and a temperature
-such as 1e-5. --anneal starts chains hot, which compositions of models (joule compose) can need.
+such as 1e-5. --anneal starts chains hot, which compositions of models not so trained can need.
 
 The same seed gives the same images, whatever the number of threads.`,
 		Example: `  joule sample RUN                               64 images in one picture, samples.png
