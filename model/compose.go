@@ -88,16 +88,16 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		return nil, err
 	}
 	m.Classes, m.Numbers = open.classes, open.numbers
-	lead, lambda, together := c.step(n)
-	if lead == nil { // nothing but negations
-		lead = &c.Parts[0]
-		lambda = lead.Config.Sampler.StepSize
+	pace := c.pace(n)
+	m.Config = c.Parts[0].Config
+	if pace.lead != nil {
+		m.Config = pace.lead.Config
+		m.Config.Sampler.StepSize = pace.lambda
 	}
-	m.Config = lead.Config
 	m.Config.Composition = c
 	m.Config.Network = Network{Name: Composed, Conditional: open.width() > 0}
-	if m.Config.Sampler.StepSize = lambda; together > 1 {
-		m.Config.Sampler.Steps, m.Config.Generation = c.generation()
+	if pace.together > 1 {
+		m.Config.Sampler.Steps, m.Config.Generation = pace.generation()
 	}
 	if err := m.Config.Validate(); err != nil {
 		return nil, err
@@ -108,43 +108,51 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	return m, m.check()
 }
 
+// pace is how chains of an expression run. Negations, which have small weights and take chains nowhere, have no say in it: a & !b is sampled as
+// a is.
+type pace struct {
+	lead     *Part   // the first model that is wanted: how it is sampled decides what else there is to decide; nil where all are negations
+	lambda   float64 // the step
+	together int     // how many models add up
+	restarts bool    // whether all of them are sampled with noise mixed in
+}
+
+// pace is λ/M for M models alike that add up. The gradient of a mixture is a mean of those of its alternatives, so that the shortest of their
+// steps will do.
+func (c *Composition) pace(n *node) (p pace) {
+	switch {
+	case n.kind == nodePart:
+		if part, err := c.part(n.name); err == nil {
+			p = pace{part, part.Config.Sampler.StepSize, 1, part.Config.Generation.Renoise > 0}
+		}
+		return p
+	case n.kind == nodeWeighted && n.weight < 0:
+		return p
+	}
+	for _, child := range n.of {
+		of := c.pace(child)
+		both := p.restarts && of.restarts
+		switch {
+		case of.lead == nil:
+		case p.lead == nil:
+			p = of
+		case n.kind == nodeAnd:
+			p = pace{p.lead, 1 / (1/p.lambda + 1/of.lambda), p.together + of.together, both}
+		default:
+			p = pace{p.lead, min(p.lambda, of.lambda), max(p.together, of.together), both}
+		}
+	}
+	return p
+}
+
 // generation is how several models together are sampled, by rounds of so many steps. Where all of them are sampled with noise mixed in, as
 // models are that were trained with L_flow, so are they together: with more of it and in more rounds, for an image that one of them leads to
 // is often none for the others, and every round is another try.
-func (c *Composition) generation() (round int, g Generation) {
-	if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Config.Generation.Renoise == 0 }) {
-		return 20, Generation{Augmented: 10, Plain: 3}
+func (p pace) generation() (round int, g Generation) {
+	if p.restarts {
+		return 30, Generation{Augmented: 9, Renoise: 0.7}
 	}
-	return 30, Generation{Augmented: 9, Renoise: 0.7}
-}
-
-// step is λ of chains of an expression, and how many models add up in it: λ/M of M alike. The gradient of a mixture is a mean of those of its
-// alternatives, so that the shortest of their steps will do. A negation, which has a small weight, takes chains nowhere: it does not count,
-// so that a & !b is sampled as a is. The first part that counts, if one does, leads: how it is sampled decides what else there is to decide.
-func (c *Composition) step(n *node) (lead *Part, lambda float64, together int) {
-	if n.kind == nodePart {
-		part, err := c.part(n.name)
-		if err != nil {
-			return nil, 0, 0
-		}
-		return part, part.Config.Sampler.StepSize, 1
-	}
-	if n.kind == nodeWeighted && n.weight < 0 {
-		return nil, 0, 0
-	}
-	for _, child := range n.of {
-		first, l, m := c.step(child)
-		switch {
-		case first == nil:
-		case lead == nil:
-			lead, lambda, together = first, l, m
-		case n.kind == nodeAnd:
-			lambda, together = 1/(1/lambda+1/l), together+m
-		default:
-			lambda, together = min(lambda, l), max(together, m)
-		}
-	}
-	return lead, lambda, together
+	return 20, Generation{Augmented: 10, Plain: 3}
 }
 
 func (c *Composition) part(name string) (*Part, error) {

@@ -296,6 +296,11 @@ func TestComposedModels(t *testing.T) {
 	if g := compose(t, "a & b", alike).Config.Generation; g.Renoise == 0 || g.Plain != 0 {
 		t.Errorf("of models sampled with noise mixed in: %+v", g)
 	}
+	alike["c"] = c
+	if g := compose(t, "a & b & !c:on", alike).Config.Generation; g.Renoise == 0 {
+		t.Errorf("of such models, and without one that does not know the way from noise: %+v", g)
+	}
+	delete(alike, "c")
 	alike["b"] = b
 	if g := compose(t, "a & b", alike).Config.Generation; g.Renoise != 0 {
 		t.Errorf("of models one of which does not know the way from noise: %+v", g)
