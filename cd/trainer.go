@@ -26,9 +26,10 @@ type Settings struct {
 	Sampler  mcmc.Sampler
 	AllSteps bool // differentiate the ends of chains through all K steps instead of the last
 
-	BufferSize   int     // capacity of the replay buffer
-	Restart      float64 // probability that a chain starts from noise
-	Relabel      float64 // probability that a chain of a conditional energy starts from an image of another label
+	BufferSize   int            // capacity of the replay buffer
+	Restart      float64        // probability that a chain starts from noise
+	Noise        *mcmc.Spectrum // what that noise has of images; nil: nothing
+	Relabel      float64        // probability that a chain of a conditional energy starts from an image of another label
 	Augmentation mcmc.Augmentation
 
 	// Conditions are the labels of a conditional energy, one after the other, where a label is no class but numbers: label i, as data have
@@ -203,7 +204,7 @@ func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Met
 	drawn := t.randomLabels(n)
 	start, chainLabels := make([]float32, len(data)), slices.Clone(drawn)
 	draw := t.stream(streamStart)
-	if err := t.Buffer.Draw(start, chainLabels, float32(s.Restart), s.Augmentation, s.Threads, &draw); err != nil {
+	if err := t.Buffer.Draw(start, chainLabels, mcmc.Start{Restart: float32(s.Restart), Noise: s.Noise, Augmentation: s.Augmentation}, s.Threads, &draw); err != nil {
 		return Metrics{}, err
 	}
 	t.relabel(start, chainLabels, drawn, data)
@@ -319,7 +320,7 @@ func (t *Trainer) references(n int) ([]float32, error) {
 	}
 	images, labels := make([]float32, n*t.model.Image.Size()), make([]int32, t.labelCount(n))
 	draw := t.stream(streamReferences)
-	return images, t.Buffer.Draw(images, labels, 0, t.settings.Augmentation, t.settings.Threads, &draw)
+	return images, t.Buffer.Draw(images, labels, mcmc.Start{Augmentation: t.settings.Augmentation}, t.settings.Threads, &draw)
 }
 
 // terms are those of the settings, without weight where a buffer of so many images does not hold enough yet.

@@ -191,7 +191,7 @@ func state(t *testing.T, tr *cd.Trainer) [][]float32 {
 	}
 	images := make([]float32, 200*side*side)
 	s := rng.New(1)
-	if err := tr.Buffer.Draw(images, make([]int32, 0), 0, mcmc.NoAugmentation, 1, &s); err != nil {
+	if err := tr.Buffer.Draw(images, make([]int32, 0), mcmc.Start{}, 1, &s); err != nil {
 		t.Fatal(err)
 	}
 	return [][]float32{slices.Clone(tr.Parameters), slices.Clone(tr.Averaged), slices.Clone(tr.Adam.Mean), slices.Clone(tr.Adam.Square),
@@ -511,7 +511,7 @@ func TestRelabel(t *testing.T) {
 		}
 		var draw rng.Stream
 		starts, under := make([]float32, len(images)), make([]int32, n)
-		if err := tr.Buffer.Draw(starts, under, 0, mcmc.NoAugmentation, 1, &draw); err != nil {
+		if err := tr.Buffer.Draw(starts, under, mcmc.Start{}, 1, &draw); err != nil {
 			t.Fatal(err)
 		}
 		fromData, ones := 0, 0

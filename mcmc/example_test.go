@@ -49,7 +49,7 @@ func ExampleBuffer() {
 	chains := make([]float32, batch*h*w*c)
 	for iteration := range int64(3) {
 		s := rng.New(42, uint64(iteration))
-		if err := buffer.Draw(chains, nil, mcmc.Restart, mcmc.AugmentCIFAR10, threads, &s); err != nil {
+		if err := buffer.Draw(chains, nil, mcmc.Start{Restart: mcmc.Restart, Augmentation: mcmc.AugmentCIFAR10}, threads, &s); err != nil {
 			log.Fatal(err)
 		}
 		// ... here the chains take their Langevin steps ...

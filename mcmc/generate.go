@@ -4,7 +4,7 @@ package mcmc
 // starts from noise and goes through rounds of
 //
 //	x ← augment(x)     not in the first round, and not in the last ones
-//	x ← x + s(z - x)   where the image was augmented, z ~ U(0, 1)ᴰ
+//	x ← x + s(z - x)   where the image was augmented, z noise: of U(0, 1)ᴰ, or of the spectrum of images
 //	K steps of the sampler
 //
 // Augmentation carries chains from mode to mode; the rounds without it, which end the chain, turn what it did into clean images.
@@ -22,6 +22,7 @@ import (
 	"fmt"
 
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/expr"
 )
 
 // Generation says how images are generated.
@@ -31,6 +32,7 @@ type Generation struct {
 	Plain        int          // the last steps, before which nothing is augmented any more
 	Augmentation Augmentation // the zero value changes nothing
 	Renoise      float64      // s, from 0 to 1; 0 changes nothing
+	Noise        *Spectrum    // what z has of images; nil: nothing
 	Threads      int          // for augmentation
 	// Every is the number of steps between two looks at the images; 0 means a round. A sampler with a schedule runs whole rounds.
 	Every int
@@ -62,10 +64,7 @@ const (
 // FillNoise makes every one of the images x, of the given size, uniform noise: the starts of chains. Image i is that of chain
 // firstChain + i.
 func FillNoise(x []float32, size int, seed, firstChain uint64) {
-	for i := range len(x) / size {
-		s := rng.New(seed, streamNoise, firstChain+uint64(i))
-		s.FillUniform(x[i*size:][:size])
-	}
+	(*Spectrum)(nil).FillNoise(x, expr.Shape{1, size, 1}, seed, firstChain)
 }
 
 // Generate takes the chains x (N,H,W,C, in place), which start from noise for instance, through a generation. It calls look (if
@@ -139,7 +138,7 @@ func (c *Chain) renoise(x []float32, g Generation, step int) {
 	z := make([]float32, size)
 	for i := range len(x) / size {
 		s := rng.New(g.Seed, streamRenoise, g.FirstChain+uint64(i), uint64(step))
-		s.FillUniform(z)
+		g.Noise.fill(z, c.image, &s)
 		for k, v := range x[i*size:][:size] {
 			x[i*size+k] = v + share*(z[k]-v)
 		}

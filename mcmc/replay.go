@@ -3,7 +3,7 @@ package mcmc
 // This file is the replay buffer, where chains start. Ends of past chains are kept by reservoir sampling (Vitter, "Random sampling with a
 // reservoir", 1985): the first images fill the buffer and the n-th after that replaces a random one with probability size/n, so that at
 // any time every image ever added is as likely to be in the buffer as any other. New chains start from a random image of the buffer,
-// through the data augmentation transition, or, rarely, from uniform noise.
+// through the data augmentation transition, or, rarely, from noise.
 //
 // Images rest as bytes: u = floor(256 x), and x = (u + U(0,1))/256 on the way out.
 //
@@ -15,6 +15,7 @@ import (
 	"math"
 
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/expr"
 )
 
 const (
@@ -117,23 +118,31 @@ func quantise(x float32) uint8 {
 	return uint8(min(256*x, 255))
 }
 
+// Start says how chains start.
+type Start struct {
+	Restart      float32      // probability that one starts from noise instead of an image of the buffer
+	Noise        *Spectrum    // what that noise has of images; nil: nothing
+	Augmentation Augmentation // of images of the buffer
+}
+
 // Draw fills images, float32 N,H,W,C, with the starts of N chains: random images of the buffer (several chains may start from one),
-// augmented by a, or with probability restart uniform noise; all noise while the buffer is empty. In a conditional buffer labels[i]
-// becomes the label of image i, but is left as it is where the image is noise. The result does not depend on the number of threads.
-func (b *Buffer) Draw(images []float32, labels []int32, restart float32, a Augmentation, threads int, s *rng.Stream) error {
+// augmented, or noise; all noise while the buffer is empty. In a conditional buffer labels[i] becomes the label of image i, but is left as
+// it is where the image is noise. The result does not depend on the number of threads.
+func (b *Buffer) Draw(images []float32, labels []int32, from Start, threads int, s *rng.Stream) error {
 	n, err := b.count(images, labels)
 	if err != nil {
 		return err
 	}
 	size := b.h * b.w * b.c
-	return a.each(n, b.h, b.w, b.c, threads, s, func(i int, g *Augmenter, s *rng.Stream) error {
+	return from.Augmentation.each(n, b.h, b.w, b.c, threads, s, func(i int, g *Augmenter, s *rng.Stream) error {
 		x := images[i*size:][:size]
-		noise := s.Float32() < restart
+		noise := s.Float32() < from.Restart
 		slot := s.IntN(b.Len())
-		s.FillUniform(x)
 		if noise || b.Len() == 0 {
+			from.Noise.fill(x, expr.Shape{b.h, b.w, b.c}, s)
 			return nil
 		}
+		s.FillUniform(x)
 		for j, u := range b.images[slot*size:][:size] {
 			x[j] = (float32(u) + x[j]) * (1.0 / 256)
 		}

@@ -117,7 +117,7 @@ func TestDrawReturnsStoredImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	x, y := make([]float32, 2*n), make([]int32, n)
-	if err := b.Draw(x, y, 0, NoAugmentation, 2, &s); err != nil {
+	if err := b.Draw(x, y, Start{}, 2, &s); err != nil {
 		t.Fatal(err)
 	}
 	count := make([]int, stored)
@@ -149,7 +149,7 @@ func TestDrawStartsFromNoise(t *testing.T) {
 		y[i] = -1
 	}
 	// An empty buffer gives noise alone, and keeps the labels asked for.
-	if err := b.Draw(x, y, 0, NoAugmentation, 2, &s); err != nil {
+	if err := b.Draw(x, y, Start{}, 2, &s); err != nil {
 		t.Fatal(err)
 	}
 	var mean, square float64
@@ -167,7 +167,7 @@ func TestDrawStartsFromNoise(t *testing.T) {
 		for i := range y {
 			y[i] = -1
 		}
-		if err := b.Draw(x, y, restart, NoAugmentation, 2, &s); err != nil {
+		if err := b.Draw(x, y, Start{Restart: restart}, 2, &s); err != nil {
 			t.Fatal(err)
 		}
 		noise := 0
@@ -196,7 +196,7 @@ func TestDrawDoesNotDependOnThreads(t *testing.T) {
 	draw := func(threads int) []float32 {
 		s := rng.New(5)
 		x := make([]float32, 20*192)
-		if err := b.Draw(x, nil, 0.1, AugmentCIFAR10, threads, &s); err != nil {
+		if err := b.Draw(x, nil, Start{Restart: 0.1, Augmentation: AugmentCIFAR10}, threads, &s); err != nil {
 			t.Fatal(err)
 		}
 		return x
@@ -231,11 +231,11 @@ func TestBufferErrors(t *testing.T) {
 		if err := v.b.Add(make([]float32, v.images), make([]int32, v.labels), 0, &s); err == nil {
 			t.Errorf("Add, %s: no error", v.name)
 		}
-		if err := v.b.Draw(make([]float32, v.images), make([]int32, v.labels), 0, NoAugmentation, 1, &s); err == nil {
+		if err := v.b.Draw(make([]float32, v.images), make([]int32, v.labels), Start{}, 1, &s); err == nil {
 			t.Errorf("Draw, %s: no error", v.name)
 		}
 	}
-	if err := plain.Draw(make([]float32, 4), nil, 0, Augmentation{CropScale: 2}, 1, &s); err == nil {
+	if err := plain.Draw(make([]float32, 4), nil, Start{Augmentation: Augmentation{CropScale: 2}}, 1, &s); err == nil {
 		t.Error("Draw with a bad augmentation: no error")
 	}
 }
@@ -291,7 +291,7 @@ func TestSavedBufferContinues(t *testing.T) {
 			if conditional {
 				labels[i] = make([]int32, 10)
 			}
-			if err := buffer.Draw(draws[i], labels[i], 0.1, NoAugmentation, 1, &s); err != nil {
+			if err := buffer.Draw(draws[i], labels[i], Start{Restart: 0.1}, 1, &s); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -364,7 +364,7 @@ func FuzzBufferReadFrom(f *testing.F) {
 		if conditional {
 			labels = make([]int32, 2)
 		}
-		if err := b.Draw(make([]float32, 12), labels, 0, NoAugmentation, 1, &s); err != nil {
+		if err := b.Draw(make([]float32, 12), labels, Start{}, 1, &s); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Add(make([]float32, 12), labels, 0, &s); err != nil {
@@ -381,7 +381,7 @@ func BenchmarkDraw(b *testing.B) {
 	}
 	x := make([]float32, 128*3072)
 	for b.Loop() {
-		if err := buffer.Draw(x, nil, Restart, AugmentCIFAR10, 2, &s); err != nil {
+		if err := buffer.Draw(x, nil, Start{Restart: Restart, Augmentation: AugmentCIFAR10}, 2, &s); err != nil {
 			b.Fatal(err)
 		}
 	}

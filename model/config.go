@@ -33,10 +33,13 @@ type Config struct {
 
 	Augmentation string `yaml:"augmentation" doc:"random transforms of images out of the buffer: none, cifar10, large or imagenet"`
 
+	Noise string `yaml:"noise" doc:"what chains start from where it is no image: uniform noise, or spectrum, noise with the colours and the spectrum of the data"`
+
 	Generation Generation `yaml:"generation" doc:"how images come from noise: rounds of K steps, of which the first is plain"`
 
 	Composition *Composition         `yaml:"-"` // of a composed model
 	Dir         string               `yaml:"-"` // the folder that the configuration or the model was read from; empty where it was not
+	Spectrum    *mcmc.Spectrum       `yaml:"-"` // of the data, where noise has it; nil until they are known, and where noise is uniform
 	Fingerprint *dataset.Fingerprint `yaml:"-"` // of the data a model was trained on; nil where it is not known, as in files of earlier versions
 }
 
@@ -82,6 +85,12 @@ type Generation struct {
 	Renoise   float64 `yaml:"renoise" doc:"s: an augmented round takes the image this far back to noise z, x + s(z - x); 0: not at all"`
 }
 
+// The choices for Config.Noise.
+const (
+	UniformNoise  = "uniform"
+	SpectrumNoise = "spectrum"
+)
+
 // Paper is the quick network on MNIST, and for the rest what the models of Du et al. (2021) have in common.
 func Paper() Config {
 	paper := cd.PaperSettings()
@@ -91,8 +100,8 @@ func Paper() Config {
 		Network: Network{Name: "quick", Norm: string(energy.ReferenceNorm), Kernel: string(energy.StandardisedKernel)},
 		Sampler: Sampler{Kind: "langevin", Steps: paper.Steps, StepSize: langevin.StepSize, Noise: langevin.Sigma,
 			Leapfrogs: 3, Temperature: 1, Hot: 1, Cooling: 0.97, Precision: string(engine.Auto)},
-		Augmentation: "none",
-		Generation:   Generation{Augmented: 8, Plain: 15},
+		Augmentation: "none", Noise: UniformNoise,
+		Generation: Generation{Augmented: 8, Plain: 15},
 	}
 }
 
@@ -127,6 +136,9 @@ func (c *Config) Validate() error {
 	}
 	if _, ok := augmentations[c.Augmentation]; !ok {
 		return fmt.Errorf("setting augmentation is %.40q: want none, cifar10, large or imagenet", c.Augmentation)
+	}
+	if c.Noise != UniformNoise && c.Noise != SpectrumNoise {
+		return fmt.Errorf("setting noise is %.40q: want %s or %s", c.Noise, UniformNoise, SpectrumNoise)
 	}
 	p := engine.Precision(s.Precision)
 	if err := p.Check(); err != nil {
@@ -225,6 +237,6 @@ func (c *Config) Transitions() mcmc.Augmentation { return augmentations[c.Augmen
 // NewGeneration is how images are generated.
 func (c *Config) NewGeneration() mcmc.Generation {
 	g := mcmc.NewGeneration(c.Sampler.Steps, c.Generation.Augmented, c.Generation.Plain, c.Transitions())
-	g.Renoise = c.Generation.Renoise
+	g.Renoise, g.Noise = c.Generation.Renoise, c.Spectrum
 	return g
 }

@@ -143,7 +143,7 @@ func (m *Model) Edit(ctx context.Context, e engine.Engine, pictures []uint8, n i
 		}
 		if edit.Missing != nil { // chains find what is missing from noise
 			noise := make([]float32, len(x))
-			mcmc.FillNoise(noise, image.Size(), edit.Seed, uint64(first*n))
+			g.Noise.FillNoise(noise, image, edit.Seed, uint64(first*n))
 			for i := range x {
 				if p := i % image.Size() / image[2]; edit.Halvings == 0 && known[p] == 0 {
 					x[i] = noise[i]

@@ -22,6 +22,7 @@ import (
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/internal/settings"
+	"github.com/joule-ebm/joule/mcmc"
 )
 
 // The keys of a model file's metadata.
@@ -36,6 +37,7 @@ const (
 	metaCalibrated = "calibration"      // JSON of a detect.Calibration; absent from models that are not calibrated
 	metaData       = "data"             // what it was trained on, for people
 	metaDataIs     = "data_fingerprint" // JSON of a dataset.Fingerprint; absent where it is not known
+	metaSpectrum   = "spectrum"         // JSON of the mcmc.Spectrum of the data, where noise has it
 	metaProgram    = "program"          // what trained it, for people
 	metaMethod     = "method"           // for people
 )
@@ -133,6 +135,18 @@ func read(file *safetensors.File) (*Model, error) {
 		if err := json.Unmarshal([]byte(text), m.Config.Fingerprint); err != nil {
 			return nil, fmt.Errorf("the fingerprint of the data in the metadata: %w", err)
 		}
+	}
+	if text := file.Metadata[metaSpectrum]; text != "" {
+		m.Config.Spectrum = &mcmc.Spectrum{}
+		if err := json.Unmarshal([]byte(text), m.Config.Spectrum); err != nil {
+			return nil, fmt.Errorf("the spectrum of the data in the metadata: %w", err)
+		}
+		if err := m.Config.Spectrum.Check(m.Energy.Image); err != nil {
+			return nil, fmt.Errorf("the metadata: %w", err)
+		}
+	}
+	if (m.Config.Noise == SpectrumNoise) != (m.Config.Spectrum != nil) {
+		return nil, errors.New("damaged: the metadata have the spectrum of the data where noise has it, and only there")
 	}
 	if text := file.Metadata[metaCalibrated]; text != "" {
 		m.Calibration = json.RawMessage(text)
@@ -271,6 +285,13 @@ func (m *Model) Metadata() (map[string]string, error) {
 			return nil, err
 		}
 		metadata[metaComposed] = string(composition)
+	}
+	if m.Config.Spectrum != nil {
+		text, err := json.Marshal(m.Config.Spectrum)
+		if err != nil {
+			return nil, err
+		}
+		metadata[metaSpectrum] = string(text)
 	}
 	if m.Config.Fingerprint != nil {
 		text, err := json.Marshal(m.Config.Fingerprint)

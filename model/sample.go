@@ -157,7 +157,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 			batch.Labels = append(batch.Labels, m.labelOf(s, i))
 		}
 		x := make([]float32, n*size)
-		mcmc.FillNoise(x, size, g.Seed, uint64(first))
+		g.Noise.FillNoise(x, m.Energy.Image, g.Seed, uint64(first))
 		g.FirstChain, g.Inputs = uint64(first), map[string][]float32{"label": m.Conditions(batch.Labels)}
 		if len(s.Conditions) > 0 {
 			batch.Labels, g.Inputs["label"] = nil, s.inTurn(first, n)

@@ -114,6 +114,9 @@ func (c *Config) Validate() error {
 	if c.Buffer.Relabel > 0 && !c.Network.Conditional && len(c.Network.Numbers) == 0 {
 		return errors.New("setting buffer.relabel is for conditional models: set network.conditional=true, or leave it out")
 	}
+	if c.Noise == model.SpectrumNoise && c.Loss.Weight("flow") != 0 {
+		return fmt.Errorf("setting loss.flow teaches the way from uniform noise, and noise is %s: set loss.flow=0 or noise=%s", c.Noise, model.UniformNoise)
+	}
 	if err := c.Loss.validate(c.Buffer.Size); err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func (c *Config) training(threads int) (cd.Settings, error) {
 	return cd.Settings{
 		Seed: c.Seed, Threads: threads,
 		Steps: c.Sampler.Steps, Sampler: s, AllSteps: c.Sampler.AllSteps,
-		BufferSize: c.Buffer.Size, Restart: c.Buffer.Restart, Relabel: c.Buffer.Relabel, Augmentation: c.Transitions(),
+		BufferSize: c.Buffer.Size, Restart: c.Buffer.Restart, Noise: c.Spectrum, Relabel: c.Buffer.Relabel, Augmentation: c.Transitions(),
 		Terms:        c.Loss.counted(c.Sampler.Steps),
 		LearningRate: o.LearningRate, Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, ClipNorm: o.Clip, Decay: o.Average, Warmup: o.Warmup,
 		DiagnoseEvery: c.Output.Diagnose,

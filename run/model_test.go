@@ -7,10 +7,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/internal/safetensors"
+	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -139,4 +142,51 @@ func FuzzOpenModel(f *testing.F) {
 			t.Errorf("more than a line: %v", err)
 		}
 	})
+}
+
+// A model whose chains start from noise with the spectrum of the data has it with it, alone and in a sum with another; samples start from it.
+func TestModelOfSpectrumNoise(t *testing.T) {
+	path, file := trained(t, "noise=spectrum", "loss.flow=0")
+	m, err := model.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := func(m *model.Model) (x []float32) {
+		_, err := m.Sample(t.Context(), &cpu.Engine{}, model.Sampling{Images: 2, Steps: 1, Seed: 1, Look: func(_, step int, at []float32) error {
+			if step == 0 {
+				x = slices.Clone(at)
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	want := make([]float32, 2*m.Energy.Image.Size())
+	if mcmc.FillNoise(want, m.Energy.Image.Size(), 1, 0); slices.Equal(started(m), want) {
+		t.Error("samples start from uniform noise")
+	}
+	if m.Config.Spectrum.FillNoise(want, m.Energy.Image, 1, 0); !slices.Equal(started(m), want) {
+		t.Error("samples do not start from noise with the spectrum of the data")
+	}
+	sum, err := model.Compose("a & b", model.DefaultMixture, map[string]*model.Model{"a": m, "b": m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(t.TempDir(), "sum.safetensors")
+	if err := sum.Save(at); err != nil {
+		t.Fatal(err)
+	}
+	if sum, err = model.Open(at); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(started(sum), want) {
+		t.Error("samples of a sum do not start from the noise of its parts")
+	}
+	delete(file.Metadata, "spectrum")
+	write(t, at, file.Tensors, file.Metadata)
+	if _, err := model.Open(at); err == nil || !strings.Contains(err.Error(), "spectrum") {
+		t.Errorf("a model that has lost the spectrum opens: %v", err)
+	}
 }

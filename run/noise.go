@@ -49,7 +49,7 @@ func (r *runner) lookAtNoise(ctx context.Context) ([]metrics.Field, error) {
 	}
 	kept, labels := r.blank(collapse.Images)
 	draw := rng.New(c.Seed, streamLook, uint64(t.Iteration))
-	if err := t.Buffer.Draw(kept, labels, 0, mcmc.NoAugmentation, r.options.Threads, &draw); err != nil {
+	if err := t.Buffer.Draw(kept, labels, mcmc.Start{}, r.options.Threads, &draw); err != nil {
 		return nil, err
 	}
 	buffer := picture.Quantise(kept)

@@ -37,7 +37,7 @@ var settingsToTry = [][]string{
 	{"sampler.all_steps=true", "sampler.anneal=true", "network.conditional=true"},
 	{hmc, "sampler.leapfrogs=1", "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
 	{mala, "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
-	{"buffer.size=13"}, {"buffer.restart=1"}, {"network.conditional=true", "buffer.relabel=0.5"},
+	{"buffer.size=13"}, {"buffer.restart=1"}, {"loss.flow=0 buffer.restart=1", "noise=spectrum"}, {"network.conditional=true", "buffer.relabel=0.5"},
 	{"augmentation=cifar10"}, {"augmentation=large"}, {"augmentation=imagenet"},
 	{"loss.cd=0"}, {"loss.cd=2"},
 	{"loss.reg=0"}, {"loss.opt=0"}, {"loss.ent=0"}, {"loss.reg=0", "loss.opt=0", "loss.ent=0"}, {"loss.opt=0", "sampler.all_steps=true", "loss.ent=0"},

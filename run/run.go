@@ -30,12 +30,16 @@ import (
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/device"
 	"github.com/joule-ebm/joule/eval/collapse"
+	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/internal/durable"
 	"github.com/joule-ebm/joule/internal/kernels"
 	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
+
+// spectrumImages are as many as a spectrum is measured of: six numbers for each frequency do not need more.
+const spectrumImages = 2000
 
 // The files of a run directory.
 const (
@@ -311,6 +315,12 @@ func (r *runner) openData(ctx context.Context) error {
 	}
 	if r.training, r.heldOut, err = c.Divide(r.training, r.pictures); err != nil {
 		return fmt.Errorf("data set %w", err)
+	}
+	if c.Noise == model.SpectrumNoise {
+		some := r.training.AtMost(spectrumImages, c.Seed)
+		if c.Spectrum, err = mcmc.SpectrumOf(some.Pixels, expr.Shape{c.Network.Image[0], c.Network.Image[1], c.Network.Image[2]}); err != nil {
+			return fmt.Errorf("data set %s: %w", c.Data, err)
+		}
 	}
 	if err := r.takeNumbers(); err != nil {
 		return fmt.Errorf("data set %s: %w", c.Data, err)

@@ -122,7 +122,7 @@ func (r *runner) drawBuffer() error {
 	t := r.trainer
 	images, labels := r.blank(r.config.Output.Pictures)
 	s := rng.New(r.config.Seed, streamPicture, uint64(t.Iteration))
-	if err := t.Buffer.Draw(images, labels, 0, mcmc.NoAugmentation, r.options.Threads, &s); err != nil {
+	if err := t.Buffer.Draw(images, labels, mcmc.Start{}, r.options.Threads, &s); err != nil {
 		return err
 	}
 	return r.log.picture(samplesName(t.Iteration), t.Iteration, picture.Quantise(images), r.config.ImageSize())

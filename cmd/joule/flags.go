@@ -129,6 +129,16 @@ func (c *configFlags) checkChanges() error {
 	return nil
 }
 
+// checkLimits refuses limits by --set beside the flags, which say all of them.
+func (c *configFlags) checkLimits(flags string) error {
+	for _, assignment := range c.sets {
+		if name, _, _ := strings.Cut(strings.TrimSpace(assignment), "="); strings.HasPrefix(name, "limits.") {
+			return usageErrorf("--set %s beside %s, which say all limits: give one or the other", name, flags)
+		}
+	}
+	return nil
+}
+
 // limits are those given.
 func (c *configFlags) limits() run.Limits {
 	return run.Limits{Iterations: c.iterations, For: c.duration}

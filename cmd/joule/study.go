@@ -229,6 +229,9 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkLimits("--iterations, --for and --processor"); err != nil {
+		return nil, err
+	}
 	base.Limits = o.limits()
 	base.Limits.Processor = o.processor
 	if base.Limits == (run.Limits{}) {

@@ -193,6 +193,9 @@ func (o *trainOptions) trainConfig(ctx context.Context, given func(string) bool,
 		c.Attribute, c.Network.Conditional = o.attribute, true
 	}
 	if limits != nil {
+		if err := o.checkLimits("--iterations and --for"); err != nil {
+			return c, err
+		}
 		c.Limits = *limits
 	}
 	o.tile.change(&c)

@@ -343,7 +343,7 @@ func (b *Bench) scaleHost(ctx context.Context, p *Pieces) error {
 		return err
 	}
 	s := rng.New(1)
-	p.Draw, err = b.fastest(func() error { return t.Buffer.Draw(data, nil, 0, b.augmentation(), 1, &s) })
+	p.Draw, err = b.fastest(func() error { return t.Buffer.Draw(data, nil, mcmc.Start{Augmentation: b.augmentation()}, 1, &s) })
 	p.Host = max(0, seconds-p.Update-p.Draw)
 	return err
 }
