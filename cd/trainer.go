@@ -118,6 +118,9 @@ func NewTrainer(e engine.Engine, model *energy.Energy, s Settings) (*Trainer, er
 	if s.Steps < 1 || s.BufferSize < 1 {
 		return nil, fmt.Errorf("cd: steps %d and buffer size %d must be at least 1", s.Steps, s.BufferSize)
 	}
+	if err := s.Noise.Check(model.Image); err != nil {
+		return nil, fmt.Errorf("cd: %w", err)
+	}
 	if err := s.checkTerms(); err != nil {
 		return nil, err
 	}

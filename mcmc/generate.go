@@ -61,8 +61,7 @@ const (
 	streamRenoise
 )
 
-// FillNoise makes every one of the images x, of the given size, uniform noise: the starts of chains. Image i is that of chain
-// firstChain + i.
+// FillNoise makes every one of the images x, of the given size, uniform noise: the starts of chains, as [Spectrum.FillNoise] does.
 func FillNoise(x []float32, size int, seed, firstChain uint64) {
 	(*Spectrum)(nil).FillNoise(x, expr.Shape{1, size, 1}, seed, firstChain)
 }
@@ -81,6 +80,9 @@ func (c *Chain) Generate(ctx context.Context, x []float32, g Generation, look fu
 	}
 	if !(g.Renoise >= 0 && g.Renoise <= 1) {
 		return 0, fmt.Errorf("mcmc: generation with a share of noise of %v: want 0 to 1", g.Renoise)
+	}
+	if err := g.Noise.Check(c.image); err != nil {
+		return 0, fmt.Errorf("mcmc: %w", err)
 	}
 	every := g.Every
 	if every == 0 || c.sampler.Schedule(noiseName, g.Round) != nil {

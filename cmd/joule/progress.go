@@ -186,8 +186,12 @@ func (s *trainScreen) show(p run.Progress) {
 	if !isTerminal(s.out) {
 		if now := time.Now(); now.Sub(s.last) >= lineEvery {
 			s.last = now
-			s.log.Info("training", "iteration", p.Iteration, "of", p.Iterations, "rate", fmt.Sprintf("%.3g/s", p.Rate), "time", left,
-				"energy_data", fmt.Sprintf("%.3g", p.Metrics.EnergyPos), "energy_samples", fmt.Sprintf("%.3g", p.Metrics.EnergyNeg))
+			at := []any{"iteration", p.Iteration}
+			if p.Iterations > 0 {
+				at = append(at, "of", p.Iterations)
+			}
+			s.log.Info("training", append(at, "rate", fmt.Sprintf("%.3g/s", p.Rate), "time", left,
+				"energy_data", fmt.Sprintf("%.3g", p.Metrics.EnergyPos), "energy_samples", fmt.Sprintf("%.3g", p.Metrics.EnergyNeg))...)
 		}
 		return
 	}
