@@ -17,10 +17,9 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/dsp/fourier"
-
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/internal/fourier"
 )
 
 // Spectrum is what such noise has of images. nil: nothing, and the noise is uniform.
@@ -32,16 +31,9 @@ type Spectrum struct {
 // triangle is the number of elements of a lower triangle of c rows.
 func triangle(c int) int { return c * (c + 1) / 2 }
 
-// frequency is |f| of element p of a plane, in periods over the shorter side, rounded.
-func frequency(p int, image expr.Shape) int {
-	h, w := image[0], image[1]
-	y, x := p/w, p%w
-	fy, fx := float64(min(y, h-y))/float64(h), float64(min(x, w-x))/float64(w)
-	return int(math.Round(math.Hypot(fy, fx) * float64(min(h, w))))
-}
-
-// frequencies is their number.
-func frequencies(image expr.Shape) int { return frequency(image[0]/2*image[1]+image[1]/2, image) + 1 }
+// frequency is ρ of element p of a plane of an image, and frequencies their number.
+func frequency(p int, image expr.Shape) int { return fourier.Frequency(p, image[0], image[1]) }
+func frequencies(image expr.Shape) int      { return frequency(image[0]/2*image[1]+image[1]/2, image) + 1 }
 
 // planes are the channels of an image H,W,C less their means, as complex numbers.
 func planes(image expr.Shape, at func(i int) float64, mean []float64) [][]complex128 {
@@ -54,35 +46,6 @@ func planes(image expr.Shape, at func(i int) float64, mean []float64) [][]comple
 		}
 	}
 	return all
-}
-
-// fourierOf returns the unitary Fourier transform of planes of a shape, in place, or its inverse.
-func fourierOf(image expr.Shape) func(plane []complex128, inverse bool) {
-	h, w := image[0], image[1]
-	rows, columns := fourier.NewCmplxFFT(w), fourier.NewCmplxFFT(h)
-	column := make([]complex128, h)
-	unit := complex(1/math.Sqrt(float64(h*w)), 0)
-	return func(plane []complex128, inverse bool) {
-		once := func(f *fourier.CmplxFFT, x []complex128) {
-			if inverse {
-				f.Sequence(x, x)
-			} else {
-				f.Coefficients(x, x)
-			}
-		}
-		for y := range h {
-			once(rows, plane[y*w:][:w])
-		}
-		for x := range w {
-			for y := range h {
-				column[y] = plane[y*w+x] * unit
-			}
-			once(columns, column)
-			for y := range h {
-				plane[y*w+x] = column[y]
-			}
-		}
-	}
 }
 
 // SpectrumOf measures images, N,H,W,C.
@@ -101,12 +64,12 @@ func SpectrumOf(pixels []uint8, image expr.Shape) (*Spectrum, error) {
 	for r := range s.Roots {
 		s.Roots[r] = make([]float64, triangle(c))
 	}
-	transform := fourierOf(image)
+	transform := fourier.New(image[0], image[1])
 	for i := range n {
 		one := pixels[i*size:][:size]
 		f := planes(image, func(k int) float64 { return intensity(one[k]) }, s.Mean)
 		for _, plane := range f {
-			transform(plane, false)
+			transform.Forward(plane)
 		}
 		for p := range f[0] {
 			r := frequency(p, image)
@@ -181,9 +144,9 @@ func (s *Spectrum) fill(x []float32, image expr.Shape, stream *rng.Stream) {
 	c := image[2]
 	// White noise of mean 0 and variance 1.
 	z := planes(image, func(i int) float64 { return math.Sqrt(12) * (float64(x[i]) - 0.5) }, make([]float64, c))
-	transform := fourierOf(image)
+	transform := fourier.New(image[0], image[1])
 	for _, plane := range z {
-		transform(plane, false)
+		transform.Forward(plane)
 	}
 	for p := range z[0] {
 		root := s.Roots[frequency(p, image)]
@@ -196,7 +159,7 @@ func (s *Spectrum) fill(x []float32, image expr.Shape, stream *rng.Stream) {
 		}
 	}
 	for a, plane := range z {
-		transform(plane, true)
+		transform.Inverse(plane)
 		for p, v := range plane {
 			x[p*c+a] = float32(min(max(s.Mean[a]+real(v), 0), 1))
 		}

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/dsp/fourier"
+	"github.com/joule-ebm/joule/internal/fourier"
 )
 
 // A Summary holds statistics of a set of images. Intensities are in [0,1].
@@ -89,9 +89,7 @@ func spectrum(im images) []float64 {
 	side := min(im.h, im.w)
 	power := make([]float64, side/2+1)
 	frequencies := make([]float64, side/2+1)
-	rows, columns := fourier.NewCmplxFFT(im.w), fourier.NewCmplxFFT(im.h)
-	grid := make([]complex128, im.h*im.w)
-	column := make([]complex128, im.h)
+	transform, grid := fourier.New(im.h, im.w), make([]complex128, im.h*im.w)
 	for i := range im.n {
 		image := im.image(i)
 		for p := range grid {
@@ -101,21 +99,11 @@ func spectrum(im images) []float64 {
 			}
 			grid[p] = complex((float64(sum)/float64(im.c)+0.5)/256, 0)
 		}
-		for y := range im.h {
-			row := grid[y*im.w : (y+1)*im.w]
-			rows.Coefficients(row, row)
-		}
-		for x := range im.w {
-			for y := range im.h {
-				column[y] = grid[y*im.w+x]
-			}
-			columns.Coefficients(column, column)
-			for y, f := range column {
-				r := int(math.Round(float64(side) * math.Hypot(rows.Freq(x), columns.Freq(y))))
-				if r <= side/2 {
-					power[r] += (real(f)*real(f) + imag(f)*imag(f)) / float64(len(grid))
-					frequencies[r]++
-				}
+		transform.Forward(grid)
+		for p, f := range grid {
+			if r := fourier.Frequency(p, im.h, im.w); r <= side/2 {
+				power[r] += real(f)*real(f) + imag(f)*imag(f)
+				frequencies[r]++
 			}
 		}
 	}
