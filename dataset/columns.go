@@ -5,7 +5,7 @@ package dataset
 //	file,shape,x
 //	cube-01.png,cube,0.25
 //
-// at the top of a folder or archive of pictures or beside it, where photos.csv is that of photos and photos.zip; or the list of CelebA,
+// (or the same in another form, rows.go) at the top of a folder or archive of pictures or beside it, where photos.csv is that of photos and photos.zip; or the list of CelebA,
 // list_attr_celeba.txt, in either place. Each column becomes an attribute, an [Attribute], if it has but few values, and a [Number] if they
 // are numbers. They are no labels until [Set.LabelBy] makes one of them that: folders may be classes too.
 //
@@ -15,10 +15,10 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"path"
 	"regexp"
@@ -51,6 +51,7 @@ type columns struct {
 	names  []string         // of the columns but the first
 	rows   map[string][]int // by the picture's name in the table, indices into values of each column
 	stems  map[string][]int // likewise by the name without its suffix; nil where several names have one
+	left   string           // what of the table is left out, in words
 	twice  string           // a picture that has several rows: then they say nothing of it
 	values [][]string       // of each column, the different ones
 }
@@ -121,7 +122,7 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 		return nil
 	}
 	heading := func(names []string) error {
-		if len(names) == 0 || len(names) > mostColumns {
+		if len(names) == 0 && !isLines(name) || len(names) > mostColumns {
 			return fmt.Errorf("%d columns beside the names of the pictures: want 1 to %d", len(names), mostColumns)
 		}
 		for _, n := range names {
@@ -136,7 +137,11 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 	if path.Base(name) == celebaList {
 		err = readCelebA(in, heading, add)
 	} else {
-		err = readCSV(in, at, heading, add)
+		table := rowsOf(name, in, false)
+		err = readRows(table, at, heading, add)
+		if lines, ok := table.(*jsonRows); ok && len(lines.left) > 0 {
+			c.left = fmt.Sprintf("%s: left out, as lists, objects or not in the first line: %s", name, strings.Join(slices.Sorted(maps.Keys(lines.left)), ", "))
+		}
 	}
 	if err == nil && len(c.rows) == 0 {
 		err = errors.New("a table without rows")
@@ -144,14 +149,14 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 	return c, err
 }
 
-func readCSV(in *bufio.Reader, at where, heading func([]string) error, add func(int, []string) error) error {
-	rows := csv.NewReader(in)
-	rows.ReuseRecord = true
-	line, _ := in.Peek(4096)
-	rows.Comma = separator(line)
+// readRows reads the heading, or makes one, and the rows, with the name of the picture before all else.
+func readRows(rows rows, at where, heading func([]string) error, add func(int, []string) error) error {
 	first, err := rows.Read()
 	if err != nil {
 		return badTable(err)
+	}
+	if at.column >= len(first) {
+		return errors.New("a damaged table")
 	}
 	index := -1 // of the rows, which pandas writes first and calls nothing
 	if first[0] == "" && at.column > 0 {
@@ -165,9 +170,6 @@ func readCSV(in *bufio.Reader, at where, heading func([]string) error, add func(
 			}
 		}
 		return ordered
-	}
-	if at.column >= len(first) {
-		return errors.New("a damaged table")
 	}
 	if at.headless {
 		var names []string
@@ -270,6 +272,9 @@ func (c *columns) of(pictures []string) (attributes []Attribute, numbers []Numbe
 	}
 	if missing > 0 {
 		return nil, nil, []string{fmt.Sprintf("%s has no row for %d of %d pictures, such as %s: what it says of the others is not used", c.from, missing, len(pictures), first)}
+	}
+	if c.left != "" {
+		warnings = []string{c.left}
 	}
 	for k, name := range c.names {
 		used := map[int]bool{}

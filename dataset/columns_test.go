@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"image/color"
 	"os"
@@ -162,6 +163,15 @@ func TestColumnsMistakes(t *testing.T) {
 		}
 	}
 	for text, words := range map[string]string{
+		`{"file_name": "a.png", "k": 1}` + "\n{": "line 2: ",
+		`{"file_name": "a.png", "k": 1}` + "\n7": "line 2: ",
+	} {
+		_, err := Open(context.Background(), asFolder(t, threePictures(flat, map[string]string{"k.jsonl": text})), Size{})
+		if err == nil || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), "k.jsonl") {
+			t.Errorf("%q: %v, want %q", text, err, words)
+		}
+	}
+	for text, words := range map[string]string{
 		"x\nA\na.png 1\n":   "line 1",
 		"2\nA\na.png 1\n":   "cut short",
 		"1\nA B\na.png 1\n": "line 3: 1 values",
@@ -190,4 +200,34 @@ func TestTableWithByteOrderMark(t *testing.T) {
 	if err != nil || set.Len() != 1 || set.Height != 4 || set.Labels[0] != 3 {
 		t.Errorf("%+v, %v", set, err)
 	}
+}
+
+// Tables of pictures, whatever is in them, give attributes and numbers of all pictures or none.
+func FuzzColumns(f *testing.F) {
+	for name, text := range map[string]string{"k.csv": "file,k\na.png,1\nb.png,2\nc.png,x\n", "k.txt": "# of\na.png  1\nb.png 2\nc.png 3\n",
+		"k.jsonl": `{"file_name": "a.png", "k": [1]}` + "\n" + `{"file_name": "b.png", "k": null, "l": true}`, ".jsonl": `{"file_name": [0]}`, celebaList: celeba} {
+		f.Add(name, []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, name string, text []byte) {
+		known := func() map[string]bool { return stemsOf([]string{"a.png", "b.png", "c.png"}) }
+		place, ok := tableOfPictures(name, text[:min(len(text), 512)], len(text) < 512, known)
+		if !ok {
+			return
+		}
+		c, err := readColumns(name, place, bytes.NewReader(text))
+		if err != nil || len(c.names) == 0 {
+			return
+		}
+		attributes, numbers, _ := c.of([]string{"a.png", "b.png", "c.png"})
+		for _, a := range attributes {
+			if len(a.Labels) != 3 {
+				t.Errorf("attribute %+v", a)
+			}
+		}
+		for _, n := range numbers {
+			if len(n.Values) != 3 {
+				t.Errorf("number %+v", n)
+			}
+		}
+	})
 }

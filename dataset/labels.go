@@ -6,6 +6,8 @@ package dataset
 //	train.csv      id,breed            labels.csv   a.jpg,cat      train/metadata.csv   file_name,label
 //	               000bec18,boston                  b.jpg,dog
 //
+// and as lists and lines (rows.go).
+//
 // Where folders are no classes, a column is taken for them if it can be no other: it is called as classes are, or is the only one, or the
 // columns are classes with a 1 in one of each row.
 
@@ -14,7 +16,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
@@ -57,13 +58,21 @@ var (
 )
 
 // placeOfNames finds the names of pictures in a table, by how it begins.
-func placeOfNames(head []byte, known map[string]bool, whole bool) (place where, ok bool) {
+func placeOfNames(name string, head []byte, known map[string]bool, whole bool) (place where, ok bool) {
 	if end := bytes.LastIndexByte(head, '\n'); !whole {
 		head = head[:end+1]
 	}
-	in := csv.NewReader(bytes.NewReader(head))
-	in.Comma, in.FieldsPerRecord = separator(head), -1
-	rows, _ := in.ReadAll()
+	var rows [][]string
+	for in := rowsOf(name, bufio.NewReader(bytes.NewReader(head)), true); ; {
+		row, err := in.Read()
+		if err != nil {
+			break
+		}
+		if isList(name) && len(rows) > 0 && len(row) != len(rows[0]) {
+			return place, false // prose
+		}
+		rows = append(rows, row)
+	}
 	best := 0
 	for column := 0; len(rows) > 0 && column < len(rows[0]); column++ {
 		found := 0
@@ -94,14 +103,14 @@ func tableOfPictures(name string, head []byte, whole bool, known func() map[stri
 	if path.Base(name) == celebaList {
 		return where{}, true
 	}
-	if !isTable(name) || len(head) == 0 {
+	if !mayBeRows(name) || len(head) == 0 {
 		return where{}, false
 	}
 	head = headInUTF8(head)
-	if place, ok := placeOfNames(head, known(), whole); ok {
+	if place, ok := placeOfNames(name, head, known(), whole); ok {
 		return place, true
 	}
-	return where{}, ofPictures.Match(head)
+	return where{}, isTable(name) && ofPictures.Match(head) || isLines(name) && linesOfPictures.Match(head)
 }
 
 // withColumns has what tables of a listing say of pictures.
@@ -203,7 +212,7 @@ func tablesOf(tables []pictureTable, split string, pictures []string) []pictureT
 
 // columnsBeside has what a table beside a folder or archive says of its pictures.
 func columnsBeside(source string, found *layout) {
-	if slices.ContainsFunc(found.extra, func(name string) bool { return path.Base(name) == celebaList || isTable(name) }) {
+	if slices.ContainsFunc(found.extra, mayBeRows) {
 		return // there is one within
 	}
 	known := stemsOfLayout(found)
@@ -251,6 +260,12 @@ func (l *layout) know(read func(ctx context.Context, t files.Tree, split string)
 		c, warning, err := read(ctx, t, split)
 		if err != nil || c == nil {
 			return src, err
+		}
+		if len(c.names) == 0 { // JSON Lines of names, and of what is no column
+			if c.left != "" {
+				src.warnings = append(src.warnings, c.left)
+			}
+			return src, nil
 		}
 		if train := l.splits[Train]; split != Train && split != Defects {
 			if name := c.shared(l.splits[split].files, train.files); name != "" {

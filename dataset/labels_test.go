@@ -53,6 +53,15 @@ func TestLabelsOfTables(t *testing.T) {
 		"UTF-16":          {flat, map[string]string{"l.csv": utf16le("image,label\na.png,Käfer\nb.png,dog\nc.png,Käfer\n")}, "", "Käfer dog Käfer", "column label"},
 		"twice alike":     {flat, map[string]string{"l.csv": "image,label\na.png,cat\na.png,cat\nb.png,dog\nc.png,cat\n"}, "", "cat dog cat", "column label"},
 
+		"list":        {flat, map[string]string{"README.txt": "a.png, b.png and c.png:\na.png is a cat\n", "l.txt": "# of 2026\na.png  cat\nb.png cat\nc.png cat\n"}, "", "cat cat cat", "column column2 of l.txt"},
+		"list of ids": {flat, map[string]string{"list.txt": "#image class\na 2 cat\nb 1 dog\nc 2 cat\n"}, "", "", "(column2, column3) is taken"},
+		"JSON Lines": {in("train"), map[string]string{"train/metadata.jsonl": `{"label": "cat", "file_name": "a.png"}` + "\n" + `{"file_name": "b.png", "label": "dog"}` +
+			"\n\n" + `{"file_name": "c.png", "label": "cat"}`, "test/metadata.jsonl": `{"file_name": "a.png"}`}, "", "cat dog cat", "column label of train/metadata.jsonl"},
+		"long lines": {flat, map[string]string{"x.jsonl": `{"file_name": "a.png", "y": 7, "text": "` + strings.Repeat("long ", 999) + `"}` + "\n" +
+			`{"file_name": "b.png", "y": 8}` + "\n" + `{"file_name": "c.png", "y": 7}`}, "", "7 8 7", "column y of x.jsonl"},
+		"boxes in lines": {flat, map[string]string{"metadata.jsonl": `{"file_name": "a.png", "objects": {"bbox": []}}` + "\n" + `{"file_name": "b.png", "n": 1}` + "\n" +
+			`{"file_name": "c.png"}`}, "", "", "not in the first line: n, objects"},
+
 		"test by others' table": {in("train"), map[string]string{"train.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "1 of test"},
 		"not clear whose":       {in("train"), map[string]string{"l.csv": "id,label\na,cat\nb,dog\nc,cat\n", "test/a.png": ""}, ":test", "", "whether it means test/a.png"},
 		"whose is written": {in("train"), map[string]string{"l.csv": "id,label\ntest/a,dog\ntrain/a,cat\ntrain/b,dog\ntrain/c,cat\n",
