@@ -17,12 +17,26 @@ import (
 // most is the number of images from which on nothing is gained by waiting for more.
 const most = 64
 
+// A question is what images are judged by. Those with the same one are judged together.
+type question struct {
+	label int
+	rate  float64 // of false alarms, to decide at; 0: no decision
+}
+
+// question is what to ask of images under a label, where decisions are made at that rate: there are none without p-values.
+func (l *loaded) question(label int, rate float64) question {
+	if label != model.AnyLabel || l.judge.Detector.Distribution == nil {
+		rate = 0
+	}
+	return question{label, rate}
+}
+
 // A job is images to judge.
 type job struct {
 	ctx    context.Context // of who waits
 	images []dataset.Image
-	label  int
-	done   chan judged // has room for the answer, so that nobody waits for who has gone
+	question
+	done chan judged // has room for the answer, so that nobody waits for who has gone
 }
 
 type judged struct {
@@ -31,8 +45,8 @@ type judged struct {
 }
 
 // submit judges images, together with those of others.
-func (l *loaded) submit(ctx context.Context, images []dataset.Image, label int) ([]detect.Judgement, error) {
-	j := &job{ctx: ctx, images: images, label: label, done: make(chan judged, 1)}
+func (l *loaded) submit(ctx context.Context, images []dataset.Image, q question) ([]detect.Judgement, error) {
+	j := &job{ctx: ctx, images: images, question: q, done: make(chan judged, 1)}
 	select {
 	case l.queue <- j:
 	case <-ctx.Done():
@@ -59,15 +73,15 @@ type batcher struct {
 
 func (b *batcher) run() {
 	for first := range b.queue {
-		for label, jobs := range b.gather(first) {
-			b.judgeAll(jobs, label)
+		for q, jobs := range b.gather(first) {
+			b.judgeAll(jobs, q)
 		}
 	}
 }
 
-// gather takes what comes with the first, by label.
-func (b *batcher) gather(first *job) map[int][]*job {
-	batch, jobs, images := map[int][]*job{first.label: {first}}, int64(1), len(first.images)
+// gather takes what comes with the first, by question.
+func (b *batcher) gather(first *job) map[question][]*job {
+	batch, jobs, images := map[question][]*job{first.question: {first}}, int64(1), len(first.images)
 	deadline := time.NewTimer(b.wait)
 	defer deadline.Stop()
 	for images < most {
@@ -88,7 +102,7 @@ func (b *batcher) gather(first *job) map[int][]*job {
 		if !more {
 			return batch
 		}
-		batch[next.label] = append(batch[next.label], next)
+		batch[next.question] = append(batch[next.question], next)
 		jobs++
 		images += len(next.images)
 	}
@@ -96,7 +110,7 @@ func (b *batcher) gather(first *job) map[int][]*job {
 }
 
 // judgeAll judges the images of jobs whose clients still wait.
-func (b *batcher) judgeAll(jobs []*job, label int) {
+func (b *batcher) judgeAll(jobs []*job, q question) {
 	var images []dataset.Image
 	var waiting []*job
 	for _, j := range jobs {
@@ -109,7 +123,8 @@ func (b *batcher) judgeAll(jobs []*job, label int) {
 		return
 	}
 	begun := time.Now()
-	judgements, err := b.judge.Pictures(context.Background(), images, label)
+	b.judge.Rule.FalseAlarms = q.rate
+	judgements, err := b.judge.Pictures(context.Background(), images, q.label)
 	b.metrics.batch(b.model, len(judgements), time.Since(begun))
 	for _, j := range waiting {
 		if err != nil {
@@ -122,7 +137,7 @@ func (b *batcher) judgeAll(jobs []*job, label int) {
 			if answer.err = one.Err(); answer.err != nil {
 				break
 			}
-			if b.drift != nil && label == model.AnyLabel {
+			if b.drift != nil && q.label == model.AnyLabel {
 				b.drift.Add(float64(one.Score))
 			}
 		}

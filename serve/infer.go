@@ -244,7 +244,7 @@ func (s *Server) infer(ctx context.Context, in *inferInput) (*inferOutput, error
 		return nil, err
 	}
 	l.active.Add(1)
-	judgements, err := l.submit(ctx, images, label)
+	judgements, err := l.submit(ctx, images, l.question(label, s.options.FalseAlarms))
 	l.active.Add(-1)
 	if err != nil {
 		return nil, s.failure(ctx, err)

@@ -4,6 +4,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
 
@@ -40,6 +41,8 @@ type ScoredBody struct {
 	Score             float32  `json:"score" doc:"the detector's, high for images out of distribution"`
 	P                 *float64 `json:"p,omitempty" doc:"the p-value: the fraction of in-distribution images that score as high or higher"`
 	OutOfDistribution *bool    `json:"out_of_distribution,omitempty" doc:"whether p is at most the rate of false alarms"`
+
+	Regions []detect.Region `json:"regions,omitempty" doc:"of a model of tiles: the parts of the picture that are out of distribution at that rate"`
 }
 
 // ExplainedBody is a score with what makes it so.
@@ -133,6 +136,7 @@ func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, 
 	if pictures.mask != nil {
 		return problemf(http.StatusBadRequest, "a mask is for edits: leave it out, or give a picture another name than mask")
 	}
+	rate := cmp.Or(in.FalseAlarm, s.options.FalseAlarms)
 	l.active.Add(1)
 	images, judgements, err := func() ([]dataset.Image, []detect.Judgement, error) {
 		defer l.active.Add(-1)
@@ -145,25 +149,18 @@ func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, 
 				return nil, nil, problemf(http.StatusBadRequest, "%w", err)
 			}
 		}
-		judgements, err := l.submit(ctx, images, label)
+		judgements, err := l.submit(ctx, images, l.question(label, rate))
 		return images, judgements, err
 	}()
 	if err != nil {
 		return s.failure(ctx, err)
 	}
-	rate := in.FalseAlarm
-	if rate == 0 {
-		rate = s.options.FalseAlarms
-	}
 	scored := make([]ScoredBody, len(images))
 	for i, j := range judgements {
-		scored[i] = ScoredBody{Image: images[i].Name, Resized: images[i].Resized, Energy: j.Energy, Score: j.Score, P: j.P}
-		if j.P != nil {
-			out := *j.P <= rate
-			scored[i].OutOfDistribution = &out
-			if out {
-				s.metrics.outs.WithLabelValues(in.Model).Inc()
-			}
+		scored[i] = ScoredBody{Image: images[i].Name, Resized: images[i].Resized, Energy: j.Energy, Score: j.Score, P: j.P,
+			OutOfDistribution: j.OutOfDistribution, Regions: j.Regions}
+		if j.OutOfDistribution != nil && *j.OutOfDistribution {
+			s.metrics.outs.WithLabelValues(in.Model).Inc()
 		}
 	}
 	return s.failure(ctx, use(l, images, scored, label))

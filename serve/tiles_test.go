@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,25 @@ func TestTiles(t *testing.T) {
 	}
 	if x := explained.Images[0]; x.Resized || x.Score != want[0].Score || *x.P != *want[0].P || x.Height != h || x.Width != w || len(x.Heat) != h*w {
 		t.Errorf("score %v, want %v; %dx%d, resized %v", x.Score, want[0].Score, x.Height, x.Width, x.Resized)
+	}
+	// The regions are those at the rate of the request.
+	for _, rate := range []float64{*want[0].P, *want[0].P / 2} {
+		strict, err := detect.NewJudge(&cpu.Engine{Threads: 1}, m, "", detect.Rule{FalseAlarms: rate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, judged, err := strict.Map(t.Context(), dataset.Image{Size: size, Pixels: one}, model.AnyLabel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var scored struct{ Images []serve.ScoredBody }
+		code, body, _ := ask(t, "POST", fmt.Sprintf("%s/v1/models/parts/score?false_alarm=%v", server.URL, rate), "image/png", encoded(one, h, w))
+		if err := json.Unmarshal([]byte(body), &scored); code != 200 || err != nil || len(scored.Images) != 1 {
+			t.Fatalf("%d %s (%v)", code, body, err)
+		}
+		if x := scored.Images[0]; *x.OutOfDistribution != (rate == *want[0].P) || (len(x.Regions) > 0) != *x.OutOfDistribution || !slices.Equal(x.Regions, judged.Regions) {
+			t.Errorf("at %v: out of distribution %v, regions %v, want %v", rate, *x.OutOfDistribution, x.Regions, judged.Regions)
+		}
 	}
 	if code, body, _ := ask(t, "POST", server.URL+"/v1/models/parts/score", "image/png", encoded(one[:7*9], 7, 9)); code != 400 || !strings.Contains(body, "smaller than a tile") {
 		t.Errorf("a picture that is smaller than a tile: %d %s", code, body)
