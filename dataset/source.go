@@ -30,7 +30,7 @@ type Source struct {
 	split   string // that is taken
 	single  bool   // the tree is a single picture
 	passed  []files.Passed
-	masks   map[string]string // of pictures with defects: see TestPictures
+	masks   map[string][]string // of pictures with defects: see TestPictures
 }
 
 // Locate finds out what a reference (see [Usage]) leads to: of its splits the one it names, or else train, or the only one.

@@ -5,6 +5,10 @@ package dataset
 // same path but for the folders that say which is which, and what follows the name:
 //
 //	bottle/test/broken/000.png     bottle/ground_truth/broken/000_mask.png
+//
+// or, as MVTec LOCO AD has them, a folder of masks that has the name of the picture:
+//
+//	cable/test/logical/000.png     cable/ground_truth/logical/000/000.png     cable/ground_truth/logical/000/001.png
 
 import (
 	"cmp"
@@ -41,7 +45,10 @@ type TestSet struct {
 }
 
 // testFile is a picture in a file.
-type testFile struct{ name, mask, category, defect string }
+type testFile struct {
+	name, category, defect string
+	masks                  []string // the defect is where one of them is not 0
+}
 
 var (
 	saysWhich  = regexp.MustCompile(`(?i)^(images?|imgs?|pictures?|data)$`)
@@ -56,12 +63,19 @@ func testKey(name string) string {
 	return path.Join(path.Join(folders...), maskSuffix.ReplaceAllString(stem, ""))
 }
 
-// masksOf are the masks of a listing by their keys.
-func masksOf(l *files.Listing) map[string]string {
-	found := map[string]string{}
+// masksOf are the masks of a listing by their keys: one that has the name of a picture, or those in a folder that has.
+func masksOf(l *files.Listing) map[string][]string {
+	found, below := map[string][]string{}, map[string][]string{}
 	for _, f := range l.Files {
-		if isPicture(f) && slices.ContainsFunc(strings.Split(path.Dir(f.Name), "/"), masks.MatchString) {
-			found[testKey(f.Name)] = f.Name
+		if dir := path.Dir(f.Name); isPicture(f) && slices.ContainsFunc(strings.Split(dir, "/"), masks.MatchString) {
+			found[testKey(f.Name)] = []string{f.Name}
+			of := testKey(dir + path.Ext(f.Name))
+			below[of] = append(below[of], f.Name)
+		}
+	}
+	for of, names := range below {
+		if found[of] == nil {
+			found[of] = names
 		}
 	}
 	return found
@@ -82,16 +96,17 @@ func (s *Source) TestPictures(n int) (*TestSet, error) {
 		return nil, fmt.Errorf("%s holds no pictures to test inspection with: want folders train/good, test/good, test/KIND for each kind of defect, "+
 			"and ground_truth/KIND with masks, as MVTec AD has them", s.Name)
 	}
-	counts := map[testFile]int{}
+	counts := map[[2]string]int{}
 	add := func(name string, faulty bool) {
 		key := testKey(name)
 		f := testFile{category: path.Base(path.Dir(path.Dir(key)))}
 		if faulty {
 			f.defect = path.Base(path.Dir(key))
 		}
-		if counts[f]++; n == 0 || counts[f] <= n {
+		kind := [2]string{f.category, f.defect}
+		if counts[kind]++; n == 0 || counts[kind] <= n {
 			if f.name = name; faulty {
-				f.mask = s.masks[key]
+				f.masks = s.masks[key]
 			}
 			t.files = append(t.files, f)
 		}
@@ -215,6 +230,17 @@ func fitMask(mask []uint8, size, want Size) []uint8 {
 	return scaled
 }
 
+// cover adds to the mask what another one shows.
+func (p *TestPicture) cover(mask []uint8) {
+	if p.Mask == nil {
+		p.Mask = mask
+		return
+	}
+	for i, v := range mask {
+		p.Mask[i] |= v
+	}
+}
+
 // read yields pictures of files; masks are read before.
 func (t *TestSet) read(ctx context.Context, want Size, yield func(TestPicture, error) bool) {
 	tree := t.source.tree
@@ -222,9 +248,7 @@ func (t *TestSet) read(ctx context.Context, want Size, yield func(TestPicture, e
 	var names, wanted []string
 	for _, f := range t.files {
 		names, ofName[f.name] = append(names, f.name), f
-		if f.mask != "" {
-			wanted = append(wanted, f.mask)
-		}
+		wanted = append(wanted, f.masks...)
 	}
 	unreadable := map[string]error{}
 	slices.Sort(names)
@@ -243,15 +267,16 @@ func (t *TestSet) read(ctx context.Context, want Size, yield func(TestPicture, e
 	for img, err := range decodeAll(ctx, inTree(tree, part{files: names}).visit, want) {
 		f := ofName[img.Name]
 		one := TestPicture{Image: img.Image, Category: f.category, Defect: f.defect}
-		if err == nil && f.mask != "" {
-			mask, ok := ofMask[f.mask]
+		for _, name := range f.masks {
+			mask, ok := ofMask[name]
 			switch {
+			case err != nil:
 			case !ok:
-				err = fmt.Errorf("its mask %s cannot be read: %w", f.mask, unreadable[f.mask])
+				err = fmt.Errorf("its mask %s cannot be read: %w", name, unreadable[name])
 			case mask.Height != img.Stored.Height || mask.Width != img.Stored.Width:
-				err = fmt.Errorf("it is %dx%d, but its mask %s is %dx%d", img.Stored.Height, img.Stored.Width, f.mask, mask.Height, mask.Width)
+				err = fmt.Errorf("it is %dx%d, but its mask %s is %dx%d", img.Stored.Height, img.Stored.Width, name, mask.Height, mask.Width)
 			default:
-				one.Mask = fitMask(mask.Pixels, mask.Size, want)
+				one.cover(fitMask(mask.Pixels, mask.Size, want))
 			}
 		}
 		if err != nil {

@@ -45,8 +45,9 @@ func writeSquare(t *testing.T, path string, h, w, number int, on color.Color) []
 
 func TestTestPicturesOfFolders(t *testing.T) {
 	for name, layout := range map[string][3]string{
-		"MVTec AD": {"%s/test/good/%03d.png", "%s/test/broken/%03d.png", "%s/ground_truth/broken/%03d_mask.png"},
-		"BTAD":     {"%s/test/ok/%03d.png", "%s/test/broken/%03d.png", "%s/ground_truth/broken/%03d.png"},
+		"MVTec AD":      {"%s/test/good/%03d.png", "%s/test/broken/%03d.png", "%s/ground_truth/broken/%03d_mask.png"},
+		"BTAD":          {"%s/test/ok/%03d.png", "%s/test/broken/%03d.png", "%s/ground_truth/broken/%03d.png"},
+		"MVTec LOCO AD": {"%s/test/good/%03d.png", "%s/test/broken/%03d.png", "%s/ground_truth/broken/%03d/000.png"},
 	} {
 		for _, categories := range [][]string{{"bottle"}, {"bottle", "cable"}} {
 			t.Run(fmt.Sprintf("%s, %d", name, len(categories)), func(t *testing.T) {
@@ -62,6 +63,12 @@ func TestTestPicturesOfFolders(t *testing.T) {
 						writeSquare(t, at(layout[0], n), 10, 12, 0, color.Gray{50})
 						masks[category+fmt.Sprint(n)] = writeSquare(t, at(layout[1], n), 10, 12, n, color.Gray{200})
 						writeSquare(t, at(layout[2], n), 10, 12, n, color.White)
+						if name == "MVTec LOCO AD" && n != 1 { // one more mask of the same picture
+							more := writeSquare(t, at(strings.Replace(layout[2], "000", "001", 1), n), 10, 12, n+3, color.Gray{7})
+							for i, v := range more {
+								masks[category+fmt.Sprint(n)][i] |= v
+							}
+						}
 					}
 					if err := os.Remove(at(layout[2], 1)); err != nil { // a defect whose mask nobody drew
 						t.Fatal(err)
