@@ -5,9 +5,9 @@ package dataset
 //	file,shape,x
 //	cube-01.png,cube,0.25
 //
-// (or the same in another form, rows.go) at the top of a folder or archive of pictures or beside it, where photos.csv is that of photos and photos.zip; or the list of CelebA,
-// list_attr_celeba.txt, in either place. Each column becomes an attribute, an [Attribute], if it has but few values, and a [Number] if they
-// are numbers. They are no labels until [Set.LabelBy] makes one of them that: folders may be classes too.
+// or the same in another form (rows.go), at the top of a folder or archive of pictures or beside it, where photos.csv is that of photos and
+// photos.zip; or the list of CelebA, list_attr_celeba.txt, in either place. Each column becomes an attribute, an [Attribute], if it has but
+// few values, and a [Number] if they are numbers. They are no labels until [Set.LabelBy] makes one of them that: folders may be classes too.
 //
 // Source of the list's format: Liu et al., "Deep learning face attributes in the wild" (ICCV 2015), the README of CelebA.
 

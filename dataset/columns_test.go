@@ -163,8 +163,9 @@ func TestColumnsMistakes(t *testing.T) {
 		}
 	}
 	for text, words := range map[string]string{
-		`{"file_name": "a.png", "k": 1}` + "\n{": "line 2: ",
-		`{"file_name": "a.png", "k": 1}` + "\n7": "line 2: ",
+		`{"file_name": "a.png", "k": 1}` + "\n{":     "line 2: ",
+		`{"file_name": "a.png", "k": 1}` + "\n7":     "line 2: ",
+		`{"file_name": "a.png", "k": 1}` + "\n{} {}": "line 2: more than one value",
 	} {
 		_, err := Open(context.Background(), asFolder(t, threePictures(flat, map[string]string{"k.jsonl": text})), Size{})
 		if err == nil || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), "k.jsonl") {

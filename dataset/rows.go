@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -88,7 +89,11 @@ func (r *jsonRows) Read() ([]string, error) {
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.UseNumber()
 	var object map[string]any
-	if err := in.Decode(&object); err != nil {
+	err := in.Decode(&object)
+	if err == nil && in.More() {
+		err = errors.New("more than one value")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", r.line, err)
 	}
 	cells := map[string]string{}
