@@ -33,8 +33,8 @@ func (e *Engine) cachePath(text string, o pjrt.Options) string {
 	if info, err := os.Stat(plugin); err == nil {
 		plugin += fmt.Sprint(info.Size(), info.ModTime().UnixNano())
 	}
-	fmt.Fprintf(h, "%q %q %q %q %q %q %d %v\n%s", plugin, c.Platform, c.Version, c.Devices[0].Kind, machine.Processor(),
-		strings.Join(machine.Features(), " "), o.Replicas, o.Flags, text)
+	fmt.Fprintf(h, "%q %q %q %q %q %q %q %d %v\n%s", plugin, c.Platform, c.Version, c.Devices[0].Kind, machine.Processor(),
+		strings.Join(machine.Features(), " "), os.Getenv("XLA_FLAGS"), o.Replicas, o.Flags, text)
 	return filepath.Join(e.Cache, hex.EncodeToString(h.Sum(nil)[:16])+".pjrt")
 }
 
