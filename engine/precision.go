@@ -13,7 +13,7 @@ const (
 	Split   Precision = "split"   // each factor a sum of two bf16 numbers: exact to about 16 bits
 	TF32    Precision = "tf32"    // each factor rounded to 11 bits, as GPUs do it
 	BF16    Precision = "bf16"    // each factor rounded to bf16, 8 bits
-	Auto    Precision = "auto"    // the faster of float32 and split on this machine
+	Auto    Precision = "auto"    // split where the machine has a matrix unit, else float32
 )
 
 // Check is an error if the precision is none of those.

@@ -45,9 +45,11 @@ func TestResolve(t *testing.T) {
 	if got := cpu.Resolve(""); got != engine.Float32 {
 		t.Errorf("the zero value becomes %v", got)
 	}
-	switch got := cpu.Resolve(engine.Auto); {
-	case got == engine.Float32:
-	case got != engine.Split || matrix.Native() == nil:
+	want := engine.Float32
+	if matrix.Native() != nil {
+		want = engine.Split
+	}
+	if got := cpu.Resolve(engine.Auto); got != want {
 		t.Errorf("auto becomes %v, the unit is %v", got, matrix.Native())
 	}
 	_, err := (&cpu.Engine{Precision: "fp8"}).Compile(expr.Input("x", shape{1, 1, 1}))
