@@ -25,7 +25,7 @@ func conv(l *lowering, v *expr.Value, in []tensor) tensor {
 		if s[0] == 1 {
 			return l.Dot(x, l.Reshape(w, s[1], s[2]), stablehlo.Axes{OverA: []int{3}, OverB: []int{0}}, p)
 		}
-		return l.Convolution(x, l.Reshape(w, 3, 3, s[1], s[2]), "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]", p, l.dims(v)...)
+		return l.convolution(x, l.Reshape(w, 3, 3, s[1], s[2]), "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]", p, l.dims(v)...)
 	})
 }
 
@@ -40,7 +40,7 @@ func convKernel(l *lowering, v *expr.Value, in []tensor) tensor {
 			over := []int{0, 1, 2}
 			return l.Reshape(l.Dot(x, y, stablehlo.Axes{OverA: over, OverB: over}, p), s[:]...)
 		}
-		return l.Reshape(l.Convolution(x, y, "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]", p, 3, 3, s[1], s[2]), s[:]...)
+		return l.Reshape(l.convolution(x, y, "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]", p, 3, 3, s[1], s[2]), s[:]...)
 	}))
 }
 

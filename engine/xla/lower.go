@@ -24,9 +24,10 @@ type lowering struct {
 	batch     int    // images on a device
 	replicas  int    // devices that share a batch
 
-	known   map[*expr.Value]tensor
-	streams map[string]stream // of noises, a stream for each image
-	call    callTensors
+	known    map[*expr.Value]tensor
+	prepared map[string][]tensor // the factors of tensors, by their names
+	streams  map[string]stream   // of noises, a stream for each image
+	call     callTensors
 }
 
 // callTensors are what a call says besides the values of the leaves. All numbers are 64 bits wide.

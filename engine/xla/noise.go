@@ -51,7 +51,8 @@ func (l *lowering) round(c words, k0, k1 tensor) (words, tensor, tensor) {
 	return next, l.Same("add", k0, l.word(keyStep0, k0)), l.Same("add", k1, l.word(keyStep1, k1))
 }
 
-// philox is the block at a counter under a key. The rounds are written one after the other, to be fused into one pass over the numbers.
+// philox is the block at a counter under a key. The rounds are written one after the other, to be fused into one pass over the numbers: as a
+// loop they would be a kernel each, or more, for a GPU to start.
 func (l *lowering) philox(c words, k0, k1 tensor) words {
 	for range 10 {
 		c, k0, k1 = l.round(c, k0, k1)
@@ -59,20 +60,11 @@ func (l *lowering) philox(c words, k0, k1 tensor) words {
 	return c
 }
 
-// hash is philox as a loop. It is for names, which are few: a loop of ten rounds compiles in a fraction of the time.
-func (l *lowering) hash(c words, k0, k1 tensor) stream {
-	state := l.Repeat(10, append(c[:], k0, k1), func(_ tensor, s []tensor) []tensor {
-		next, k0, k1 := l.round(words(s[:4]), s[4], s[5])
-		return append(next[:], k0, k1)
-	})
-	return stream(state[:4])
-}
-
 // stream is that of a seed.
 func (l *lowering) stream(seed tensor) stream {
 	lo, hi := l.halves(seed)
 	zero := l.word(0, lo)
-	return l.hash(words{lo, hi, zero, zero}, l.word(hashKey0, lo), l.word(hashKey1, lo))
+	return stream(l.philox(words{lo, hi, zero, zero}, l.word(hashKey0, lo), l.word(hashKey1, lo)))
 }
 
 // child is the stream of one element of a path more, or a stream for each if there are several.
@@ -84,7 +76,7 @@ func (l *lowering) child(s stream, path tensor) stream {
 	}
 	lo, hi := l.halves(path)
 	k0, k1 := l.Same("xor", s[0], l.word(hashKey0, lo)), l.Same("xor", s[1], l.word(hashKey1, lo))
-	return l.hash(words{lo, hi, s[2], s[3]}, k0, k1)
+	return stream(l.philox(words{lo, hi, s[2], s[3]}, k0, k1))
 }
 
 // numbers are the first words of each of N streams, N×size.

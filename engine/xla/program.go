@@ -177,6 +177,11 @@ func (p *stage) print(l *lowering, u stageUse, given, perStep map[string]tensor)
 		return results(), nil
 	}
 
+	for _, v := range order {
+		if v.Op() == expr.OpConv && varies[v] && !varies[v.In()[1]] {
+			l.prepare(l.known[v.In()[1]])
+		}
+	}
 	// What goes round: the inputs that are fed, and the outputs asked for that vary and are not such inputs' next values.
 	var fed []*expr.Value
 	var state []tensor

@@ -211,12 +211,12 @@ func (p *Printer) Dot(a, b Tensor, x Axes, precision Precision) Tensor {
 }
 
 // Convolution slides w over x at stride 1 with a frame of one zero. What each axis is, is told by numbers: "[b, 0, 1, f]x[0, 1, i, o]->
-// [b, 0, 1, f]", say. The result is float32.
-func (p *Printer) Convolution(x, w Tensor, numbers string, precision Precision, dims ...int) Tensor {
-	return p.line(F32, dims, "stablehlo.convolution(%s, %s) dim_numbers = %s, window = {stride = [1, 1], pad = [[1, 1], [1, 1]], "+
+// [b, 0, 1, f]", say. The result is of that type.
+func (p *Printer) Convolution(kind Type, x, w Tensor, numbers string, precision Precision, dims ...int) Tensor {
+	return p.line(kind, dims, "stablehlo.convolution(%s, %s) dim_numbers = %s, window = {stride = [1, 1], pad = [[1, 1], [1, 1]], "+
 		"lhs_dilate = [1, 1], rhs_dilate = [1, 1], reverse = [false, false]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64, "+
 		"precision_config = [#stablehlo<precision %s>, #stablehlo<precision %s>]} : (%s, %s) -> %s",
-		x, w, numbers, precision, precision, x.Of(), w.Of(), of(F32, dims))
+		x, w, numbers, precision, precision, x.Of(), w.Of(), of(kind, dims))
 }
 
 // Order sorts the numbers of each row of a matrix and gives the places that they came from, an I32; equal numbers keep their order, and
