@@ -8,6 +8,7 @@ package xla
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +122,35 @@ func TestPrecision(t *testing.T) {
 		rounded := plugin(t, 1)
 		rounded.Precision = p
 		enginetest.Precision(t, plugin(t, 1), rounded, p)
+	}
+}
+
+// TestStep: a step of a chain has no loop of its own, and rounds what varies and nothing else: the factors of kernels are made once. On a GPU
+// each would be more kernels to start in every step.
+func TestStep(t *testing.T) {
+	next, energy := enginetest.Langevin()
+	kernel := regexp.MustCompile(`%\w+ = stablehlo\.(convert|reduce_precision) .*tensor<9x\d+x\d+x\w+>`)
+	convolution := regexp.MustCompile(`stablehlo\.convolution.* -> tensor<\w+xbf16>`)
+	for _, p := range []engine.Precision{engine.Float32, engine.Split, engine.TF32, engine.BF16} {
+		e := plugin(t, 1)
+		e.Precision = p
+		var text string
+		e.Compiled = func(c Compilation) { text = c.Text }
+		n := enginetest.Random(1, 2, next)
+		enginetest.Run(t, enginetest.Compile(t, e, n, next, energy), 2, n, engine.Chain{Steps: 2, Feedback: map[string]int{"x": 0}, Seed: 5}, next, energy)
+		before, step, ok := strings.Cut(text, "stablehlo.while")
+		if !ok || strings.Contains(step, "stablehlo.while") {
+			t.Errorf("%s: %d loops, want one", p, strings.Count(text, "stablehlo.while"))
+		}
+		if again := kernel.FindString(step); again != "" {
+			t.Errorf("%s: a kernel is rounded in each step: %s", p, again)
+		}
+		if made := len(kernel.FindAllString(before, -1)); (made > 0) != (p != engine.Float32) {
+			t.Errorf("%s: %d roundings of kernels before the loop", p, made)
+		}
+		if bf16 := convolution.MatchString(step); bf16 != (p == engine.BF16) {
+			t.Errorf("%s: convolutions that give bf16: %v", p, bf16)
+		}
 	}
 }
 
