@@ -25,7 +25,7 @@ type lowering struct {
 	replicas  int    // devices that share a batch
 
 	known    map[*expr.Value]tensor
-	prepared map[string][]tensor // the factors of tensors, by their names
+	prepared map[string][]tensor // the factors of tensors, by their names, in the precision
 	streams  map[string]stream   // of noises, a stream for each image
 	call     callTensors
 }

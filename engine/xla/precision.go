@@ -51,12 +51,7 @@ func (l *lowering) factors(t tensor) []tensor {
 }
 
 // prepare makes the factors of t here, before a loop whose steps all take them: XLA does not move them out of it.
-func (l *lowering) prepare(t tensor) {
-	if l.prepared == nil {
-		l.prepared = map[string][]tensor{}
-	}
-	l.prepared[t.Name] = l.factors(t)
-}
+func (l *lowering) prepare(t tensor) { l.prepared[t.Name] = l.factors(t) }
 
 // tf32 says whether the plugin has matrix units that round factors to TF32.
 func (l *lowering) tf32() bool { return slices.Contains([]string{"cuda", "rocm"}, l.platform) }

@@ -78,7 +78,7 @@ func (s *sequence) text(u use) (string, error) {
 		}
 		st.cut(l, arrays, given[i])
 		l.precision, l.call = st.precision, calls[i]
-		l.known, l.streams = map[*expr.Value]tensor{}, map[string]stream{}
+		l.known, l.prepared, l.streams = map[*expr.Value]tensor{}, map[string][]tensor{}, map[string]stream{}
 		var err error
 		if made[i], err = st.print(l, u.stages[i], given[i], perStep[i]); err != nil {
 			return "", err

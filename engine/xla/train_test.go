@@ -29,10 +29,10 @@ var (
 )
 
 // newTraining is that of a small network.
-func newTraining(t *testing.T, e engine.Engine) *cd.Trainer { return newDiagnosed(t, e, 0) }
+func newTraining(t *testing.T, e engine.Engine) *cd.Trainer { return newTrainer(t, e, cd.Settings{}) }
 
-// newDiagnosed measures the gradients of terms now and then.
-func newDiagnosed(t *testing.T, e engine.Engine, every int64) *cd.Trainer {
+// newTrainer has an engine for chains, and measures the gradients of terms now and then, as the settings say.
+func newTrainer(t *testing.T, e engine.Engine, given cd.Settings) *cd.Trainer {
 	t.Helper()
 	model, err := energy.New("quick", energy.Options{Filters: 4, Image: trainImage})
 	if err != nil {
@@ -40,7 +40,7 @@ func newDiagnosed(t *testing.T, e engine.Engine, every int64) *cd.Trainer {
 	}
 	s := cd.PaperSettings()
 	s.Steps, s.BufferSize, s.LearningRate, s.Epsilon = 5, 64, 0.02, 1
-	s.DiagnoseEvery = every
+	s.DiagnoseEvery, s.ChainEngine = given.DiagnoseEvery, given.ChainEngine
 	s.Sampler = mcmc.Langevin{StepSize: 10, Sigma: 0.001}
 	s.Terms = cd.PaperTerms(cd.Entropy{Neighbour: 1, References: 10, After: 2 * trainBatch})
 	trainer, err := cd.NewTrainer(e, model, s)
@@ -142,7 +142,7 @@ func TestTrainingOnDevice(t *testing.T) {
 	for range iterations {
 		advance(t, host)
 	}
-	near := func(what string, got *cd.Trainer) {
+	near := func(what string, got, host *cd.Trainer) {
 		t.Helper()
 		for _, v := range []struct {
 			name      string
@@ -161,16 +161,26 @@ func TestTrainingOnDevice(t *testing.T) {
 		for range iterations {
 			advance(t, trainer)
 		}
-		near(fmt.Sprint(devices, " devices"), trainer)
+		near(fmt.Sprint(devices, " devices"), trainer, host)
 	}
 
-	diagnosed := newDiagnosed(t, plugin(t, 1), 1)
+	diagnosed := newTrainer(t, plugin(t, 1), cd.Settings{DiagnoseEvery: 1})
 	for range iterations {
 		if m := advance(t, diagnosed); len(m.Gradients) == 0 {
 			t.Error("no gradients of terms")
 		}
 	}
-	near("diagnosed", diagnosed)
+	near("diagnosed", diagnosed, host)
+
+	one := plugin(t, 1)
+	split := *one
+	split.Precision = engine.Split
+	inSplit, onHostInSplit := newTrainer(t, one, cd.Settings{ChainEngine: &split}), newTrainer(t, onHost{one}, cd.Settings{ChainEngine: onHost{&split}})
+	for range iterations {
+		advance(t, inSplit)
+		advance(t, onHostInSplit)
+	}
+	near("chains in split", inSplit, onHostInSplit)
 
 	begun := newTraining(t, plugin(t, 1))
 	advance(t, begun)
@@ -185,7 +195,7 @@ func TestTrainingOnDevice(t *testing.T) {
 	for range iterations - 1 {
 		advance(t, resumed)
 	}
-	near("resumed", resumed)
+	near("resumed", resumed, host)
 
 	// What has diverged is noticed on the device: nothing is updated.
 	resumed.Parameters[len(resumed.Parameters)-1] += 11
@@ -206,7 +216,7 @@ func TestAhead(t *testing.T) {
 	e := plugin(t, 1)
 	ready := make(chan struct{}, 100)
 	e.Compiled = func(Compilation) { ready <- struct{}{} }
-	trainer := newDiagnosed(t, e, 2)
+	trainer := newTrainer(t, e, cd.Settings{DiagnoseEvery: 2})
 	advance(t, trainer)
 	const (
 		first = 1 + 2 + 2 // the chain, the gradients of two groups of terms, the norm and the update
