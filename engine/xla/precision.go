@@ -13,9 +13,9 @@ import (
 
 // product is what multiply makes of two float32 tensors, which is linear in both, with factors of the engine's precision.
 func (l *lowering) product(a, b tensor, multiply func(a, b tensor, p stablehlo.Precision) tensor) tensor {
-	p := stablehlo.Default
-	if l.precision == engine.Float32 || l.precision == engine.TF32 && !l.tf32() {
-		p = stablehlo.Highest
+	p := stablehlo.Highest
+	if l.precision == engine.Split || l.precision == engine.BF16 || l.precision == engine.TF32 && l.tf32() {
+		p = stablehlo.Default
 	}
 	x, y := l.factors(a), l.factors(b)
 	if len(x) == 1 {

@@ -126,12 +126,22 @@ func TestPrecision(t *testing.T) {
 }
 
 // TestStep: a step of a chain has no loop of its own, and rounds what varies and nothing else: the factors of kernels are made once. On a GPU
-// each would be more kernels to start in every step.
+// each would be more kernels to start in every step. And a plugin may take fewer bits of factors where it is told so, and nowhere else.
 func TestStep(t *testing.T) {
 	next, energy := enginetest.Langevin()
 	kernel := regexp.MustCompile(`%\w+ = stablehlo\.(convert|reduce_precision) .*tensor<9x\d+x\d+x\w+>`)
-	convolution := regexp.MustCompile(`stablehlo\.convolution.* -> tensor<\w+xbf16>`)
-	for _, p := range []engine.Precision{engine.Float32, engine.Split, engine.TF32, engine.BF16} {
+	convolution := regexp.MustCompile(`stablehlo\.convolution.*<precision (\w+)>.* -> tensor<\w+x(\w+)>`)
+	for p, want := range map[engine.Precision]struct {
+		rounded           bool
+		precision, result string
+	}{
+		"":             {false, "HIGHEST", "f32"}, // which keeps all bits of float32 factors, where DEFAULT lets a GPU take its matrix units
+		engine.Auto:    {false, "HIGHEST", "f32"},
+		engine.Float32: {false, "HIGHEST", "f32"},
+		engine.Split:   {true, "DEFAULT", "f32"},
+		engine.TF32:    {true, "HIGHEST", "f32"}, // as plugins without TF32 have it
+		engine.BF16:    {true, "DEFAULT", "bf16"},
+	} {
 		e := plugin(t, 1)
 		e.Precision = p
 		var text string
@@ -140,16 +150,18 @@ func TestStep(t *testing.T) {
 		enginetest.Run(t, enginetest.Compile(t, e, n, next, energy), 2, n, engine.Chain{Steps: 2, Feedback: map[string]int{"x": 0}, Seed: 5}, next, energy)
 		before, step, ok := strings.Cut(text, "stablehlo.while")
 		if !ok || strings.Contains(step, "stablehlo.while") {
-			t.Errorf("%s: %d loops, want one", p, strings.Count(text, "stablehlo.while"))
+			t.Errorf("%q: %d loops, want one", p, strings.Count(text, "stablehlo.while"))
 		}
 		if again := kernel.FindString(step); again != "" {
-			t.Errorf("%s: a kernel is rounded in each step: %s", p, again)
+			t.Errorf("%q: a kernel is rounded in each step: %s", p, again)
 		}
-		if made := len(kernel.FindAllString(before, -1)); (made > 0) != (p != engine.Float32) {
-			t.Errorf("%s: %d roundings of kernels before the loop", p, made)
+		if made := kernel.MatchString(before); made != want.rounded {
+			t.Errorf("%q: kernels are rounded before the loop: %v", p, made)
 		}
-		if bf16 := convolution.MatchString(step); bf16 != (p == engine.BF16) {
-			t.Errorf("%s: convolutions that give bf16: %v", p, bf16)
+		for _, c := range convolution.FindAllStringSubmatch(step, -1) {
+			if c[1] != want.precision || c[2] != want.result {
+				t.Errorf("%q: a convolution of precision %s that gives %s, want %s and %s", p, c[1], c[2], want.precision, want.result)
+			}
 		}
 	}
 }
