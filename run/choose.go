@@ -60,7 +60,7 @@ func choose(p dataset.Preview, tile int) (c Choice) {
 	case !p.Coloured && side <= mostDigits:
 		c.Preset = DefaultPreset
 	case side <= most32:
-		c.Preset = "cifar10-small"
+		c.Preset = "photos32"
 	case side <= most64 || p.Images < manyPictures:
 		c.Preset = "photos64"
 	default:

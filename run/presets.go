@@ -46,7 +46,7 @@ func Presets() []Preset {
 			c.Augmentation = "cifar10"
 			c.Limits.Iterations = 20_000
 		}},
-		{"cifar10-small", "a narrow CIFAR-10 network for a few cores; needs --data", func(c *Config) {
+		{"cifar10-small", "the network of photos32 as it was trained before: L_ent, chains from uniform noise; needs --data", func(c *Config) {
 			c.photographs("cifar10")
 			c.Network.Filters, c.Network.Attention = 16, false
 			c.Augmentation = "cifar10"

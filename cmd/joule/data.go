@@ -126,7 +126,7 @@ file, which NumPy reads too: bytes, N,H,W,C. Beside it are the labels, FILE-labe
 of classes and images, FILE.json. Given as a data set it is the same as DATA, to the last value; from
 256 MiB up it is not read into memory but as it is used, so that it may be larger than memory.`,
 		Example: `  joule data pack photos/ -o photos.npy --image 64,64,3
-  joule train --preset cifar10-small --data imagenet32.npy    packed from its published files`,
+  joule train --preset photos32 --data imagenet32.npy    packed from its published files`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return pack(cmd, args[0], o) },
 	}

@@ -27,7 +27,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	c, err := run.PresetConfig("cifar10-small") // colour images, for a few cores
+	c, err := run.PresetConfig("photos32") // colour images, for a few cores
 	check(err)
 	c.Data, c.Network.Image, c.Limits = flag.Arg(0), []int{*side, *side, 3}, run.Limits{For: *duration}
 	result, err := run.Start(ctx, *dir, c, run.Options{Log: slog.Default(), Progress: func(p run.Progress) {
