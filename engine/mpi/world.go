@@ -5,6 +5,7 @@ package mpi
 /*
 #include <mpi.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // The handles are macros: pointers to objects in Open MPI, numbers in MPICH.
 
@@ -26,6 +27,16 @@ static int joule_gather(void *all, int *counts, int *places) {
 
 static int joule_exchange(void *in, int *from, int *from_places, void *out, int *to, int *to_places) {
 	return MPI_Alltoallv(out, to, to_places, MPI_BYTE, in, from, from_places, MPI_BYTE, MPI_COMM_WORLD);
+}
+
+// MPICH takes leave of mpirun in an atexit handler. Open MPI has done so, and where there is no need of them such handlers are left out: they
+// take down what threads of other libraries, such as XLA's, may still work with.
+static void joule_exit(void) {
+#ifdef OPEN_MPI
+	_exit(0);
+#else
+	exit(0);
+#endif
 }
 
 static int joule_abort(int code) { return MPI_Abort(MPI_COMM_WORLD, code); }
@@ -109,7 +120,7 @@ func Exit(code int) {
 	if err := failed("MPI_Finalize", C.MPI_Finalize()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	C.exit(0) // MPICH takes leave of mpirun in an atexit handler, which Go's os.Exit would not run
+	C.joule_exit()
 }
 
 func failed(what string, code C.int) error {
