@@ -47,15 +47,11 @@ func Presets() []Preset {
 			c.Limits.Iterations = 20_000
 		}},
 		{"cifar10-small", "the network of photos32 as it was trained before: L_ent, chains from uniform noise; needs --data", func(c *Config) {
-			c.photographs("cifar10")
-			c.Network.Filters, c.Network.Attention = 16, false
+			c.short("cifar10", 16)
 			c.Augmentation = "cifar10"
-			// Chains of a short training go on to stronger and stronger colours where no augmentation takes them back.
-			c.Generation.Augmented, c.Generation.Plain = 40, 0
-			c.Sampler.Steps = 20
-			c.Buffer.Restart = 0.02
-			c.Optimiser.Batch, c.Optimiser.LearningRate = 32, 1e-3
-			c.Optimiser.Lanes = cpu.DefaultLanes
+			c.Generation.Augmented = 40
+			c.Sampler.Steps, c.Buffer.Restart = 20, 0.02
+			c.Optimiser.Batch = 32
 			c.Output.Checkpoint, c.Output.Samples, c.Output.Noise = 20, 20, 400
 			c.Limits.Iterations = 2000
 		}},
@@ -156,27 +152,32 @@ func (c *Config) digits() {
 
 // narrow has the network for faces with few filters, for images with sides of so many pixels, and what goes with short trainings.
 func (c *Config) narrow(side, filters int) {
-	c.photographs("celeba128")
-	c.Network.Image, c.Network.Filters, c.Network.Attention = []int{side, side, 3}, filters, false
+	c.short("celeba128", filters)
+	c.Network.Image = []int{side, side, 3}
 	c.Augmentation = "large"
-	c.Generation.Augmented, c.Generation.Plain = 40, 0
-	c.Sampler.Steps = 20
-	c.Buffer.Restart = 0.02
-	c.Optimiser.LearningRate, c.Optimiser.Lanes = 1e-3, cpu.DefaultLanes
+	c.Generation.Augmented = 40
+	c.Sampler.Steps, c.Buffer.Restart = 20, 0.02
 	c.Output.Checkpoint, c.Output.Samples = 20, 20
 }
 
 // natural has the paper's network for CIFAR-10 with few filters, and what goes with trainings of hours that learn the contrast of photographs.
 func (c *Config) natural(filters int) {
-	c.photographs("cifar10")
-	c.Network.Filters, c.Network.Attention = filters, false
+	c.short("cifar10", filters)
 	c.Augmentation, c.Noise = "cifar10", model.SpectrumNoise
 	c.Sampler.Steps, c.Buffer.Restart = 10, 0.1
-	c.Generation.Augmented, c.Generation.Plain = 5, 0
+	c.Generation.Augmented = 5
 	c.Loss = c.Loss.WithWeight("ent", 0) // energies of photographs are small: beside them L_ent asks for contrast that no photograph has
-	c.Optimiser.Batch, c.Optimiser.LearningRate, c.Optimiser.Cooldown = 32, 1e-3, 0.5
-	c.Optimiser.Lanes = cpu.DefaultLanes
+	c.Optimiser.Batch, c.Optimiser.Cooldown = 32, 0.5
 	c.Output.Checkpoint, c.Output.Samples, c.Output.Noise = 50, 50, 1000
+}
+
+// short has a network of the paper's for photographs with few filters, and what goes with trainings on few cores.
+func (c *Config) short(network string, filters int) {
+	c.photographs(network)
+	c.Network.Filters, c.Network.Attention = filters, false
+	// Chains of a short training go on to stronger and stronger colours where no augmentation takes them back.
+	c.Generation.Plain = 0
+	c.Optimiser.LearningRate, c.Optimiser.Lanes = 1e-3, cpu.DefaultLanes
 }
 
 // photographs has what the paper's models of colour images share.
