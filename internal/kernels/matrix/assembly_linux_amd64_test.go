@@ -75,42 +75,45 @@ func TestNumbersOfAnySize(t *testing.T) {
 	if matrix.Vectors() == nil {
 		t.Skip("this processor has no AVX-512")
 	}
-	for _, u := range []*matrix.Unit{matrix.Vectors(), matrix.Native()} {
-		if u == nil {
-			continue
+	numbersOfAnySize(t, matrix.Vectors())
+	if u := matrix.Native(); u != nil {
+		numbersOfAnySize(t, u)
+	}
+}
+
+func numbersOfAnySize(t *testing.T, u *matrix.Unit) {
+	t.Helper()
+	s := shape{2, 16, 16, 16, 1, 1, 1}
+	r := rand.New(rand.NewPCG(6, 6))
+	small, infinite := 0, 0
+	for range 200 {
+		c := matrix.NewConv(s.weights(matrix.Split), s.height, s.width, 1)
+		x, w := random(r, s.height*s.width*s.inputs), random(r, s.inputs*s.outputs)
+		exponent := r.IntN(400) - 200 // of the products
+		for i := range x {
+			x[i] = float32(math.Ldexp(float64(x[i]), exponent/2+r.IntN(20)-10))
 		}
-		s := shape{2, 16, 16, 16, 1, 1, 1}
-		r := rand.New(rand.NewPCG(6, 6))
-		small, infinite := 0, 0
-		for range 200 {
-			c := matrix.NewConv(s.weights(matrix.Split), s.height, s.width, 1)
-			x, w := random(r, s.height*s.width*s.inputs), random(r, s.inputs*s.outputs)
-			exponent := r.IntN(400) - 200 // of the products
-			for i := range x {
-				x[i] = float32(math.Ldexp(float64(x[i]), exponent/2+r.IntN(20)-10))
+		for i := range w {
+			w[i] = float32(math.Ldexp(float64(w[i]), exponent-exponent/2))
+		}
+		packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
+		c.Pack(u, packed, w, false)
+		want, got := make([]float32, s.height*s.width*s.outputs), make([]float32, s.height*s.width*s.outputs)
+		c.Run(matrix.Portable(), want, split(c, matrix.Portable(), x, 1, dirty), 1, packed, nil, scratch)
+		c.Run(u, got, split(c, u, x, 1, dirty), 1, packed, nil, scratch)
+		for i, v := range want {
+			if bothNone := v != v && got[i] != got[i]; !bothNone && math.Float32bits(v) != math.Float32bits(got[i]) {
+				t.Fatalf("%s, exponent %d: %g, want %g", u.Name, exponent, got[i], v)
 			}
-			for i := range w {
-				w[i] = float32(math.Ldexp(float64(w[i]), exponent-exponent/2))
-			}
-			packed, scratch := make([]float32, c.PackedFloats()), make([]float32, c.ScratchFloats())
-			c.Pack(u, packed, w, false)
-			want, got := make([]float32, s.height*s.width*s.outputs), make([]float32, s.height*s.width*s.outputs)
-			c.Run(matrix.Portable(), want, split(c, matrix.Portable(), x, 1, dirty), 1, packed, nil, scratch)
-			c.Run(u, got, split(c, u, x, 1, dirty), 1, packed, nil, scratch)
-			for i, v := range want {
-				if bothNone := v != v && got[i] != got[i]; !bothNone && math.Float32bits(v) != math.Float32bits(got[i]) {
-					t.Fatalf("%s, exponent %d: %g, want %g", u.Name, exponent, got[i], v)
-				}
-				if v == 0 {
-					small++
-				} else if v-v != 0 {
-					infinite++
-				}
+			if v == 0 {
+				small++
+			} else if v-v != 0 {
+				infinite++
 			}
 		}
-		if small == 0 || infinite == 0 {
-			t.Errorf("%s: %d results were too small for normal numbers, %d too large: want some of both", u.Name, small, infinite)
-		}
+	}
+	if small == 0 || infinite == 0 {
+		t.Errorf("%s: %d results were too small for normal numbers, %d too large: want some of both", u.Name, small, infinite)
 	}
 }
 
