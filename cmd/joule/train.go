@@ -75,7 +75,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --data objects --attribute shape --set exclude='shape=cube&colour=red'
   joule train --set sampler.kind=mala --set sampler.step_size=5e-5 --set sampler.temperature=1e-4
   joule train --preset photos32 --data cifar-10-binary.tar.gz
-  joule train --preset photos32 --print-config       the settings and what they mean
+  joule train --preset photos32 --print-config            the settings and what they mean
   mpirun -n 4 --bind-to none joule train --preset cifar10 --data cifar-10-binary.tar.gz`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return train(cmd, o) },
