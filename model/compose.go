@@ -2,9 +2,11 @@ package model
 
 // This file makes a model of models: their energies composed as an expression says, with all their parameters, in one file that needs
 // none of theirs. It is sampled by steps of λ/M, M models that are wanted; and as Du et al. (2021) sample such, in ten rounds of 20 steps that
-// an augmentation ends and 80 steps without, unless its parts know the way from noise: then each round goes some way back there.
+// an augmentation ends and 80 steps without, unless its parts know the way from noise, each round going some way back there, or start from
+// noise with the spectrum of images, which is near.
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,7 +53,7 @@ var DefaultMixture = energy.Mixture{Temperature: 0.01}
 // or else its label becomes that of the whole. The mixture says how | joins; weights are part of the expression.
 //
 // A single model stays as it is, but for the names of its parameters. How several are sampled, Config says, and can be changed: by default
-// as Du et al. (2021) do, or by restarts if all parts are. Errors are one line; those about the expression name the character.
+// as Du et al. (2021) do; by restarts if all parts are; and as one part is if all start from noise with the spectrum of images. Errors are one line; those about the expression name the character.
 func Compose(expression string, mixture energy.Mixture, models map[string]*Model) (*Model, error) {
 	n, err := parse(expression)
 	if err != nil {
@@ -89,9 +91,8 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	}
 	m.Classes, m.Numbers = open.classes, open.numbers
 	pace := c.pace(n)
-	m.Config = c.Parts[0].Config
+	m.Config = c.lead(pace).Config
 	if pace.lead != nil {
-		m.Config = pace.lead.Config
 		m.Config.Sampler.StepSize = pace.lambda
 	}
 	m.Config.Composition = c
@@ -114,7 +115,8 @@ type pace struct {
 	lead     *Part   // the first model that is wanted: how it is sampled decides what else there is to decide; nil where all are negations
 	lambda   float64 // the step
 	together int     // how many models add up
-	restarts bool    // whether all of them are sampled with noise mixed in
+	renoised bool    // whether all of them are sampled with noise mixed in
+	spectrum bool    // whether chains of all of them start from noise with the spectrum of images
 }
 
 // pace is λ/M for M models alike that add up. The gradient of a mixture is a mean of those of its alternatives, so that the shortest of their
@@ -123,7 +125,7 @@ func (c *Composition) pace(n *node) (p pace) {
 	switch {
 	case n.kind == nodePart:
 		if part, err := c.part(n.name); err == nil {
-			p = pace{part, part.Config.Sampler.StepSize, 1, part.Config.Generation.Renoise > 0}
+			p = pace{part, part.Config.Sampler.StepSize, 1, part.Config.Generation.Renoise > 0, part.Config.Noise == SpectrumNoise}
 		}
 		return p
 	case n.kind == nodeWeighted && n.weight < 0:
@@ -131,15 +133,15 @@ func (c *Composition) pace(n *node) (p pace) {
 	}
 	for _, child := range n.of {
 		of := c.pace(child)
-		both := p.restarts && of.restarts
+		renoised, spectrum := p.renoised && of.renoised, p.spectrum && of.spectrum
 		switch {
 		case of.lead == nil:
 		case p.lead == nil:
 			p = of
 		case n.kind == nodeAnd:
-			p = pace{p.lead, 1 / (1/p.lambda + 1/of.lambda), p.together + of.together, both}
+			p = pace{p.lead, 1 / (1/p.lambda + 1/of.lambda), p.together + of.together, renoised, spectrum}
 		default:
-			p = pace{p.lead, min(p.lambda, of.lambda), max(p.together, of.together), both}
+			p = pace{p.lead, min(p.lambda, of.lambda), max(p.together, of.together), renoised, spectrum}
 		}
 	}
 	return p
@@ -147,12 +149,24 @@ func (c *Composition) pace(n *node) (p pace) {
 
 // generation is how several models together are sampled, by rounds of so many steps. Where all of them are sampled with noise mixed in, as
 // models are that were trained with L_flow, so are they together: with more of it and in more rounds, for an image that one of them leads to
-// is often none for the others, and every round is another try.
+// is often none for the others, and every round is another try. Where all start from noise with the spectrum of images, their chains are near
+// an image at once, and they are sampled together as one of them is: more rounds lead to colours that no photograph has.
 func (p pace) generation() (round int, g Generation) {
-	if p.restarts {
+	switch {
+	case p.renoised:
 		return 30, Generation{Augmented: 9, Renoise: 0.7}
+	case p.spectrum:
+		return p.lead.Config.Sampler.Steps, p.lead.Config.Generation
 	}
 	return 20, Generation{Augmented: 10, Plain: 3}
+}
+
+// lead is the part that the whole has from what it can have but once: the first that is wanted, or the first where all are negations.
+func (c *Composition) lead(p pace) *Part {
+	if p.lead == nil {
+		return &c.Parts[0]
+	}
+	return p.lead
 }
 
 func (c *Composition) part(name string) (*Part, error) {
@@ -230,18 +244,28 @@ func (p *Part) at(leaf *node, e *energy.Energy) (*energy.Energy, error) {
 	return energy.Given(y, e)
 }
 
-// Notes say, a line each, where parts differ in what the whole can have but once, and so what was taken: the first part's; and which mixture
-// chains descend as one energy.
+// Notes say, a line each, where parts differ in what the whole can have but once, and so what was taken: that of the part that leads; and which
+// mixture chains descend as one energy.
 func (c *Composition) Notes() (notes []string) {
-	first := &c.Parts[0]
-	for _, p := range c.Parts[1:] {
-		a, b := &first.Config, &p.Config
+	n, err := parse(c.Expression)
+	if err != nil {
+		return nil
+	}
+	lead := c.lead(c.pace(n))
+	for i := range c.Parts {
+		p := &c.Parts[i]
+		if p == lead {
+			continue
+		}
+		a, b := &lead.Config, &p.Config
 		note := func(what string, a, b any) {
 			if a != b {
-				notes = append(notes, fmt.Sprintf("%s of %s is %v, that of %s %v: the composition has that of %s", what, first.Name, a, p.Name, b, first.Name))
+				notes = append(notes, fmt.Sprintf("%s of %s is %v, that of %s %v: the composition has that of %s", what, lead.Name, a, p.Name, b, lead.Name))
 			}
 		}
 		note("the data", a.Data, b.Data)
+		note("the setting exclude", cmp.Or(a.Exclude, "none"), cmp.Or(b.Exclude, "none"))
+		note("the start of chains", a.Noise, b.Noise)
 		note("the stride of tiles", a.Tiles.Stride, b.Tiles.Stride)
 		note("the sampler", a.Sampler.Kind, b.Sampler.Kind)
 		note("the noise", a.Sampler.Noise, b.Sampler.Noise)
@@ -249,18 +273,16 @@ func (c *Composition) Notes() (notes []string) {
 		note("the augmentation", a.Augmentation, b.Augmentation)
 		if a.Data == b.Data && (a.Seed != b.Seed || a.HeldOut != b.HeldOut) {
 			notes = append(notes, fmt.Sprintf("%s and %s hold out other images of %s (seed, held_out): those of %s count as held out, and %s has been trained on some",
-				first.Name, p.Name, a.Data, first.Name, p.Name))
+				lead.Name, p.Name, a.Data, lead.Name, p.Name))
 		}
 	}
-	if n, err := parse(c.Expression); err == nil {
-		if n.weightOfAll() <= 0 {
-			notes = append(notes, fmt.Sprintf("the weights of %s sum to %g: without a positive term that outweighs them, negations are likeliest at images of nothing",
-				n, n.weightOfAll()))
-		}
-		if or := c.undrawn(n, true); or != nil {
-			notes = append(notes, fmt.Sprintf("a chain goes to the alternative of %s whose energy is lowest where it starts, so that others may never show: "+
-				"those of an expression that is | as a whole are drawn by their shares, once they are weighed by Z", or))
-		}
+	if n.weightOfAll() <= 0 {
+		notes = append(notes, fmt.Sprintf("the weights of %s sum to %g: without a positive term that outweighs them, negations are likeliest at images of nothing",
+			n, n.weightOfAll()))
+	}
+	if or := c.undrawn(n, true); or != nil {
+		notes = append(notes, fmt.Sprintf("a chain goes to the alternative of %s whose energy is lowest where it starts, so that others may never show: "+
+			"those of an expression that is | as a whole are drawn by their shares, once they are weighed by Z", or))
 	}
 	return notes
 }

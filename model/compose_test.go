@@ -12,6 +12,7 @@ import (
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -305,6 +306,21 @@ func TestComposedModels(t *testing.T) {
 	if g := compose(t, "a & b", alike).Config.Generation; g.Renoise != 0 {
 		t.Errorf("of models one of which does not know the way from noise: %+v", g)
 	}
+	spectrum := func(c *model.Config) {
+		c.Noise, c.Generation = model.SpectrumNoise, model.Generation{Augmented: 5}
+		var err error
+		if c.Spectrum, err = mcmc.SpectrumOf(testImages(a, 20), a.Energy.Image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	photographs := map[string]*model.Model{"a": untrained(t, 1, nil, spectrum), "b": untrained(t, 2, nil, spectrum)}
+	if c, own := compose(t, "a & b", photographs).Config, photographs["a"].Config; c.Generation != own.Generation || c.Sampler.Steps != own.Sampler.Steps {
+		t.Errorf("of models whose chains start from noise with the spectrum of images: %d steps a round, %+v", c.Sampler.Steps, c.Generation)
+	}
+	photographs["b"] = b
+	if g := compose(t, "a & b", photographs).Config.Generation; g.Plain != 3 {
+		t.Errorf("of models one of which starts from uniform noise: %+v", g)
+	}
 	if both.Iterations != 3 || both.Parameters() != a.Parameters()+b.Parameters()+c.Parameters() {
 		t.Errorf("%d iterations, %d parameters", both.Iterations, both.Parameters())
 	}
@@ -408,6 +424,19 @@ func TestNotes(t *testing.T) {
 	m := compose(t, "a & b & d", map[string]*model.Model{"a": a, "b": b, "d": d})
 	notes := fmt.Sprint(strings.Join(m.Config.Composition.Notes(), "; "))
 	for _, want := range []string{"the data of a is mnist, that of b b.zip", "the noise of a is 0.001", "a and d hold out other images"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("notes %s: want %s", notes, want)
+		}
+	}
+	notes = strings.Join(compose(t, "!a & b", map[string]*model.Model{"a": a, "b": b}).Config.Composition.Notes(), "; ")
+	if !strings.Contains(notes, "has that of b") {
+		t.Errorf("notes %s: want what b has, which the composition is sampled as", notes)
+	}
+	without := untrained(t, 4, nil, func(c *model.Config) {
+		c.Exclude, c.Noise, c.Spectrum = "class=cat", model.SpectrumNoise, &mcmc.Spectrum{}
+	})
+	notes = strings.Join(compose(t, "a & b", map[string]*model.Model{"a": a, "b": without}).Config.Composition.Notes(), "; ")
+	for _, want := range []string{"the setting exclude of a is none, that of b class=cat", "the start of chains of a is uniform, that of b spectrum"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("notes %s: want %s", notes, want)
 		}

@@ -57,8 +57,10 @@ Images are drawn from M models with & between, negations aside, by steps of the 
 length, in ten rounds of 30. Each but the first goes back to noise by 0.7 of the way, so that an image
 that one model leads to and the others do not want gets another try. If a model was not trained to know
 the way from noise (loss.flow), rounds are those of the authors of the method: ten of 20 steps that an
-augmentation ends (if the models were trained with one), then 80 steps. --set changes that. A single
-model, such as digits:3, one or the other, and one but not another are sampled as the one is.`,
+augmentation ends (if the models were trained with one), then 80 steps. Models of photographs whose chains
+start from noise with the spectrum of the data (noise=spectrum) are sampled together as the first of them.
+--set changes all that. A single model, such as digits:3, one or the other, and one but not another are
+sampled as the one is.`,
 		Example: `  joule compose -o both.safetensors --expr 'young:1 & smiling:1 & !male:1' young=RUN smiling=RUN male=RUN
   joule compose -o three.safetensors --expr d:3 d=RUN             one class of a conditional model
   joule compose -o 4or9.safetensors --expr 'd:4 | d:9' --weigh-by-z d=RUN
