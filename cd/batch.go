@@ -93,7 +93,7 @@ func (b *Batch) descended(x *expr.Value) *expr.Value {
 
 // End is x_kl, the end of a chain as a function of θ: of its last step,
 //
-//	x_kl = clamp(x̂ - λ ∇E_θ(x̂), 0, 1)
+//	x_kl = clamp(x̂ - λ P ∇E_θ(x̂), 0, 1)
 //
 // where x̂, at which its gradient was taken, is held fixed; or of all steps, if the chains are unrolled.
 func (b *Batch) End() Point {

@@ -15,7 +15,7 @@ const flowTaper = 0.2
 
 // Loss is L_flow: K steps of a chain go the straight way from noise z to an image of the data,
 //
-//	L_flow = mean ‖Kλ ∇E(x_t) + w(t)(x⁺ - z)‖²/D,   x_t = z + t(x⁺ - z),   w(t) = min(1, (1 - t)/0.2),   t ~ U(0, 1),   z ~ U(0, 1)ᴰ
+//	L_flow = mean ‖Kλ P∇E(x_t) + w(t)(x⁺ - z)‖²/D,   x_t = z + t(x⁺ - z),   w(t) = min(1, (1 - t)/0.2),   t ~ U(0, 1),   z ~ U(0, 1)ᴰ
 //
 // where D is the number of an image's elements. It is flow matching (Lipman et al. 2023) with a field that is a gradient and knows no
 // time (Balcerak et al., "Energy matching", arXiv 2504.10612), whose target tapers off (Wang and Du, "Equilibrium matching", arXiv
@@ -26,6 +26,6 @@ func (f Flow) Loss(b *Batch) *expr.Value {
 	x := expr.Add(z, expr.Mul(t, way))
 	taper := expr.Clamp(expr.Affine(t, -1/flowTaper, 1/flowTaper), 0, 1)
 	gradient := expr.Grad(energy.Sum(b.Energies(Point{x, b.Positive.Label})), x)[0]
-	miss := expr.Add(expr.Affine(gradient, float64(f.Steps)*b.sampler.Drift(), 0), expr.Mul(taper, way))
+	miss := expr.Add(expr.Affine(b.sampler.Drift().Of(gradient), float64(f.Steps), 0), expr.Mul(taper, way))
 	return expr.BatchMean(expr.Affine(expr.Total(expr.Mul(miss, miss)), 1/float64(x.Shape().Size()), 0))
 }

@@ -227,7 +227,7 @@ func (b *bench) formulas() map[string]func(values map[string][]float64) float64 
 			sum := 0.0
 			for i, g := range b.scores(v, x) {
 				w := math.Min(1, (1-b.values["flow_t"][i/size])/0.2)
-				sum += square(flowSteps*b.options.Sampler.Drift()*g + w*(b.values["x_pos"][i]-b.values["flow_z"][i]))
+				sum += square(flowSteps*b.options.Sampler.Drift().StepSize*g + w*(b.values["x_pos"][i]-b.values["flow_z"][i]))
 			}
 			return sum / float64(len(x))
 		},

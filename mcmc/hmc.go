@@ -81,7 +81,7 @@ func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, le
 }
 
 // Drift is the gradient step that one leapfrog from rest makes: ε²/2T.
-func (h HMC) Drift() float64 { return h.StepSize * h.StepSize / (2 * h.Temperature) }
+func (h HMC) Drift() Drift { return Drift{StepSize: h.StepSize * h.StepSize / (2 * h.Temperature)} }
 
 // Schedule is empty.
 func (HMC) Schedule(string, int) map[string][]float32 { return nil }

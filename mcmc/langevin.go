@@ -1,29 +1,24 @@
 package mcmc
 
-import (
-	"fmt"
-
-	"github.com/joule-ebm/joule/expr"
-)
+import "github.com/joule-ebm/joule/expr"
 
 // Langevin is unadjusted Langevin dynamics with a step size and a noise chosen apart (short-run MCMC):
 //
 //	x̂ = x + σ·N(0, I)
-//	x' = clamp(x̂ - λ ∇E(x̂), 0, 1)
+//	x' = clamp(x̂ - λ P ∇E(x̂), 0, 1)
 //
-// The noise comes first and the gradient is taken at the noised point, as in the code of Du et al. (2021).
+// where P is the identity, or goes further in what is coarse ([Drift]). The noise comes first and the gradient is taken at the noised point, as in the code of Du et al. (2021).
 type Langevin struct {
 	StepSize float64 // λ
+	Coarse   float64 // β of P; 0: P is the identity
 	Sigma    float64 // σ
 	// Anneal lowers the noise linearly over a chain: step k of K has σ·(K - k - 1)/K.
 	Anneal bool
 }
 
 func newLangevin(o Options) (Sampler, error) {
-	if !(o.StepSize > 0 && o.StepSize <= 1e9) {
-		return nil, fmt.Errorf("step_size is %v: want more than 0, such as 100", o.StepSize)
-	}
-	return Langevin{StepSize: o.StepSize, Sigma: o.Noise, Anneal: o.Anneal}, nil
+	l := Langevin{StepSize: o.StepSize, Coarse: o.Coarse, Sigma: o.Noise, Anneal: o.Anneal}
+	return l, l.Drift().check()
 }
 
 // State is empty.
@@ -43,17 +38,17 @@ func sigmaOf(noise string) string { return noise + "_sigma" }
 // Step is one transition.
 func (l Langevin) Step(energy Energy, x *expr.Value, _, noise []*expr.Value) Transition {
 	noised := expr.Add(x, noise[0])
-	return Transition{Next: GradientStep(energy, noised, l.StepSize), GradientAt: noised}
+	return Transition{Next: GradientStep(energy, noised, l.Drift()), GradientAt: noised}
 }
 
-// GradientStep is clamp(x - λ ∇E(x), 0, 1).
-func GradientStep(energy Energy, x *expr.Value, stepSize float64) *expr.Value {
+// GradientStep is clamp(x - λ P ∇E(x), 0, 1).
+func GradientStep(energy Energy, x *expr.Value, drift Drift) *expr.Value {
 	gradient := expr.Grad(energy(x), x)[0]
-	return expr.Clamp(expr.Sub(x, expr.Affine(gradient, stepSize, 0)), 0, 1)
+	return expr.Clamp(expr.Sub(x, drift.Of(gradient)), 0, 1)
 }
 
-// Drift is λ.
-func (l Langevin) Drift() float64 { return l.StepSize }
+// Drift is λP.
+func (l Langevin) Drift() Drift { return Drift{l.StepSize, l.Coarse} }
 
 // Schedule is the annealed σ, if it is annealed.
 func (l Langevin) Schedule(name string, steps int) map[string][]float32 {

@@ -74,7 +74,7 @@ func (m MALA) Step(energy Energy, x *expr.Value, _, noise []*expr.Value) Transit
 }
 
 // Drift is h/T.
-func (m MALA) Drift() float64 { return m.StepSize / m.Temperature }
+func (m MALA) Drift() Drift { return Drift{StepSize: m.StepSize / m.Temperature} }
 
 // Schedule is empty.
 func (MALA) Schedule(string, int) map[string][]float32 { return nil }

@@ -10,6 +10,7 @@ import (
 // Options are the choices that samplers have. Each sampler takes those that it knows, as its type says, in the units given there.
 type Options struct {
 	StepSize    float64 // step_size: λ of Langevin, ε of HMC, h of MALA
+	Coarse      float64 // coarse: β of Langevin
 	Noise       float64 // noise: σ
 	Anneal      bool    // anneal
 	Leapfrogs   int     // leapfrogs
@@ -52,6 +53,9 @@ func New(kind string, o Options) (Sampler, error) {
 	var names []string
 	for _, k := range kinds {
 		if k.Name == kind {
+			if o.Coarse != 0 && kind != "langevin" {
+				return nil, fmt.Errorf("coarse is %v: only langevin goes further in what is coarse", o.Coarse)
+			}
 			s, err := k.make(o)
 			if err != nil {
 				return nil, err

@@ -58,10 +58,10 @@ type Sampler interface {
 	// Step is one transition from the image x and the state (in the order of State), given the step's noise. What is wrong with the
 	// sampler's own numbers becomes the error of the values it makes ([expr.Invalid]), which [NewChain] reports.
 	Step(energy Energy, x *expr.Value, state, noise []*expr.Value) Transition
-	// Drift is λ in the deterministic part of the sampler's move, x - λ∇E(x), to first order in λ. Where the loss takes the last step
-	// of a chain as a function of the energy's parameters, it takes clamp(x̂ - λ∇E(x̂), 0, 1), with x̂ of [Transition.GradientAt]
+	// Drift is λP in the deterministic part of the sampler's move, x - λP∇E(x), to first order in λ. Where the loss takes the last step
+	// of a chain as a function of the energy's parameters, it takes clamp(x̂ - λP∇E(x̂), 0, 1), with x̂ of [Transition.GradientAt]
 	// held fixed: for [Langevin] the very step, for other samplers its first order.
-	Drift() float64
+	Drift() Drift
 	// Schedule gives the inputs of the noise of that name their values in each step of a chain; nil if there are none. A schedule is
 	// that of a whole chain, not one to be continued by another.
 	Schedule(name string, steps int) map[string][]float32

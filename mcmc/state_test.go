@@ -43,7 +43,7 @@ func (u underdamped) Step(energy mcmc.Energy, x *expr.Value, state, noise []*exp
 }
 
 // Drift is the gradient step from rest.
-func (u underdamped) Drift() float64 { return u.h * u.h * (1 + u.c()) / 2 }
+func (u underdamped) Drift() mcmc.Drift { return mcmc.Drift{StepSize: u.h * u.h * (1 + u.c()) / 2} }
 
 func (underdamped) Schedule(string, int) map[string][]float32 { return nil }
 

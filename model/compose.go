@@ -268,6 +268,7 @@ func (c *Composition) Notes() (notes []string) {
 		note("the start of chains", a.Noise, b.Noise)
 		note("the stride of tiles", a.Tiles.Stride, b.Tiles.Stride)
 		note("the sampler", a.Sampler.Kind, b.Sampler.Kind)
+		note("the setting sampler.coarse", a.Sampler.Coarse, b.Sampler.Coarse)
 		note("the noise", a.Sampler.Noise, b.Sampler.Noise)
 		note("the temperature", a.Sampler.Temperature, b.Sampler.Temperature)
 		note("the augmentation", a.Augmentation, b.Augmentation)

@@ -68,6 +68,7 @@ type Sampler struct {
 	Kind        string  `yaml:"kind" doc:"langevin, or another that joule train --help lists"`
 	Steps       int     `yaml:"steps" doc:"steps of a chain, K"`
 	StepSize    float64 `yaml:"step_size" doc:"langevin: λ, times a gradient per unit of intensity; of others see joule train --help"`
+	Coarse      float64 `yaml:"coarse" doc:"langevin: β, how many times as far a step goes in what an image half as large shows, and so on; 0: no further"`
 	Noise       float64 `yaml:"noise" doc:"langevin: standard deviation σ of the noise of a step, in units of intensity"`
 	Anneal      bool    `yaml:"anneal" doc:"langevin: lower the noise to 0 over a chain"`
 	AllSteps    bool    `yaml:"all_steps" doc:"differentiate the KL term through all steps instead of the last"`
@@ -222,7 +223,7 @@ func (c *Config) ImageSize() dataset.Size {
 func (c *Config) NewSampler() (mcmc.Sampler, error) {
 	s := &c.Sampler
 	sampler, err := mcmc.New(s.Kind, mcmc.Options{
-		StepSize: s.StepSize, Noise: s.Noise, Anneal: s.Anneal, Leapfrogs: s.Leapfrogs, Temperature: s.Temperature,
+		StepSize: s.StepSize, Coarse: s.Coarse, Noise: s.Noise, Anneal: s.Anneal, Leapfrogs: s.Leapfrogs, Temperature: s.Temperature,
 		Hot: s.Hot, Cooling: s.Cooling,
 	})
 	if err != nil {

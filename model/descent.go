@@ -2,7 +2,7 @@ package model
 
 // This file takes images to what the energy would rather see: noise-free descent, as many steps as a chain of training has,
 //
-//	x ← clamp(x - λ ∂E/∂x, 0, 1),     λ that of training.
+//	x ← clamp(x - λ P ∂E/∂x, 0, 1),     λ and P those of training.
 
 import (
 	"context"
@@ -26,7 +26,8 @@ func (m *Model) NewDescent(e engine.Engine) (*Descent, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := cd.NewChain(e, m.Energy, mcmc.Langevin{StepSize: sampler.Drift()})
+	drift := sampler.Drift()
+	chain, err := cd.NewChain(e, m.Energy, mcmc.Langevin{StepSize: drift.StepSize, Coarse: drift.Coarse})
 	if err != nil {
 		return nil, err
 	}

@@ -82,8 +82,8 @@ func Missing(mask []uint8) ([]uint8, error) {
 // UsualTemperature is T for models that short chains have trained, where noise of 0.1 and of 0.3 is taken best from digits (docs/composition.md).
 const UsualTemperature = 3e-5
 
-// deviation is s of the observation: noise σ at the temperature T is s² = σ²/T. Clean pictures get the least s that the step λ of a chain
-// can follow: λ/s² = 1, and four times that for each halving, which takes what is but a fourth of a pixel.
+// deviation is s of the observation: noise σ at the temperature T is s² = σ²/T. Clean pictures get the least s that the step of a chain, λ at
+// most, can follow: λ/s² = 1, and four times that for each halving, which takes what is but a fourth of a pixel.
 func (edit *Edit) deviation(lambda float64) float64 {
 	t := edit.Temperature
 	if t == 0 {
@@ -187,13 +187,14 @@ func (m *Model) editingChain(e engine.Engine, edit Edit) (*mcmc.Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := edit.deviation(sampler.Drift())
+	reach := sampler.Drift().Most(m.Energy.Image)
+	s := edit.deviation(reach)
 	observation, err := energy.Observation(m.Energy.Image, edit.Halvings, s)
 	if err != nil {
 		return nil, err
 	}
-	if most := s * s * float64(int(1)<<(2*edit.Halvings)); config.Sampler.Kind == "langevin" && config.Sampler.StepSize > most {
-		config.Sampler.StepSize = most
+	if most := s * s * float64(int(1)<<(2*edit.Halvings)); config.Sampler.Kind == "langevin" && reach > most {
+		config.Sampler.StepSize *= most / reach
 		if sampler, err = config.NewSampler(); err != nil {
 			return nil, err
 		}

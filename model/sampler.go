@@ -8,7 +8,7 @@ package model
 
 import "math"
 
-// As is a sampler of another kind that moves alike. What the kinds do not share stays as it is, but for anneal, which langevin alone has.
+// As is a sampler of another kind that moves alike. What the kinds do not share stays as it is, but for anneal and coarse, which langevin alone has.
 func (s Sampler) As(kind string) Sampler {
 	if kind == s.Kind {
 		return s
@@ -22,7 +22,7 @@ func (s Sampler) As(kind string) Sampler {
 	case "hmc":
 		lambda = s.StepSize * s.StepSize / (2 * t)
 	}
-	s.Kind, s.Anneal = kind, false
+	s.Kind, s.Anneal, s.Coarse = kind, false, 0
 	switch kind {
 	case "langevin":
 		s.StepSize, s.Noise = lambda, math.Sqrt(2*lambda*t)

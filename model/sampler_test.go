@@ -21,7 +21,7 @@ func TestSamplersAlike(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := s.Drift(); math.Abs(d/first.Drift()-1) > 1e-9 {
+			if d := s.Drift().StepSize; math.Abs(d/first.Drift().StepSize-1) > 1e-9 {
 				t.Errorf("%s by way of %s has a drift of %v, want %v", b, a, d, first.Drift())
 			}
 			if back := c.Sampler.As("langevin"); math.Abs(back.Noise/0.001-1) > 1e-9 || math.Abs(back.StepSize/100-1) > 1e-9 {
