@@ -33,7 +33,7 @@ var settingsToTry = [][]string{
 		"network.norm=none network.kernel=spectral", "augmentation=cifar10"},
 	{"network.name=celeba128 network.filters=8 network.image=64,64,3 network.multi_scale=true network.attention=true"},
 	{"sampler.steps=1"}, {"sampler.step_size=10"}, {"sampler.noise=0.1"}, {"sampler.anneal=true"}, {"sampler.precision=bf16"},
-	{"sampler.hot=100", "sampler.cooling=0.5"},
+	{"sampler.coarse=2", "sampler.all_steps=true"}, {"sampler.hot=100", "sampler.cooling=0.5"},
 	{"sampler.all_steps=true", "sampler.anneal=true", "network.conditional=true"},
 	{hmc, "sampler.leapfrogs=1", "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
 	{mala, "sampler.temperature=0.001", "sampler.all_steps=true", "network.conditional=true"},
