@@ -24,6 +24,9 @@ func newHMC(o Options) (Sampler, error) {
 	if o.Anneal {
 		return nil, errors.New("anneal is true: hmc has no noise to anneal")
 	}
+	if o.Coarse != 0 {
+		return nil, fmt.Errorf("coarse is %v: the momentum of hmc goes as far in what is coarse as in details", o.Coarse)
+	}
 	h := HMC{StepSize: o.StepSize, Leapfrogs: o.Leapfrogs, Temperature: o.Temperature}
 	return h, h.check()
 }

@@ -7,7 +7,8 @@ import "github.com/joule-ebm/joule/expr"
 //	x̂ = x + σ·N(0, I)
 //	x' = clamp(x̂ - λ P ∇E(x̂), 0, 1)
 //
-// where P is the identity, or goes further in what is coarse ([Drift]). The noise comes first and the gradient is taken at the noised point, as in the code of Du et al. (2021).
+// where P is the identity, or goes further in what is coarse ([Drift]). The noise comes first and the gradient is taken at the noised point, as
+// in the code of Du et al. (2021).
 type Langevin struct {
 	StepSize float64 // λ
 	Coarse   float64 // β of P; 0: P is the identity

@@ -31,6 +31,9 @@ func newMALA(o Options) (Sampler, error) {
 	if o.Anneal {
 		return nil, errors.New("anneal is true: the noise of mala is that of its step size")
 	}
+	if o.Coarse != 0 {
+		return nil, fmt.Errorf("coarse is %v: mala goes as far in what is coarse as in details", o.Coarse)
+	}
 	m := MALA{StepSize: o.StepSize, Temperature: o.Temperature}
 	return m, m.check()
 }

@@ -53,9 +53,6 @@ func New(kind string, o Options) (Sampler, error) {
 	var names []string
 	for _, k := range kinds {
 		if k.Name == kind {
-			if o.Coarse != 0 && kind != "langevin" {
-				return nil, fmt.Errorf("coarse is %v: only langevin goes further in what is coarse", o.Coarse)
-			}
 			s, err := k.make(o)
 			if err != nil {
 				return nil, err

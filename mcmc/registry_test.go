@@ -53,8 +53,8 @@ func TestNew(t *testing.T) {
 		"hot is 0.5: want 1 or more":                       {"mala", func(o *mcmc.Options) { o.Hot = 0.5 }},
 		"cooling is 1: want more than 0 and less than 1":   {"hmc", func(o *mcmc.Options) { o.Hot, o.Cooling = 2, 1 }},
 		"coarse is -1: want 0 to 4":                        {"langevin", func(o *mcmc.Options) { o.Coarse = -1 }},
-		"coarse is 2: only langevin":                       {"mala", func(o *mcmc.Options) { o.Coarse = 2 }},
-		"coarse is 1: only langevin":                       {"hmc", func(o *mcmc.Options) { o.Coarse = 1 }},
+		"coarse is 2: mala goes as far in what is":         {"mala", func(o *mcmc.Options) { o.Coarse = 2 }},
+		"coarse is 1: the momentum of hmc goes as far":     {"hmc", func(o *mcmc.Options) { o.Coarse = 1 }},
 		"anneal is true: hmc has no noise to anneal":       {"hmc", func(o *mcmc.Options) { o.Anneal = true }},
 		"anneal is true: the noise of mala is that of its": {"mala", func(o *mcmc.Options) { o.Anneal = true }},
 	} {

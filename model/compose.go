@@ -53,7 +53,8 @@ var DefaultMixture = energy.Mixture{Temperature: 0.01}
 // or else its label becomes that of the whole. The mixture says how | joins; weights are part of the expression.
 //
 // A single model stays as it is, but for the names of its parameters. How several are sampled, Config says, and can be changed: by default
-// as Du et al. (2021) do; by restarts if all parts are; and as one part is if all start from noise with the spectrum of images. Errors are one line; those about the expression name the character.
+// as Du et al. (2021) do; by restarts if all parts are; and as one part is if all start from noise with the spectrum of images. Errors are one
+// line; those about the expression name the character.
 func Compose(expression string, mixture energy.Mixture, models map[string]*Model) (*Model, error) {
 	n, err := parse(expression)
 	if err != nil {
