@@ -41,23 +41,30 @@ func (d Drift) check() error {
 	return nil
 }
 
-// Of is λPg for a gradient g, H×W×C.
+// half is the drift in images half as large as those of a shape, and the shape of these; false where steps go no further in them.
+func (d Drift) half(image expr.Shape) (Drift, expr.Shape, bool) {
+	further := d.Coarse != 0 && min(image[0], image[1]) >= 2*coarsest
+	return Drift{d.StepSize * d.Coarse, d.Coarse}, expr.Shape{(image[0] + 1) / 2, (image[1] + 1) / 2, image[2]}, further
+}
+
+// Of is λPg for a gradient g, H×W×C: with U of one halving, P = I + β U/2 P' (U/2)ᵀ, where P' is that of the image half as large.
 func (d Drift) Of(g *expr.Value) *expr.Value {
+	fine := expr.Affine(g, d.StepSize, 0)
 	shape := g.Shape()
-	if d.Coarse == 0 || expr.Err(g) != nil || min(shape[0], shape[1]) < 2*coarsest {
-		return expr.Affine(g, d.StepSize, 0)
+	half, halved, further := d.half(shape)
+	if expr.Err(g) != nil || !further {
+		return fine
 	}
-	// Σ_l β^l U_l U_lᵀ/4^l g = g + β/4 U(Σ_l β^l U_l U_lᵀ/4^l)Uᵀ g, with U of one halving.
-	one := expr.Broadcast(expr.Const(1), expr.Shape{(shape[0] + 1) / 2, (shape[1] + 1) / 2, 1})
-	alike := expr.Pow(expr.Unpool(one, expr.Shape{shape[0], shape[1], 1}), -1) // 9 over the number of means that a pixel is in
-	coarse := Drift{d.StepSize * d.Coarse / 4, d.Coarse}.Of(expr.Pool(expr.Mul(alike, g)))
-	return expr.Add(expr.Affine(g, d.StepSize, 0), expr.Mul(alike, expr.Unpool(coarse, shape)))
+	two := expr.Broadcast(expr.Const(2), expr.Shape{halved[0], halved[1], 1})
+	alike := expr.Pow(expr.Unpool(two, expr.Shape{shape[0], shape[1], 1}), -1) // 9/2 over the number of means that a pixel is in
+	coarse := half.Of(expr.Pool(expr.Mul(alike, g)))
+	return expr.Add(fine, expr.Mul(alike, expr.Unpool(coarse, shape)))
 }
 
 // Most is about how far the move goes at most, for a gradient of length 1: in what the coarsest image of this shape shows.
 func (d Drift) Most(image expr.Shape) float64 {
-	if d.Coarse == 0 || min(image[0], image[1]) < 2*coarsest {
-		return d.StepSize
+	if half, halved, further := d.half(image); further {
+		return d.StepSize + half.Most(halved)
 	}
-	return d.StepSize + Drift{d.StepSize * d.Coarse, d.Coarse}.Most(expr.Shape{(image[0] + 1) / 2, (image[1] + 1) / 2, image[2]})
+	return d.StepSize
 }

@@ -91,11 +91,9 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		return nil, err
 	}
 	m.Classes, m.Numbers = open.classes, open.numbers
-	pace := c.pace(n)
-	m.Config = c.lead(pace).Config
-	if pace.lead != nil {
-		m.Config.Sampler.StepSize = pace.lambda
-	}
+	pace := c.paceOfAll(n)
+	m.Config = pace.lead.Config
+	m.Config.Sampler.StepSize = pace.lambda
 	m.Config.Composition = c
 	m.Config.Network = Network{Name: Composed, Conditional: open.width() > 0}
 	if pace.together > 1 {
@@ -113,7 +111,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 // pace is how chains of an expression run. Negations, which have small weights and take chains nowhere, have no say in it: a & !b is sampled as
 // a is.
 type pace struct {
-	lead     *Part   // the first model that is wanted: how it is sampled decides what else there is to decide; nil where all are negations
+	lead     *Part   // the first model that is wanted: the whole has what it has where there can be but one; nil where all are negations
 	lambda   float64 // the step
 	together int     // how many models add up
 	renoised bool    // whether all of them are sampled with noise mixed in
@@ -134,16 +132,26 @@ func (c *Composition) pace(n *node) (p pace) {
 	}
 	for _, child := range n.of {
 		of := c.pace(child)
-		renoised, spectrum := p.renoised && of.renoised, p.spectrum && of.spectrum
 		switch {
 		case of.lead == nil:
+			continue
 		case p.lead == nil:
 			p = of
 		case n.kind == nodeAnd:
-			p = pace{p.lead, 1 / (1/p.lambda + 1/of.lambda), p.together + of.together, renoised, spectrum}
+			p.lambda, p.together = 1/(1/p.lambda+1/of.lambda), p.together+of.together
 		default:
-			p = pace{p.lead, min(p.lambda, of.lambda), max(p.together, of.together), renoised, spectrum}
+			p.lambda, p.together = min(p.lambda, of.lambda), max(p.together, of.together)
 		}
+		p.renoised, p.spectrum = p.renoised && of.renoised, p.spectrum && of.spectrum
+	}
+	return p
+}
+
+// paceOfAll is the pace of the whole expression, led by the first part where all are negations.
+func (c *Composition) paceOfAll(n *node) pace {
+	p := c.pace(n)
+	if p.lead == nil {
+		p.lead, p.lambda = &c.Parts[0], c.Parts[0].Config.Sampler.StepSize
 	}
 	return p
 }
@@ -160,14 +168,6 @@ func (p pace) generation() (round int, g Generation) {
 		return p.lead.Config.Sampler.Steps, p.lead.Config.Generation
 	}
 	return 20, Generation{Augmented: 10, Plain: 3}
-}
-
-// lead is the part that the whole has from what it can have but once: the first that is wanted, or the first where all are negations.
-func (c *Composition) lead(p pace) *Part {
-	if p.lead == nil {
-		return &c.Parts[0]
-	}
-	return p.lead
 }
 
 func (c *Composition) part(name string) (*Part, error) {
@@ -252,7 +252,7 @@ func (c *Composition) Notes() (notes []string) {
 	if err != nil {
 		return nil
 	}
-	lead := c.lead(c.pace(n))
+	lead := c.paceOfAll(n).lead
 	for i := range c.Parts {
 		p := &c.Parts[i]
 		if p == lead {
