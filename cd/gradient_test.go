@@ -44,8 +44,8 @@ func (g *graph) Bind(map[string][]float32) error        { return nil }
 func (g *graph) Run(context.Context, engine.Call) error { return nil }
 func (g *graph) Flops() float64                         { return 0 }
 
-// smooth is a small energy with two scales, of images of 4×4 pixels in two colours.
-func smooth(classes int) *energy.Energy {
+// smooth is a small energy with two scales, of images of side×side pixels in two colours.
+func smooth(classes, side int) *energy.Energy {
 	build := func(p *energy.Params, x, label *expr.Value) []*expr.Value {
 		look := func(name string, x *expr.Value) *expr.Value {
 			h := expr.Swish(energy.Conv(p, name+"_1", x, 3, energy.StandardisedKernel), 0)
@@ -57,7 +57,7 @@ func smooth(classes int) *energy.Energy {
 		}
 		return []*expr.Value{look("small", expr.Pool(x)), look("large", x)}
 	}
-	return &energy.Energy{Image: expr.Shape{4, 4, 2}, Classes: classes, Build: build}
+	return &energy.Energy{Image: expr.Shape{side, side, 2}, Classes: classes, Build: build}
 }
 
 // bench is an objective's graph and what to evaluate it on.
@@ -74,9 +74,9 @@ type bench struct {
 	third      bool // L_ent takes the third nearest reference
 }
 
-func newBench(t *testing.T, classes int, o ObjectiveOptions) *bench {
+func newBench(t *testing.T, classes, side int, o ObjectiveOptions) *bench {
 	t.Helper()
-	b := &bench{t: t, model: smooth(classes), options: o, batch: 2, values: map[string][]float64{}}
+	b := &bench{t: t, model: smooth(classes, side), options: o, batch: 2, values: map[string][]float64{}}
 	g := &graph{}
 	if _, err := NewObjective(g, b.model, o); err != nil {
 		t.Fatal(err)
@@ -303,6 +303,7 @@ func TestTermsAndTheirGradients(t *testing.T) {
 	doubled := weighted(0.7, 1.3, 0.3, 0)
 	doubled[0].Weight = 2
 	langevin := mcmc.Langevin{StepSize: 0.5, Sigma: 0.01}
+	coarse := mcmc.Langevin{StepSize: 0.2, Coarse: 2, Sigma: 0.01}
 	annealed := mcmc.Langevin{StepSize: 0.5, Sigma: 0.1, Anneal: true}
 	for name, test := range map[string]struct {
 		classes int
@@ -315,6 +316,7 @@ func TestTermsAndTheirGradients(t *testing.T) {
 		"conditional":       {2, ObjectiveOptions{Terms: all, Sampler: langevin}},
 		"with L_flow":       {2, ObjectiveOptions{Terms: weightedFlow(1, 1.3, 0, 1, 0.4), Sampler: langevin, PerGroup: true}},
 		"third neighbour":   {0, ObjectiveOptions{Terms: weighted(0, 0, 1, 3), Sampler: langevin}},
+		"coarse":            {0, ObjectiveOptions{Terms: all, Sampler: coarse}},
 		"hmc":               {0, ObjectiveOptions{Terms: all, Sampler: mcmc.HMC{StepSize: 0.3, Leapfrogs: 2, Temperature: 0.5}}},
 		"plain":             {0, ObjectiveOptions{Terms: weighted(0, 0, 0, 1), Sampler: langevin}},
 		"without L_opt":     {0, ObjectiveOptions{Terms: weighted(1, 0, 0.3, 1), Sampler: langevin, PerGroup: true}},
@@ -325,7 +327,11 @@ func TestTermsAndTheirGradients(t *testing.T) {
 		"unrolled for none": {0, ObjectiveOptions{Terms: weighted(1, 0, 0, 1), Sampler: langevin, Unrolled: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, test.classes, test.options)
+			side := 4
+			if name == "coarse" { // in which there is something coarse
+				side = 8
+			}
+			b := newBench(t, test.classes, side, test.options)
 			b.third = name == "third neighbour"
 			b.check()
 		})
