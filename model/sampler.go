@@ -8,7 +8,8 @@ package model
 
 import "math"
 
-// As is a sampler of another kind that moves alike. What the kinds do not share stays as it is, but for anneal and coarse, which langevin alone has.
+// As is a sampler of another kind that moves alike. What the kinds do not share stays as it is, but for anneal and coarse, which langevin alone
+// has and which are left out.
 func (s Sampler) As(kind string) Sampler {
 	if kind == s.Kind {
 		return s

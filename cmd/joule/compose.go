@@ -3,6 +3,7 @@ package main
 // joule compose: a model made of models.
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -136,7 +137,9 @@ func compose(cmd *cobra.Command, args []string, o composeOptions) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--expr: %w", err)}
 	}
-	if err := o.sampler.change(m, 0); err != nil {
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	if err := o.sampler.change(m, 0, shown.warn); err != nil {
 		return err
 	}
 	if err := checkOutput(o.output, false); err != nil {
@@ -144,7 +147,7 @@ func compose(cmd *cobra.Command, args []string, o composeOptions) error {
 	}
 	report := composeReport{Output: o.output}
 	if o.weighByZ {
-		if m, err = o.weigh(cmd, m, &report); err != nil {
+		if m, err = o.weigh(cmd.Context(), shown, m, &report); err != nil {
 			return err
 		}
 	}
@@ -193,9 +196,7 @@ func (o *composeOptions) open(args []string) (map[string]*model.Model, error) {
 }
 
 // weigh gives alternatives the weights 1/Z.
-func (o *composeOptions) weigh(cmd *cobra.Command, m *model.Model, report *composeReport) (*model.Model, error) {
-	shown := &stages{out: cmd.ErrOrStderr()}
-	defer shown.clear()
+func (o *composeOptions) weigh(ctx context.Context, shown *stages, m *model.Model, report *composeReport) (*model.Model, error) {
 	o.z.Temperature = o.mixture.Temperature
 	return m.Weigh(func(alternative *model.Model) (float64, error) {
 		name := alternative.Config.Composition.Expression
@@ -207,7 +208,7 @@ func (o *composeOptions) weigh(cmd *cobra.Command, m *model.Model, report *compo
 		if err != nil {
 			return 0, err
 		}
-		up, down, err := likelihood.LogZ(cmd.Context(), e, alternative, o.z)
+		up, down, err := likelihood.LogZ(ctx, e, alternative, o.z)
 		if err != nil {
 			return 0, err
 		}

@@ -69,14 +69,14 @@ func measureAttributes(cmd *cobra.Command, path string, o attributesOptions) err
 	if err != nil {
 		return err
 	}
-	if err := o.sampler.change(m, o.Steps); err != nil {
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	if err := o.sampler.change(m, o.Steps, shown.warn); err != nil {
 		return err
 	}
 	if err := o.asked.ask(m, &o.Sampling); err != nil {
 		return err
 	}
-	shown := &stages{out: cmd.ErrOrStderr()}
-	defer shown.clear()
 	plan := benchmark.Plan{In: o.in, Images: 2000, Seed: o.Seed, Progress: shown.show, Warn: shown.warn}
 	if options.Images, err = plan.OpenTest(cmd.Context(), &m.Config); err != nil {
 		return nameIn(err)

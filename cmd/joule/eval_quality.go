@@ -89,10 +89,12 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	if o.Samples != "" && (o.Steps != 0 || o.sampler.changes()) {
 		return usageErrorf("--samples takes images as they are, so that nothing is drawn: leave out --steps, --set, --sampler and --anneal")
 	}
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
 	var m *model.Model
 	if len(args) == 1 {
 		if m, err = model.Open(args[0]); err == nil {
-			err = o.sampler.change(m, o.Steps)
+			err = o.sampler.change(m, o.Steps, shown.warn)
 		}
 	} else if o.Samples == "" || o.Data == "" {
 		err = usageErrorf("without RUN, name both --samples and --data")
@@ -103,8 +105,6 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	if err := o.join(cmd, patience); err != nil {
 		return err
 	}
-	shown := &stages{out: cmd.ErrOrStderr()}
-	defer shown.clear()
 	o.Progress, o.Warn = shown.show, shown.warn
 	e, err := o.openEngine(o.Threads, engine.Float32)
 	if err != nil {

@@ -127,7 +127,9 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.sampler.change(m, o.Steps); err != nil {
+	shown := &stages{out: cmd.ErrOrStderr()}
+	defer shown.clear()
+	if err := o.sampler.change(m, o.Steps, shown.warn); err != nil {
 		return err
 	}
 	if err := o.asked.ask(m, &o.Sampling); err != nil {
@@ -141,8 +143,6 @@ func sample(cmd *cobra.Command, path string, o sampleOptions) error {
 	}
 
 	begun := time.Now()
-	shown := &stages{out: cmd.ErrOrStderr()}
-	defer shown.clear()
 	o.Progress = func(done, total int64) { shown.show("sampling", "steps", done, total) }
 	h, w, c := m.Energy.Image[0], m.Energy.Image[1], m.Energy.Image[2]
 	sheet := func(pixels []uint8, width int) (image.Image, error) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 )
 
 func decodePNG(t *testing.T, path string) image.Image {
@@ -86,6 +87,30 @@ func TestSampleByAnotherSampler(t *testing.T) {
 		{[]string{"sample", trained, "-o", path, "--set", "sampler.steps=0"}, 2, "sampler.steps"},
 	} {
 		r.check(t)
+	}
+}
+
+// What another kind of sampler does not have is left out, and said to be.
+func TestSampleSaysWhatASamplerLacks(t *testing.T) {
+	trained, path := newModel(t, expr.Shape{12, 12, 1}), filepath.Join(t.TempDir(), "grid.png")
+	m, err := model.Open(trained)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Config.Sampler.Coarse, m.Config.Sampler.Anneal = 2, true
+	if err := m.Save(m.Path); err != nil {
+		t.Fatal(err)
+	}
+	for kind, lacks := range map[string]bool{"langevin": false, "mala": true, "hmc": true} {
+		code, _, stderr := joule("sample", trained, "-n", "2", "--steps", "2", "-o", path, "--sampler", kind)
+		if code != 0 {
+			t.Fatalf("%s: %s", kind, stderr)
+		}
+		for _, line := range []string{"without sampler.coarse=2", "without sampler.anneal=true"} {
+			if strings.Contains(stderr, line) != lacks {
+				t.Errorf("%s, %q: %s", kind, line, stderr)
+			}
+		}
 	}
 }
 

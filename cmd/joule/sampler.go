@@ -3,6 +3,7 @@ package main
 // This file changes on the command line how images are drawn from a model.
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -48,11 +49,19 @@ func (f *askedFlags) ask(m *model.Model, s *model.Sampling) (err error) {
 	return err
 }
 
-// change changes the model as the flags say. Steps are those of each chain; 0: all that the configuration asks for.
-func (f *samplerFlags) change(m *model.Model, steps int) error {
+// change changes the model as the flags say. Steps are those of each chain; 0: all that the configuration asks for. What another kind of sampler
+// cannot take over it warns of.
+func (f *samplerFlags) change(m *model.Model, steps int, warn func(string)) error {
 	c := &m.Config
 	if f.kind != "" {
-		c.Sampler = c.Sampler.As(f.kind)
+		was := c.Sampler
+		c.Sampler = was.As(f.kind)
+		if was.Coarse != c.Sampler.Coarse {
+			warn(fmt.Sprintf("without sampler.coarse=%v, which %s does not have: its steps go as far in what is coarse as in details", was.Coarse, f.kind))
+		}
+		if was.Anneal != c.Sampler.Anneal {
+			warn(fmt.Sprintf("without sampler.anneal=true, which %s does not have: its noise stays as it is", f.kind))
+		}
 	}
 	for _, set := range f.sets {
 		if key, _, _ := strings.Cut(set, "="); !strings.HasPrefix(key, "sampler.") && !strings.HasPrefix(key, "generation.") && key != "augmentation" {
