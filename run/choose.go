@@ -59,6 +59,8 @@ func choose(p dataset.Preview, tile int) (c Choice) {
 	switch {
 	case !p.Coloured && side <= mostDigits:
 		c.Preset = DefaultPreset
+	case side <= most32 && tile > 0:
+		c.Preset = "tiles32"
 	case side <= most32:
 		c.Preset = "photos32"
 	case side <= most64 || p.Images < manyPictures:

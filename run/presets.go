@@ -57,9 +57,14 @@ func Presets() []Preset {
 		}},
 		{"photos32", "a narrow network for photographs at 32×32, half an hour on two cores; needs --data", func(c *Config) {
 			c.natural(16)
+			c.coarse()
 			c.Limits.Iterations = 12_000
 		}},
-		{"photos32-wide", "the same with twice the filters, two hours on two cores; needs --data", func(c *Config) {
+		{"tiles32", "photos32 with steps as long for details, for tiles of pictures, half an hour on two cores; needs --data", func(c *Config) {
+			c.natural(16)
+			c.Limits.Iterations = 12_000
+		}},
+		{"photos32-wide", "for photographs as photos32, with twice the filters and steps as long for details, two hours on two cores; needs --data", func(c *Config) {
 			c.natural(32)
 			c.Limits.Iterations = 18_000
 		}},
@@ -169,6 +174,12 @@ func (c *Config) natural(filters int) {
 	c.Loss = c.Loss.WithWeight("ent", 0) // energies of photographs are small: beside them L_ent asks for contrast that no photograph has
 	c.Optimiser.Batch, c.Optimiser.Cooldown = 32, 0.5
 	c.Output.Checkpoint, c.Output.Samples, c.Output.Noise = 50, 50, 1000
+}
+
+// coarse has steps that go further in what is coarse, as photographs have little in what is fine. Of tiles of pictures, which are full of it, they
+// lose hold: the energies of chains run away from the data's.
+func (c *Config) coarse() {
+	c.Sampler.StepSize, c.Sampler.Coarse = 25, 2
 }
 
 // short has a network of the paper's for photographs with few filters, and what goes with trainings on few cores.
