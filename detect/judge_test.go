@@ -99,6 +99,27 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// The energy judges where nothing else is named, but after coarse steps typical-set, which needs a calibration and no class.
+func TestDefault(t *testing.T) {
+	coarse := func(m *model.Model) *model.Model {
+		m.Config.Sampler.Coarse, m.Config.Network.Conditional = 2, m.Energy.Classes > 0
+		return m
+	}
+	for _, c := range []struct {
+		m    *model.Model
+		want string
+	}{
+		{calibrated(t, level(0), 99), "energy"},
+		{calibrated(t, coarse(level(0)), 99), "typical-set"},
+		{coarse(level(0)), "energy"},
+		{calibrated(t, coarse(level(2)), 99), "energy"},
+	} {
+		if got := newJudge(t, c.m, "", detect.Rule{}).Detector.Name; got != c.want {
+			t.Errorf("coarse %v, calibrated %t, %d classes: %s, want %s", c.m.Config.Sampler.Coarse, c.m.Calibration != nil, c.m.Energy.Classes, got, c.want)
+		}
+	}
+}
+
 func TestJudgeOfOneClass(t *testing.T) {
 	m := calibrated(t, level(2), 30)
 	j, err := newJudge(t, m, "energy", detect.Rule{}).Images(t.Context(), []uint8{10}, 1)

@@ -128,16 +128,26 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	return c, nil
 }
 
-// ForModel is the detector of that name for a model, calibrated as far as the model is; "" is the one to use where none is named, [Default] or,
-// of a model of tiles, [scoremap.Default]. Errors are those of [Named] and [CalibrationOf].
-func ForModel(m *model.Model, name string) (*Detector, error) {
+// defaultOf is the detector to use where none is named. Models trained with coarse steps (package mcmc) have low energies for sharp edges of
+// whatever, a digit on black or a photograph; the figures that typical-set takes together tell these apart.
+func defaultOf(m *model.Model, c *Calibration) string {
 	switch {
-	case name == "" && m.Config.Tiled():
-		name = scoremap.Default
-	case name == "":
-		name = Default
+	case m.Config.Tiled():
+		return scoremap.Default
+	case m.Config.Sampler.Coarse != 0 && c != nil && !m.Config.Network.Conditional: // calibrations are of no single class
+		return typicalSetName
 	}
+	return Default
+}
+
+// ForModel is the detector of that name for a model, calibrated as far as the model is; "" is the one to use where none is named: [Default], but
+// [scoremap.Default] of a model of tiles, and typical-set of a calibrated one that was trained with coarse steps and has no classes. Errors
+// are those of [Named] and [CalibrationOf].
+func ForModel(m *model.Model, name string) (*Detector, error) {
 	calibration, uncalibrated := CalibrationOf(m)
+	if name == "" {
+		name = defaultOf(m, calibration)
+	}
 	var d *Detector
 	scales, err := m.Energy.Scales()
 	switch {

@@ -23,8 +23,12 @@ func detectorError(trained *model.Model, err error) error {
 	return err
 }
 
-// warn says what p-values cannot be had.
-func warn(stderr io.Writer, judge *detect.Judge) {
+// warn says what p-values cannot be had, and which detector has been chosen where none is named and it is not the usual one.
+func warn(stderr io.Writer, judge *detect.Judge, named string) {
+	if name := judge.Detector.Name; named == "" && !judge.Model.Config.Tiled() && name != detect.Default {
+		fmt.Fprintf(stderr, "joule: scores are those of %s, as the energy of a model with coarse steps is low for whatever has sharp edges (--detector %s: by it alone)\n",
+			name, detect.Default)
+	}
 	err := judge.Check()
 	if judge.Uncalibrated != nil && judge.Uncalibrated != detect.ErrNotCalibrated {
 		err = fmt.Errorf("no p-values: %w", judge.Uncalibrated)

@@ -62,6 +62,8 @@ cases they hold for the set at hand.
 
 Detectors make the score that is judged:
 ` + detect.Usage() + `
+Calibrated models with coarse steps (preset photos32) and without classes are judged by typical-set where none is named.
+
 A model of tiles (joule train --tile) takes pictures of any size that holds a tile, and leaves them as they are. The
 score of a picture is the highest of its score map, which --detector names; p-values are those of pictures, and with
 --false-alarm the regions that are called out of distribution come with p-values of their own (--json):
@@ -175,7 +177,7 @@ func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) er
 			return err
 		}
 	}
-	warn(s.stderr, judge)
+	warn(s.stderr, judge, o.detector)
 	defer s.bar.Done()
 	for batch, err := range judge.Batches(cmd.Context(), s.images(cmd.Context(), sources), label) {
 		if err == nil {

@@ -128,7 +128,7 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 		return detectorError(trained, err)
 	}
 	w := &watching{stream: s, judge: judge, options: o, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
-	warn(w.stderr, judge)
+	warn(w.stderr, judge, o.detector)
 	err = w.all(cmd.Context())
 	return errors.Join(err, s.Close())
 }
