@@ -64,8 +64,9 @@ func Presets() []Preset {
 			c.natural(16)
 			c.Limits.Iterations = 12_000
 		}},
-		{"photos32-wide", "for photographs as photos32, with twice the filters and steps as long for details, two hours on two cores; needs --data", func(c *Config) {
+		{"photos32-wide", "photos32 with twice the filters, two to three hours on two cores; needs --data", func(c *Config) {
 			c.natural(32)
+			c.coarse()
 			c.Limits.Iterations = 18_000
 		}},
 		{"photos64", "a narrow network for photographs at 64×64, an hour on two cores; needs --data", func(c *Config) {
