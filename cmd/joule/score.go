@@ -62,7 +62,8 @@ cases they hold for the set at hand.
 
 Detectors make the score that is judged:
 ` + detect.Usage() + `
-Calibrated models with coarse steps (presets photos32, photos32-wide) and without classes are judged by typical-set where none is named.
+Calibrated models with coarse steps (presets photos32, photos32-wide) and without classes are judged by
+typical-set where none is named.
 
 A model of tiles (joule train --tile) takes pictures of any size that holds a tile, and leaves them as they are. The
 score of a picture is the highest of its score map, which --detector names; p-values are those of pictures, and with
