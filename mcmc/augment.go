@@ -10,6 +10,7 @@ package mcmc
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -123,7 +124,7 @@ func (g *Augmenter) Apply(dst, src []float32, s *rng.Stream) error {
 	return nil
 }
 
-// ApplyBatch transforms in place the images, n of shape h,w,c, using up to the given number of threads. One number of s names the streams
+// ApplyBatch transforms in place the images, n of shape h,w,c, using up to the given number of threads, 0 means one a core. One number of s names the streams
 // of all images, so the result does not depend on threads.
 func (a Augmentation) ApplyBatch(images []float32, n, h, w, c, threads int, s *rng.Stream) error {
 	size := h * w * c
@@ -136,7 +137,7 @@ func (a Augmentation) ApplyBatch(images []float32, n, h, w, c, threads int, s *r
 	})
 }
 
-// each calls do for n images, from up to the given number of goroutines, with an augmenter and the image's own stream.
+// each calls do for n images, from up to the given number of goroutines, 0 means one a core, with an augmenter and the image's own stream.
 func (a Augmentation) each(n, h, w, c, threads int, s *rng.Stream, do func(i int, g *Augmenter, s *rng.Stream) error) error {
 	name := s.Uint64()
 	var (
@@ -146,7 +147,10 @@ func (a Augmentation) each(n, h, w, c, threads int, s *rng.Stream, do func(i int
 		err  error
 	)
 	fail := func(e error) { once.Do(func() { err = e; next.Store(int64(n)) }) }
-	for range max(1, min(threads, n)) {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	for range min(threads, n) {
 		g, e := NewAugmenter(a, h, w, c)
 		if e != nil {
 			return e // before any goroutine: every worker's is the same

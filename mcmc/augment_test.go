@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/joule-ebm/joule/engine/rng"
 )
@@ -133,6 +136,29 @@ func TestAugmentedImagesStayInRange(t *testing.T) {
 		if same := slices.Equal(x, before); same != (p.a == NoAugmentation) {
 			t.Errorf("%s: unchanged is %v", p.name, same)
 		}
+	}
+}
+
+// Where no number of threads is given, all cores are at work: two images wait for each other.
+func TestAugmentationOnAllCores(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	var both sync.WaitGroup
+	both.Add(2)
+	unused, done := rng.New(0), make(chan error, 1)
+	go func() {
+		done <- NoAugmentation.each(2, 1, 1, 1, 0, &unused, func(int, *Augmenter, *rng.Stream) error {
+			both.Done()
+			both.Wait()
+			return nil
+		})
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the second image waits for the first")
 	}
 }
 

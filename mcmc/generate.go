@@ -33,7 +33,7 @@ type Generation struct {
 	Augmentation Augmentation // the zero value changes nothing
 	Renoise      float64      // s, from 0 to 1; 0 changes nothing
 	Noise        *Spectrum    // what z has of images; nil: nothing
-	Threads      int          // for augmentation
+	Threads      int          // for augmentation; 0: one a core
 	// Every is the number of steps between two looks at the images; 0 means a round. A sampler with a schedule runs whole rounds.
 	Every int
 
@@ -45,7 +45,7 @@ type Generation struct {
 // NewGeneration is the procedure for a model trained with chains of k steps and augmentation a: a first round, and then so many
 // augmented and so many plain ones.
 func NewGeneration(k, augmented, plain int, a Augmentation) Generation {
-	return Generation{Steps: (1 + augmented + plain) * k, Round: k, Plain: plain * k, Augmentation: a, Threads: 1}
+	return Generation{Steps: (1 + augmented + plain) * k, Round: k, Plain: plain * k, Augmentation: a}
 }
 
 // WithSteps is the same procedure with chains of another length: the plain rounds keep their share.
