@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"runtime"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
@@ -25,7 +24,7 @@ type Sampling struct {
 	Conditions [][]float64
 	Seed       uint64 // of all random numbers. Image i is the same whatever Together and Threads are
 	Threads    int    // for augmentation; 0: all cores
-	// Together is the number of chains that run, and are in memory, at a time; 0: 64, and 16 a thread where there are many.
+	// Together is the number of chains that run, and are in memory, at a time; 0: 256. The processes of a group must have the same.
 	Together int
 	// Chain, if not nil, is what [Model.NewChain] made for the model or one with the same energy and sampler: it is used, with the model's
 	// parameters, and none compiled, unless the model is a mixture of which each chain draws an alternative ([Composition.Alternatives]).
@@ -57,9 +56,6 @@ func (m *Model) generation(s Sampling) mcmc.Generation {
 		g = g.WithSteps(s.Steps)
 	}
 	g.Seed, g.Threads, g.Every = s.Seed, s.Threads, s.Every
-	if g.Threads == 0 {
-		g.Threads = runtime.GOMAXPROCS(0)
-	}
 	if s.Look == nil && s.Progress != nil {
 		g.Every = max(1, g.Steps/100)
 	}
@@ -148,7 +144,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 	}
 	g, size := m.generation(s), m.Energy.Image.Size()
 	if s.Together == 0 {
-		s.Together = max(64, 16*g.Threads)
+		s.Together = 256 // some for every core there may be; not so many a core, as the hosts of a group have as many cores as they like
 	}
 	for first, n := 0, 0; first < s.Images; first += n {
 		n = min(s.Images-first, s.Together)

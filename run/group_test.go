@@ -29,7 +29,7 @@ func inGroup(t *testing.T, size int, at string, do func(rank int, at string, o r
 			if rank > 0 {
 				place = filepath.Join(filepath.Dir(at), "not", "there")
 			}
-			if errs[rank] = do(rank, place, run.Options{Threads: 1 + rank%2, Group: g}); errs[rank] != nil {
+			if errs[rank] = do(rank, place, run.Options{Threads: 1 + 7*(rank%2), Group: g}); errs[rank] != nil {
 				group.Leave()
 			}
 		})
@@ -58,6 +58,7 @@ func TestGroupsComeToTheSame(t *testing.T) {
 		sizes = []int{2, 3, 4, 8}
 	}
 	for name, changes := range map[string][]string{
+		"pictures":    {"output.pictures=300", "generation.augmented=0", "generation.plain=1", "limits.iterations=3"},
 		"plain":       {"optimiser.batch=9", "optimiser.lanes=16", calibrating, "limits.iterations=16"},
 		"conditional": {"network.conditional=true", "optimiser.batch=6", "limits.iterations=9"},
 		"hmc":         {"sampler.kind=hmc", "sampler.step_size=0.01", "limits.iterations=9"},
