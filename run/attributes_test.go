@@ -8,10 +8,12 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/model"
 	"github.com/joule-ebm/joule/run"
 )
@@ -47,6 +49,49 @@ func spots(t testing.TB, n int) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// A class that no training image is of is not learnt, though an image held out may be of it.
+func TestClassOfHeldOutImages(t *testing.T) {
+	data := spots(t, 60)
+	c := config(t, data, "attribute=tone", "network.conditional=true", "limits.iterations=1", "output.noise=0")
+	table := filepath.Join(data, "spots.csv")
+	text, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		name := fmt.Sprintf("%03d.png", i)
+		changed := regexp.MustCompile(name+",[a-z]+").ReplaceAll(text, []byte(name+",rare"))
+		if err := os.WriteFile(table, changed, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		set, err := dataset.Open(t.Context(), data, dataset.Size{Height: 12, Width: 12, Channels: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := set.LabelBy("tone"); err != nil {
+			t.Fatal(err)
+		}
+		training, _, err := c.Split(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(training.Labels, set.Class("rare")) {
+			continue // not held out
+		}
+		at := filepath.Join(t.TempDir(), "run")
+		start(t, at, c)
+		m, err := model.Open(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(m.Classes, []string{"bright", "dim", "rare"}) || !slices.Equal(m.Unlearnt, []string{"rare"}) {
+			t.Errorf("classes %v, not learnt %v", m.Classes, m.Unlearnt)
+		}
+		return
+	}
+	t.Fatal("no image is held out")
 }
 
 // A model of an attribute has a class for each of its values; what is excluded, no part of the run sees.

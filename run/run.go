@@ -104,7 +104,7 @@ type runner struct {
 	options    Options
 	engine     engine.Engine // of the loss and of energies, which are always float32
 	chains     engine.Engine // of chains
-	began      int64         // the iteration that it began or was resumed at
+	began      int64         // the iteration that it was resumed at; 0: it never was, or has gone back since
 	changed    bool          // the configuration is to be written anew
 	kernels    *kernels.Set  // those that all processes of a group can run; nil: the best
 	energy     *energy.Energy
@@ -113,7 +113,7 @@ type runner struct {
 	heldOut    *dataset.Set
 	pictures   *dataset.Set   // held out: those that the images held out are tiles of, or the images themselves
 	classes    []string       // of a model that is conditional on them
-	unlearnt   []string       // those of them that no image is of
+	unlearnt   []string       // those of them that no training image is of
 	numbers    []model.Number // of one that is conditional on numbers
 	conditions []float32      // these numbers of each training image
 	data       dataset.Fingerprint
@@ -308,7 +308,6 @@ func (r *runner) openData(ctx context.Context) error {
 			return fmt.Errorf("data set %s: the images have no classes, which network.conditional needs: set it to false", c.Data)
 		}
 	}
-	r.unlearnt = r.withoutImages(set.Labels)
 	r.data, r.images = c.FingerprintOf(set), set.Inventory()
 	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
@@ -316,6 +315,7 @@ func (r *runner) openData(ctx context.Context) error {
 	if r.training, r.heldOut, err = c.Divide(r.training, r.pictures); err != nil {
 		return fmt.Errorf("data set %w", err)
 	}
+	r.unlearnt = r.withoutImages(r.training.Labels)
 	if c.Noise == model.SpectrumNoise {
 		some := r.training.AtMost(spectrumImages, c.Seed)
 		if c.Spectrum, err = mcmc.SpectrumOf(some.Pixels, expr.Shape{c.Network.Image[0], c.Network.Image[1], c.Network.Image[2]}); err != nil {
