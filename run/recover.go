@@ -50,6 +50,7 @@ func (r *runner) recover(reason error) error {
 		return err
 	}
 	memory.BackTo = t.Iteration + 1
+	r.began = 0 // the model in the directory may be of what is given up, even where this is the iteration that the run was resumed at
 	t.Attempt, t.RateScale, r.recovery = attempt, scale, memory
 	r.options.Log.Warn("training went wrong, going back", "reason", reason, "iteration", failed, "back_to", t.Iteration,
 		"failures", memory.Failures, "learning_rate", fmt.Sprintf("%.3g", scale*r.config.Optimiser.LearningRate))

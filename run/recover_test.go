@@ -3,7 +3,9 @@ package run_test
 // This file makes training diverge.
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"path/filepath"
 	"regexp"
@@ -99,6 +101,55 @@ func TestDivergenceGivesUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A run that was resumed, got further, and went back to where it was resumed has the model of there, not the one that it gave up.
+func TestGoingBackToWhereItWasResumed(t *testing.T) {
+	dir := t.TempDir()
+	c := config(t, stripes(t, dir, 60, 1), append([]string{"output.checkpoint=2"}, diverging...)...)
+	models := map[string]string{}
+	for _, name := range []string{"at once", "resumed"} {
+		at := filepath.Join(dir, name)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		o := run.Options{Threads: 1, Log: slog.New(whenBack{slog.DiscardHandler, 4, 2, stop})}
+		begin := func() (run.Result, error) { return run.Start(ctx, at, c, o) }
+		if name == "resumed" {
+			interrupted(t, at, c, 2)
+			begin = func() (run.Result, error) { return run.Resume(ctx, at, nil, o) }
+		}
+		r, err := begin()
+		if err != nil || !r.Interrupted || r.Iteration != 2 {
+			t.Fatalf("%s: stopped at %+v, %v, where it was to go back to iteration 2 from beyond the fourth", name, r, err)
+		}
+		models[name] = kept(t, at)["model.safetensors"]
+	}
+	if models["resumed"] != models["at once"] {
+		t.Error("the model of the run that was resumed is not the one it went back to")
+	}
+}
+
+// whenBack stops a run that says it goes back from beyond one iteration to another.
+type whenBack struct {
+	slog.Handler
+	beyond, to int64
+	stop       func()
+}
+
+func (h whenBack) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h whenBack) Handle(_ context.Context, r slog.Record) error {
+	at := map[string]int64{}
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Value.Kind() == slog.KindInt64 {
+			at[a.Key] = a.Value.Int64()
+		}
+		return true
+	})
+	if at["back_to"] == h.to && at["iteration"] > h.beyond {
+		h.stop()
+	}
+	return nil
 }
 
 // The metrics show the early signs.
