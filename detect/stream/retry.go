@@ -160,7 +160,7 @@ func (s *Stream) readAgain(ctx context.Context, j detect.Judged) detect.Judged {
 		}
 		before = now
 		one := iter.Seq[string](func(yield func(string) bool) { yield(j.Name) })
-		for batch, err := range s.judge.Batches(ctx, dataset.Pictures(ctx, one, s.judge.Model.Config.ImageSize()), model.AnyLabel) {
+		for batch, err := range s.judge.Batches(ctx, dataset.Pictures(ctx, one, s.judge.Model.Config.PictureSize()), model.AnyLabel) {
 			if err != nil || len(batch) != 1 || batch[0].Name == "" {
 				return j
 			}

@@ -5,11 +5,17 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/stream"
+	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/model"
 )
 
 // A picture that is still being written is judged once it is whole, whatever time its file has; those after it do not wait for it. One
@@ -69,5 +75,54 @@ func TestHalfWritten(t *testing.T) {
 	}
 	if lines[1].N != 3 {
 		t.Errorf("its number is %d", lines[1].N)
+	}
+}
+
+// A picture of a list that is half written has the line of the whole one, of whole images and of tiles, which are smaller than the picture.
+func TestHalfWrittenOnAList(t *testing.T) {
+	for name, tile := range map[string]int{"whole images": 0, "tiles": side - 4} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			image := expr.Shape{side, side, 1}
+			m := &model.Model{Config: model.Paper(), Params: map[string][]float32{"head.weight": {1}, "head.bias": {0}}}
+			if tile > 0 {
+				image[0], image[1] = tile, tile
+				m.Config.Tiles = model.Tiles{Side: tile, Stride: 4}
+			}
+			m.Config.Network.Image = image[:]
+			m.Energy = &energy.Energy{Image: image, Build: func(p *energy.Params, x, _ *expr.Value) []*expr.Value {
+				return []*expr.Value{energy.Head(p, "head", expr.Pool(x))}
+			}}
+			folder := pictures(t, 30)
+			calibrate(t, m, folder)
+			judge, err := detect.NewJudge(&cpu.Engine{Threads: 1}, m, "", detect.Rule{FalseAlarms: 0.1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path, content := filepath.Join(t.TempDir(), "late.png"), readFile(t, filepath.Join(folder, "007.png"))
+			judged := func() (lines []stream.Line) {
+				s, err := stream.Open(judge, stream.List{Reader: strings.NewReader(path + "\n")}, stream.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				for line, err := range s.Lines(t.Context()) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					lines = append(lines, line)
+				}
+				return lines
+			}
+			writeFile(t, path, content)
+			want := judged()
+			writeFile(t, path, content[:len(content)/2])
+			whole := path + ".whole"
+			writeFile(t, whole, content)
+			time.AfterFunc(500*time.Millisecond, func() { _ = os.Rename(whole, path) })
+			if got := judged(); len(want) != 1 || want[0].Result == nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("half written, then whole: %+v\nwant %+v", got, want)
+			}
+		})
 	}
 }

@@ -95,11 +95,11 @@ func calibrated(t *testing.T, folder string) string {
 
 func calibrate(t *testing.T, m *model.Model, folder string) {
 	t.Helper()
-	set, err := dataset.Open(t.Context(), folder, m.Config.ImageSize())
+	set, err := dataset.Open(t.Context(), folder, m.Config.PictureSize())
 	if err != nil {
 		t.Fatal(err)
 	}
-	calibration, err := detect.Calibrate(t.Context(), &cpu.Engine{}, m, folder, set.Pixels, nil)
+	calibration, err := detect.CalibrateSet(t.Context(), &cpu.Engine{}, m, set, nil)
 	if err == nil {
 		err = detect.Attach(m, calibration)
 	}
