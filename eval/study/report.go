@@ -54,6 +54,9 @@ func (r *Report) save(dir string) error {
 
 // JSON writes the report as study.json has it.
 func (r *Report) JSON(w io.Writer) error {
+	if err := alike(r.Rows); err != nil {
+		return err
+	}
 	r.Differences = differences(r.Rows)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
@@ -63,6 +66,9 @@ func (r *Report) JSON(w io.Writer) error {
 // Markdown writes tables: one of the configurations, seeds taken together, one of what differs from the first of them, and one of each
 // choice, all else taken together.
 func (r *Report) Markdown(w io.Writer) error {
+	if err := alike(r.Rows); err != nil {
+		return err
+	}
 	var text bytes.Buffer
 	var budget []string
 	if r.Iterations > 0 {

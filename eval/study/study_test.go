@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/eval/attributes"
+	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -316,7 +318,55 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, table.String())
 		}
 	}
-	if err := writeTables(&table, []Row{failed, {Cell: Cell{Seed: 1}}}); err == nil {
-		t.Error("rows judged by different images are one table")
+}
+
+// Rows that were judged by different means have no table, and no differences: whichever is the first of them.
+func TestJudgedByOtherMeans(t *testing.T) {
+	row := func(name string, figures *quality.Figures, out ...string) Row {
+		r := Row{Cell: Cell{Variant{Name: name}, 1}, Quality: Quality{Figures: figures}}
+		for _, o := range out {
+			r.AUROC = append(r.AUROC, AUROC{o, 0.5})
+		}
+		return r
+	}
+	figures := func(samples, data int, network string) *quality.Figures {
+		return &quality.Figures{Network: network, Samples: samples, Data: data, Classes: quality.Classes{Counts: []int{1}}}
+	}
+	digits := func() *quality.Figures { return figures(20, 100, "digits") }
+	for name, c := range map[string]struct {
+		a, b  Row
+		alike bool
+	}{
+		"the same":        {row("a", digits(), "noise"), row("b", digits(), "noise"), true},
+		"another folder":  {row("a", nil, "x/walls"), row("b", nil, "../x/walls"), true},
+		"more outliers":   {row("a", nil, "noise", "rotated"), row("b", nil, "noise"), false},
+		"other outliers":  {row("a", nil, "rotated"), row("b", nil, "noise"), false},
+		"no network":      {row("a", digits(), "noise"), row("b", nil, "noise"), false},
+		"another network": {row("a", digits(), "noise"), row("b", figures(20, 100, "scenes"), "noise"), false},
+		"more samples":    {row("a", digits(), "noise"), row("b", figures(40, 100, "digits"), "noise"), false},
+		"more images":     {row("a", digits(), "noise"), row("b", figures(20, 200, "digits"), "noise"), false},
+	} {
+		for _, rows := range [][]Row{{c.a, c.b}, {c.b, c.a}} {
+			r := Report{Rows: rows}
+			for form, write := range map[string]func(io.Writer) error{"JSON": r.JSON, "Markdown": r.Markdown} {
+				if err := write(io.Discard); (err == nil) != c.alike || err != nil && !strings.Contains(err.Error(), "b-seed1") {
+					t.Errorf("%s, as %s: %v", name, form, err)
+				}
+			}
+		}
+	}
+}
+
+// A study that is judged by one more kind of outliers than before, and has a new first configuration, says so.
+func TestStudyWithOtherOutliers(t *testing.T) {
+	s := newStudy(t, pictures(t, 20))
+	s.Variants = s.Variants[1:2]
+	if _, err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s.Variants = append([]Variant{{Name: "new"}}, s.Variants...)
+	s.Images.Out = append(s.Images.Out, "inverted")
+	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "judged by other means") {
+		t.Errorf("judged by other outliers: %v", err)
 	}
 }
