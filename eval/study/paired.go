@@ -19,13 +19,22 @@ import (
 type Difference struct {
 	Row    string  `json:"row"`    // the configuration
 	Column string  `json:"column"` // the figure
-	Pairs  int     `json:"pairs"`
+	Pairs  int     `json:"pairs"`  // two or more
 	Mean   float64 `json:"mean"`
-	// Low and High are a 95% interval, P the probability of a mean as far from 0 if there were no difference. All are of two or more pairs.
+	*Surety
+}
+
+// Surety is how sure the mean of differences is. There is none of differences that are all alike, as a few pairs of figures that count
+// something can be by chance: how much they vary is then not known.
+type Surety struct {
+	// Low and High are a 95% interval, P the probability of a mean as far from 0 if there were no difference.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 	P    float64 `json:"p"`
 }
+
+// rounding is how far apart figures may be, as a share of them, that are alike.
+const rounding = 1e-9
 
 // paired compares figures, pair by pair; false with fewer than two.
 func paired(figures, first []float64) (d Difference, ok bool) {
@@ -33,20 +42,17 @@ func paired(figures, first []float64) (d Difference, ok bool) {
 	if n < 2 {
 		return d, false
 	}
-	differences := make([]float64, n)
+	differences, largest := make([]float64, n), 0.0
 	for i := range figures {
 		differences[i] = figures[i] - first[i]
+		largest = max(largest, math.Abs(figures[i]), math.Abs(first[i]))
 	}
 	d.Pairs = n
 	mean, sd := stat.MeanStdDev(differences, nil)
-	student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
-	reach := student.Quantile(0.975) * sd / math.Sqrt(float64(n))
-	d.Mean, d.Low, d.High, d.P = mean, mean-reach, mean+reach, 1
-	switch {
-	case sd > 0:
-		d.P = 2 * student.Survival(math.Abs(mean)/(sd/math.Sqrt(float64(n))))
-	case mean != 0:
-		d.P = 0
+	if d.Mean = mean; sd > rounding*largest {
+		student, deviation := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}, sd/math.Sqrt(float64(n))
+		reach := student.Quantile(0.975) * deviation
+		d.Surety = &Surety{mean - reach, mean + reach, 2 * student.Survival(math.Abs(mean)/deviation)}
 	}
 	return d, true
 }

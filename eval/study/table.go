@@ -73,7 +73,8 @@ gap: mean energy of the chains' ends less that of the data, over the last tenth 
 gradient: the longest before clipping.
 Where there are several trainings a figure is their mean, with the least and the greatest in brackets.
 Differences from the first configuration are means over pairs of equal seeds, with 95% intervals by Student's t: * marks those that leave 0
-out (p < 0.05), each by itself: of twenty such figures of equal configurations one is marked.
+out (p < 0.05), each by itself: of twenty such figures of equal configurations one is marked. Where all pairs differ by the same there is no
+interval: how much they vary is not known.
 `
 
 // means are what a row was judged by, in words.
@@ -233,6 +234,9 @@ func differenceText(all []Difference, row string, c column) string {
 		return " - |"
 	}
 	d, format, mark := all[i], strings.Replace(c.format, "%", "%+", 1), ""
+	if d.Surety == nil {
+		return fmt.Sprintf(" "+format+" |", d.Mean)
+	}
 	if d.P < 0.05 {
 		mark = "*"
 	}
