@@ -127,8 +127,13 @@ func Examine(ctx context.Context, e engine.Engine, m *model.Model, training, hel
 	if err := o.check(training); err != nil {
 		return nil, err
 	}
-	if heldOut.Len() == 0 {
+	switch {
+	case heldOut.Len() == 0:
 		return nil, errors.New("chains: no images are held out of training")
+	case len(m.Numbers) > 0: // what they are of an image held out is not among what chains are asked for
+		return nil, errors.New("chains: the model is conditional on numbers or attributes: fix them, as joule compose --expr a:x=0.2,y=0.7 a=RUN does, and look at that model")
+	case len(heldOut.Classes) != m.Labels() && m.Labels() > 0:
+		return nil, fmt.Errorf("chains: the images held out are of %d classes, the model of %d: take images labelled as those of training", len(heldOut.Classes), m.Labels())
 	}
 	x := &examination{ctx: ctx, engine: e, model: m, options: o, Report: &Report{training: training, heldOut: heldOut}}
 	for _, part := range []func() error{x.sample, x.record, x.copying, x.memory, x.classes} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/dataset"
@@ -77,5 +78,56 @@ func TestExamineFindsCopies(t *testing.T) {
 	bowl := examine(gray, func(p *energy.Params, x *expr.Value) *expr.Value { return distance(p, x, "gray") }, 1)
 	if bowl.Memory.Found() {
 		t.Errorf("a model that knows no image: %+v", bowl.Memory)
+	}
+}
+
+// Chains that start from images held out need to know what these are of. A composition knows the numbers that it fixes.
+func TestExamineRefuses(t *testing.T) {
+	c := model.Paper()
+	c.Network.Filters, c.Network.Image, c.Network.Conditional, c.Sampler.Steps, c.Generation = 4, []int{12, 12, 1}, true, 3, model.Generation{Plain: 2}
+	conditional := func(classes []string, numbers []model.Number) *model.Model {
+		e, err := c.NewEnergy(len(classes) + len(numbers))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := e.Params()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &model.Model{Config: c, Classes: classes, Numbers: numbers, Energy: e, Params: energy.InitialValues(p.Specs(), 5)}
+	}
+	images := func(n int, classes ...string) *dataset.Set {
+		set := &dataset.Set{Height: 12, Width: 12, Channels: 1, Pixels: make([]uint8, n*144), Classes: classes}
+		for i := range set.Pixels {
+			set.Pixels[i] = uint8(i * i)
+		}
+		for i := range n * min(1, len(classes)) {
+			set.Labels = append(set.Labels, int32(i%len(classes)))
+		}
+		return set
+	}
+	at := conditional(nil, []model.Number{{Name: "x", Max: 39}})
+	fixed, err := model.Compose("a:x=10", model.DefaultMixture, map[string]*model.Model{"a": at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		model   *model.Model
+		heldOut *dataset.Set
+		words   string // of the error
+	}{
+		"numbers":              {at, images(10), "fix them"},
+		"numbers, and classes": {at, images(10, "a", "b"), "fix them"},
+		"fixed numbers":        {fixed, images(10, "a", "b"), ""},
+		"classes":              {conditional([]string{"a", "b"}, nil), images(10, "a", "b"), ""},
+		"no classes":           {conditional([]string{"a", "b"}, nil), images(10), "0 classes"},
+		"more classes":         {conditional([]string{"a", "b"}, nil), images(10, "a", "b", "c"), "3 classes"},
+	} {
+		o := Defaults()
+		o.Samples, o.Draws = 4, 8
+		if _, err := Examine(t.Context(), &cpu.Engine{}, c.model, images(20), c.heldOut, o); (err == nil) != (c.words == "") ||
+			err != nil && !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

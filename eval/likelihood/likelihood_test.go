@@ -286,6 +286,11 @@ func TestMeasure(t *testing.T) {
 	if _, err := Measure(ctx, &cpu.Engine{}, m, images, o); err == nil {
 		t.Error("a single image accepted")
 	}
+	m.Numbers = []model.Number{{Name: "x", Max: 1}}
+	if _, err := Measure(ctx, &cpu.Engine{}, m, images, o); err == nil || !strings.Contains(err.Error(), "fix them") {
+		t.Errorf("a model of numbers, which images have different ones of: %v", err)
+	}
+	m.Numbers = nil
 	for name, change := range map[string]func(*Options){
 		"no temperature": func(o *Options) { o.Temperature = math.NaN() },
 		"start":          func(o *Options) { o.From = "noise" },

@@ -109,6 +109,9 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, images *datas
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if len(m.Numbers) > 0 { // which differ from image to image
+		return nil, errors.New("likelihood: the model is conditional on numbers or attributes: fix them, as joule compose --expr a:x=0.2,y=0.7 a=RUN does, and measure that model")
+	}
 	r := &Report{In: images.Name, Dimensions: m.Energy.Image.Size(), Temperature: o.Temperature, Rungs: o.Rungs, From: o.From, Seed: o.Seed}
 	if classes := len(m.Classes); classes > 0 {
 		if o.Label < 0 || o.Label >= classes {
