@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/engine"
@@ -48,7 +49,11 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Report
 	if p.Threads == 0 {
 		p.Threads = runtime.GOMAXPROCS(0)
 	}
-	data, err := p.openData(ctx, m)
+	from, err := p.sourceOf(m)
+	if err != nil {
+		return nil, err
+	}
+	data, err := p.openData(ctx, m, from)
 	if err != nil {
 		return nil, err
 	}
@@ -59,33 +64,58 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Report
 	var samples *dataset.Set
 	steps := 0
 	if p.Samples != "" {
-		samples, err = p.open(ctx, p.Samples, data.Size(), p.Number)
+		samples, err = p.open(ctx, p.Samples, source{size: data.Size()}, p.Number)
 	} else {
 		samples, steps, err = p.generate(ctx, e, m)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := Compare(ctx, net, samples, data, p.openReal(ctx, data), p.Seed, p.Progress)
+	r, err := Compare(ctx, net, samples, data, p.openReal(ctx, data, from), p.Seed, p.Progress)
 	if err == nil {
 		r.Steps = steps
 	}
 	return r, err
 }
 
+// source is how images are read.
+type source struct {
+	size    dataset.Size     // of pictures
+	tiling  dataset.Tiling   // of which the images are tiles, if it has a side
+	options []dataset.Option // which images are left out
+}
+
+// sourceOf is how the images to compare with are read: as those that the model learnt from, and if they are its own, without those that
+// it was not to learn from.
+func (p *Plan) sourceOf(m *model.Model) (s source, err error) {
+	if m == nil {
+		return s, nil
+	}
+	s = source{size: m.Config.PictureSize(), tiling: m.Config.Tiling()}
+	if p.Data == "" {
+		s.options, err = m.Config.DataOptions()
+	}
+	return s, err
+}
+
 // open reads at most n images of a data set, in an order chosen by the seed; 0 takes all.
-func (p *Plan) open(ctx context.Context, name string, size dataset.Size, n int) (*dataset.Set, error) {
-	set, err := dataset.Open(ctx, name, size, dataset.WithProgress(func(done, total int) {
+func (p *Plan) open(ctx context.Context, name string, from source, n int) (*dataset.Set, error) {
+	set, err := dataset.Open(ctx, name, from.size, append(slices.Clone(from.options), dataset.WithProgress(func(done, total int) {
 		if p.Progress != nil {
 			p.Progress("reading "+name, "images", int64(done), int64(total))
 		}
-	}))
+	}))...)
 	if err != nil {
 		return nil, err
 	}
 	for _, line := range set.Warnings() {
 		if p.Warn != nil {
 			p.Warn(line)
+		}
+	}
+	if from.tiling.Side > 0 {
+		if set, err = set.Tiles(from.tiling); err != nil {
+			return nil, err
 		}
 	}
 	if n == 0 {
@@ -95,15 +125,11 @@ func (p *Plan) open(ctx context.Context, name string, size dataset.Size, n int) 
 }
 
 // openData opens the images to compare with.
-func (p *Plan) openData(ctx context.Context, m *model.Model) (*dataset.Set, error) {
-	var size dataset.Size
-	if m != nil {
-		size = m.Config.ImageSize()
-	}
+func (p *Plan) openData(ctx context.Context, m *model.Model, from source) (*dataset.Set, error) {
 	if p.Data != "" {
-		return p.open(ctx, p.Data, size, p.DataMax)
+		return p.open(ctx, p.Data, from, p.DataMax)
 	}
-	set, err := p.open(ctx, m.Config.Source().Unseen().String(), size, p.DataMax)
+	set, err := p.open(ctx, m.Config.Source().Unseen().String(), from, p.DataMax)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("the model was trained on %s, which has no test split; name images to compare with (--data): %w", m.Config.Data, err)
 	}
@@ -111,12 +137,15 @@ func (p *Plan) openData(ctx context.Context, m *model.Model) (*dataset.Set, erro
 }
 
 // openReal opens images of the training split of the data, if they are wanted and the data have one and are not it.
-func (p *Plan) openReal(ctx context.Context, data *dataset.Set) *dataset.Set {
+func (p *Plan) openReal(ctx context.Context, data *dataset.Set, from source) *dataset.Set {
 	ref := dataset.ParseReference(data.Name)
 	if !p.Real || ref.Split != dataset.Test {
 		return nil
 	}
-	set, err := p.open(ctx, ref.WithSplit(dataset.Train).String(), data.Size(), p.Number)
+	if from.tiling.Side == 0 {
+		from.size = data.Size()
+	}
+	set, err := p.open(ctx, ref.WithSplit(dataset.Train).String(), from, p.Number)
 	if err != nil {
 		return nil
 	}
