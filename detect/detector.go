@@ -105,7 +105,8 @@ type Detector struct {
 	reference    reference
 }
 
-// Score is high for images that are out of distribution. It is a float32's value, as calibration scores are stored as such.
+// Score is high for images that are out of distribution. It is a float32's value, as calibration scores are stored as such. Of a model of
+// tiles it is NaN: pictures have a score there ([Judge.Map]), by places, and no single measurement has.
 func (d *Detector) Score(m model.Measurement) float64 { return d.score32(m, d.reference) }
 
 func (k Kind) score32(m model.Measurement, r reference) float64 {

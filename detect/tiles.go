@@ -44,7 +44,7 @@ func mapDetector(name string, c *Calibration) (*Detector, error) {
 	if !slices.Contains(names, name) {
 		return nil, &UnknownDetector{name, "of a model of tiles, want one of " + strings.Join(names, ", ")}
 	}
-	d := &Detector{Kind: Kind{Name: name}}
+	d := &Detector{Kind: Kind{Name: name, score: func(model.Measurement, reference) float64 { return math.NaN() }}}
 	if c == nil {
 		return d, nil
 	}

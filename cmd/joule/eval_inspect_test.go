@@ -107,6 +107,10 @@ func TestInspect(t *testing.T) {
 		{[]string{"eval", "inspect", trained, "--fpr-limit", "0"}, 2, "--fpr-limit"},
 		{[]string{"eval", "inspect", trained, "--data", "mnist"}, 1, "parts"},
 		{[]string{"score", trained, data, "--detector", "typicality"}, 2, "gradient-norm"},
+		{[]string{"eval", "ood", trained, "--detector", "gradient-norm"}, 2, "joule eval inspect"},
+		{[]string{"eval", "ood", trained, "--detector", "typicality"}, 2, "joule eval inspect"},
+		{[]string{"eval", "chains", trained}, 1, "joule compose"}, // as its numbers say where a tile is
+		{[]string{"eval", "likelihood", trained}, 1, "joule compose"},
 		{[]string{"train", "--tile", "16", "--set", "network.image=28,28,1"}, 2, "16,16,1"},
 		{[]string{"train", "--stride", "16"}, 2, "tiles.side"},
 		{[]string{"train", "--tile", "16", "--picture", "8,8"}, 2, "tiles.picture"},

@@ -42,7 +42,8 @@ from the in-distribution images, or from nothing:
 ` + benchmark.Usage() + `  textures:DATA  patches of the pictures of a data set, not scaled
 
 Without --out-of, these and another data set are compared. With --detector the score of another
-detector takes the place of the energy; see joule score --help.
+detector takes the place of the energy; see joule score --help. Of a model of tiles, tiles are compared, by
+their energies; joule eval inspect measures what its score maps say of whole pictures.
 
   AUROC  the probability that an outlier has a higher energy than an in-distribution image:
          1 is perfect, 0.5 is chance
@@ -134,6 +135,10 @@ func (o *oodOptions) measure(cmd *cobra.Command, trained *model.Model) (*benchma
 	defer shown.clear()
 	o.Progress, o.Warn = shown.show, shown.warn
 	if o.detector != "" && o.detector != detect.Default {
+		if trained.Config.Tiled() {
+			return nil, usageErrorf("--detector %s: of a model of tiles the energies of tiles are compared; joule eval inspect --map measures score maps of whole pictures",
+				o.detector)
+		}
 		var err error
 		if o.Detector, err = detect.ForModel(trained, o.detector); err != nil {
 			return nil, detectorError(trained, err)

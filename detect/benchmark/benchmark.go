@@ -84,8 +84,13 @@ const (
 )
 
 // Run compares the model's scores of in-distribution images with those of every kind of outliers. Equal plans give equal results. It is
-// a [*NoTestImages] if the model's data have no images that it was not trained on, and none are named.
+// a [*NoTestImages] if the model's data have no images that it was not trained on, and none are named. Of a model of tiles, the images
+// are tiles, and have energies alone: its detectors judge pictures.
 func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Result, error) {
+	if p.Detector != nil && m.Config.Tiled() {
+		return nil, fmt.Errorf("benchmark: detector %s judges pictures, and of a model of tiles the energies of tiles are compared: measure it by package eval/inspection",
+			p.Detector.Name)
+	}
 	meter, err := m.NewMeter(e, p.Detector != nil && p.Detector.Gradients)
 	if err != nil {
 		return nil, err

@@ -3,14 +3,18 @@ package benchmark_test
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/benchmark"
+	"github.com/joule-ebm/joule/detect/scoremap"
 	"github.com/joule-ebm/joule/engine/cpu"
+	"github.com/joule-ebm/joule/model"
 )
 
 // Any detector can be compared; one that calls out of distribution what the energy calls so has the same figures.
@@ -74,6 +78,28 @@ func TestPlanRefuses(t *testing.T) {
 	m.Config.Data = "mnist"
 	if _, err := (benchmark.Plan{}).Run(ended, &cpu.Engine{}, m); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// Of a model of tiles, tiles are compared; its detectors judge pictures.
+func TestPlanOfTiles(t *testing.T) {
+	m := ink()
+	m.Config.Tiles = model.Tiles{Side: 28, Stride: 28}
+	plan := benchmark.Plan{In: "mnist", Out: []string{"noise"}, Images: 40}
+	result, err := plan.Run(t.Context(), &cpu.Engine{}, m)
+	if err != nil || result.Detector != "energy" || len(result.In.Values) != 40 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	for _, name := range scoremap.Names() {
+		if plan.Detector, err = detect.ForModel(m, name); err != nil {
+			t.Fatal(err)
+		}
+		if s := plan.Detector.Score(model.Measurement{}); !math.IsNaN(s) {
+			t.Errorf("%s: a measurement has the score %v", name, s)
+		}
+		if _, err := plan.Run(t.Context(), &cpu.Engine{}, m); err == nil || !strings.Contains(err.Error(), name+" judges pictures") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
