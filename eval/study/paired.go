@@ -21,12 +21,12 @@ type Difference struct {
 	Column string  `json:"column"` // the figure
 	Pairs  int     `json:"pairs"`  // two or more
 	Mean   float64 `json:"mean"`
-	*Surety
+	*Significance
 }
 
-// Surety is how sure the mean of differences is. There is none of differences that are all alike, as a few pairs of figures that count
+// Significance is that of a mean of differences. There is none of differences that are all alike, as a few pairs of figures that count
 // something can be by chance: how much they vary is then not known.
-type Surety struct {
+type Significance struct {
 	// Low and High are a 95% interval, P the probability of a mean as far from 0 if there were no difference.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
@@ -52,7 +52,7 @@ func paired(figures, first []float64) (d Difference, ok bool) {
 	if d.Mean = mean; sd > rounding*largest {
 		student, deviation := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}, sd/math.Sqrt(float64(n))
 		reach := student.Quantile(0.975) * deviation
-		d.Surety = &Surety{mean - reach, mean + reach, 2 * student.Survival(math.Abs(mean)/deviation)}
+		d.Significance = &Significance{mean - reach, mean + reach, 2 * student.Survival(math.Abs(mean)/deviation)}
 	}
 	return d, true
 }

@@ -261,7 +261,7 @@ func TestVary(t *testing.T) {
 // confidence_interval(0.95).
 func TestPaired(t *testing.T) {
 	d, ok := paired([]float64{3, 5, 9}, []float64{1, 2, 7})
-	want := Surety{Low: 0.899115, High: 3.767551, P: 0.0198039}
+	want := Significance{Low: 0.899115, High: 3.767551, P: 0.0198039}
 	if !ok || d.Pairs != 3 || math.Abs(d.Mean-7./3) > 1e-9 || math.Abs(d.Low-want.Low) > 1e-5 || math.Abs(d.High-want.High) > 1e-5 ||
 		math.Abs(d.P-want.P) > 1e-5 {
 		t.Errorf("%+v, want %+v", d, want)
@@ -281,7 +281,7 @@ func TestPaired(t *testing.T) {
 	} {
 		d, ok := paired(c.figures, c.first)
 		text, err := json.Marshal(d)
-		if !ok || d.Surety != nil || math.Abs(d.Mean-c.mean) > 1e-12 || err != nil || strings.Contains(string(text), `"p"`) {
+		if !ok || d.Significance != nil || math.Abs(d.Mean-c.mean) > 1e-12 || err != nil || strings.Contains(string(text), `"p"`) {
 			t.Errorf("%s: %s, %v", name, text, err)
 		}
 	}
@@ -289,7 +289,7 @@ func TestPaired(t *testing.T) {
 	s, marked := rng.New(1), 0
 	for range 2000 {
 		count := func() []float64 { return []float64{float64(9 + s.IntN(2)), float64(9 + s.IntN(2))} }
-		if d, _ := paired(count(), count()); d.Surety != nil && d.P < 0.05 {
+		if d, _ := paired(count(), count()); d.Significance != nil && d.P < 0.05 {
 			marked++
 		}
 	}

@@ -234,7 +234,7 @@ func differenceText(all []Difference, row string, c column) string {
 		return " - |"
 	}
 	d, format, mark := all[i], strings.Replace(c.format, "%", "%+", 1), ""
-	if d.Surety == nil {
+	if d.Significance == nil {
 		return fmt.Sprintf(" "+format+" |", d.Mean)
 	}
 	if d.P < 0.05 {

@@ -37,7 +37,7 @@ func main() {
 	}
 	images, out := 0, 0
 	for _, source := range flag.Args()[1:] {
-		for batch, err := range judge.Batches(ctx, dataset.Images(ctx, source, m.Config.ImageSize()), model.AnyLabel) {
+		for batch, err := range judge.Batches(ctx, dataset.Images(ctx, source, m.Config.PictureSize()), model.AnyLabel) {
 			check(err)
 			for _, j := range batch {
 				if j.Err != nil {
