@@ -170,6 +170,15 @@ func (p pace) generation() (round int, g Generation) {
 	return 20, Generation{Augmented: 10, Plain: 3}
 }
 
+// leader is the part whose data, seed and start of chains the whole has.
+func (c *Composition) leader() (*Part, error) {
+	n, err := parse(c.Expression)
+	if err != nil {
+		return nil, err
+	}
+	return c.paceOfAll(n).lead, nil
+}
+
 func (c *Composition) part(name string) (*Part, error) {
 	for i := range c.Parts {
 		if c.Parts[i].Name == name {

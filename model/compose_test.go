@@ -41,6 +41,29 @@ func untrained(t *testing.T, seed uint64, classes []string, change func(*model.C
 	return m
 }
 
+// ofNumbers is a small model that is conditional on numbers.
+func ofNumbers(t *testing.T, numbers ...model.Number) *model.Model {
+	t.Helper()
+	c := model.Paper()
+	c.Network.Filters, c.Network.Image = 4, []int{12, 12, 1}
+	for _, n := range numbers {
+		c.Network.Numbers = append(c.Network.Numbers, n.Name)
+	}
+	c.Sampler.Steps, c.Generation = 3, model.Generation{Plain: 2}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.NewEnergy(len(numbers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &model.Model{Config: c, Numbers: numbers, Energy: e, Params: energy.InitialValues(p.Specs(), 5)}
+}
+
 // saved is the model as its file gives it back.
 func saved(t *testing.T, m *model.Model) *model.Model {
 	t.Helper()
@@ -488,21 +511,7 @@ func TestAttributesTogether(t *testing.T) {
 // A model of numbers takes any of their values, is measured without one by the mixture of some, and composes.
 func TestNumbers(t *testing.T) {
 	numbers := []model.Number{{"x", 0, 1}, {"y", -2, 2}}
-	c := model.Paper()
-	c.Network.Filters, c.Network.Image, c.Network.Numbers = 4, []int{12, 12, 1}, []string{"x", "y"}
-	c.Sampler.Steps, c.Generation = 3, model.Generation{Plain: 2}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	e, err := c.NewEnergy(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := e.Params()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := saved(t, &model.Model{Config: c, Numbers: numbers, Energy: e, Params: energy.InitialValues(p.Specs(), 5)})
+	m := saved(t, ofNumbers(t, numbers...))
 	y, err := m.Condition("y=1, x=0.25")
 	if err != nil || !slices.Equal(y, []float64{-0.5, 0.5}) {
 		t.Errorf("condition %v, %v", y, err)

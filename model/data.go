@@ -61,8 +61,14 @@ func (c *Config) OpenData(ctx context.Context) (training, heldOut *dataset.Set, 
 	return c.Divide(training, heldOut)
 }
 
-// FingerprintOf is that of a set of the images, and of what else of them a model of this configuration learns.
+// FingerprintOf is that of a set of the images, and of what else of them a model of this configuration learns. What is composed has learnt what
+// its first part has.
 func (c *Config) FingerprintOf(set *dataset.Set) dataset.Fingerprint {
+	if c.Composition != nil {
+		if lead, err := c.Composition.leader(); err == nil {
+			return lead.Config.FingerprintOf(set)
+		}
+	}
 	numbers := slices.Clone(c.Network.Numbers)
 	if c.Network.Conditional && len(numbers) == 0 {
 		numbers = []string{dataset.ByClass}

@@ -1,10 +1,17 @@
 package model_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/model"
 )
 
@@ -28,6 +35,76 @@ func TestTrainedOn(t *testing.T) {
 		config := model.Config{Data: c.data}
 		if got := config.TrainedOn(c.ref); got != c.want {
 			t.Errorf("trained on %q: %q is %v, want %v", c.data, c.ref, got, c.want)
+		}
+	}
+}
+
+// A composition knows the data of the part that leads, whatever of them that has learnt, and that they have changed.
+func TestDataOfACompositionAreThoseOfItsPart(t *testing.T) {
+	dir := t.TempDir()
+	table := func(last string) { // the class and the number of the last image
+		text := "file,label,x\n"
+		for i := range 20 {
+			text += fmt.Sprintf("%02d.png,", i)
+			if i < 19 {
+				text += fmt.Sprintf("%s,%d\n", []string{"off", "on"}[i%2], i)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, "labels.csv"), []byte(text+last+"\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		picture := image.NewGray(image.Rect(0, 0, 12, 12))
+		for p := range picture.Pix {
+			picture.Pix[p] = uint8(p*i*7 + i)
+		}
+		var file bytes.Buffer
+		if err := png.Encode(&file, picture); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.png", i)), file.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table("on,19")
+	learnt := func(m *model.Model) *model.Model {
+		m.Config.Data = dir
+		set, err := dataset.Open(t.Context(), dir, m.Config.PictureSize())
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := m.Config.FingerprintOf(set)
+		m.Config.Fingerprint = &is
+		return m
+	}
+	parts := map[string]*model.Model{
+		"plain":   learnt(untrained(t, 1, nil, nil)),
+		"classes": learnt(untrained(t, 2, []string{"off", "on"}, nil)),
+		"numbers": learnt(ofNumbers(t, model.Number{"x", 0, 19})),
+	}
+	composed := func(expression string) *model.Model {
+		used := map[string]*model.Model{}
+		for name, m := range parts {
+			if strings.Contains(expression, name) {
+				used[name] = m
+			}
+		}
+		return compose(t, expression, used)
+	}
+	parts["inner"] = composed("numbers:x=3 & plain")
+	for expression, learns := range map[string]bool{
+		"plain": false, "plain & classes:on": false, "!classes:on & plain": false, "classes": true, "classes:on": true, "classes:on & plain": true, "!classes:on": true,
+		"numbers": true, "numbers:x=3": true, "inner": true, "0.5*inner & plain": true,
+	} {
+		m := composed(expression)
+		table("on,19")
+		if _, _, err := m.Config.OpenData(t.Context()); err != nil {
+			t.Errorf("%s: %v", expression, err)
+		}
+		table("off,20")
+		if _, _, err := m.Config.OpenData(t.Context()); errors.Is(err, model.ErrDataChanged) != learns {
+			t.Errorf("%s: with another class and number of an image: %v", expression, err)
 		}
 	}
 }
