@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/joule-ebm/joule/energy"
+	"github.com/joule-ebm/joule/expr"
+	"github.com/joule-ebm/joule/mcmc"
 )
 
 // Composed is the name of the network of a composed model.
@@ -93,7 +95,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	m.Classes, m.Numbers = open.classes, open.numbers
 	pace := c.paceOfAll(n)
 	m.Config = pace.lead.Config
-	m.Config.Sampler.StepSize = pace.lambda
+	m.Config.Sampler = m.Config.Sampler.withGradientStep(pace.lambda)
 	m.Config.Composition = c
 	m.Config.Network = Network{Name: Composed, Conditional: open.width() > 0}
 	if pace.together > 1 {
@@ -112,7 +114,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 // a is.
 type pace struct {
 	lead     *Part   // the first model that is wanted: the whole has what it has where there can be but one; nil where all are negations
-	lambda   float64 // the step
+	lambda   float64 // the step, times a gradient: of samplers whose step_size is another, as As has it
 	together int     // how many models add up
 	renoised bool    // whether all of them are sampled with noise mixed in
 	spectrum bool    // whether chains of all of them start from noise with the spectrum of images
@@ -124,7 +126,7 @@ func (c *Composition) pace(n *node) (p pace) {
 	switch {
 	case n.kind == nodePart:
 		if part, err := c.part(n.name); err == nil {
-			p = pace{part, part.Config.Sampler.StepSize, 1, part.Config.Generation.Renoise > 0, part.Config.Noise == SpectrumNoise}
+			p = pace{part, part.Config.Sampler.gradientStep(), 1, part.Config.Generation.Renoise > 0, part.Config.Noise == SpectrumNoise}
 		}
 		return p
 	case n.kind == nodeWeighted && n.weight < 0:
@@ -138,20 +140,29 @@ func (c *Composition) pace(n *node) (p pace) {
 		case p.lead == nil:
 			p = of
 		case n.kind == nodeAnd:
-			p.lambda, p.together = 1/(1/p.lambda+1/of.lambda), p.together+of.together
+			p.lambda, p.together = 1/(1/p.lambda+1/of.along(p.lead)), p.together+of.together
 		default:
-			p.lambda, p.together = min(p.lambda, of.lambda), max(p.together, of.together)
+			p.lambda, p.together = min(p.lambda, of.along(p.lead)), max(p.together, of.together)
 		}
 		p.renoised, p.spectrum = p.renoised && of.renoised, p.spectrum && of.spectrum
 	}
 	return p
 }
 
+// along is the longest λ that, going as much further in what is coarse as another part does, goes no further than the pace does anywhere: neither
+// in details nor in what is coarse.
+func (p pace) along(other *Part) float64 {
+	var image expr.Shape
+	copy(image[:], p.lead.Config.Network.Image)
+	further := func(c Config) float64 { return mcmc.Drift{StepSize: 1, Coarse: c.Sampler.Coarse}.Most(image) }
+	return p.lambda * min(1, further(p.lead.Config)/further(other.Config))
+}
+
 // paceOfAll is the pace of the whole expression, led by the first part where all are negations.
 func (c *Composition) paceOfAll(n *node) pace {
 	p := c.pace(n)
 	if p.lead == nil {
-		p.lead, p.lambda = &c.Parts[0], c.Parts[0].Config.Sampler.StepSize
+		p.lead, p.lambda = &c.Parts[0], c.Parts[0].Config.Sampler.gradientStep()
 	}
 	return p
 }

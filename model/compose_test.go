@@ -370,6 +370,57 @@ func TestComposedModels(t *testing.T) {
 	}
 }
 
+// A composition steps as its parts together do, whatever kinds of samplers they have: λ/M for M alike, of the kind of the first; and no further than
+// a part does by itself where these go further in what is coarse.
+func TestPaceOfSamplers(t *testing.T) {
+	as := func(kind string, then func(*model.Sampler)) func(*model.Config) {
+		return func(c *model.Config) {
+			if c.Sampler = c.Sampler.As(kind); then != nil {
+				then(&c.Sampler)
+			}
+		}
+	}
+	coarse := as("langevin", func(s *model.Sampler) { s.Coarse = 2 }) // of 12×12, goes 1 + 2 times as far in what is coarse
+	parts := map[string]*model.Model{
+		"a": untrained(t, 1, nil, nil), "b": untrained(t, 2, nil, as("langevin", func(s *model.Sampler) { s.StepSize = 50 })),
+		"h": untrained(t, 3, nil, as("hmc", nil)), "g": untrained(t, 4, nil, as("hmc", func(s *model.Sampler) { s.StepSize /= 2 })),
+		"m": untrained(t, 5, nil, as("mala", nil)), "c": untrained(t, 6, nil, coarse), "d": untrained(t, 7, nil, coarse),
+	}
+	for expression, want := range map[string]struct {
+		kind     string
+		lambda   float64
+		coarse   float64
+		sameStep bool // as its first part's, to the last bit
+	}{
+		"a & b": {"langevin", 1 / (1./100 + 1./50), 0, false}, "a & b & m": {"langevin", 25, 0, false},
+		"h": {"hmc", 100, 0, true}, "m": {"mala", 100, 0, true}, "h & !m": {"hmc", 100, 0, true}, "h & h": {"hmc", 50, 0, false},
+		"m & m": {"mala", 50, 0, false}, "a & h": {"langevin", 50, 0, false}, "a & m": {"langevin", 50, 0, false}, "h & a": {"hmc", 50, 0, false},
+		"m & a": {"mala", 50, 0, false}, "h & g": {"hmc", 20, 0, false}, "h | g": {"hmc", 25, 0, false}, "a | h": {"langevin", 100, 0, true},
+		"h & (g | m)": {"hmc", 20, 0, false}, "!h": {"hmc", 100, 0, true},
+		"c & d": {"langevin", 50, 2, false}, "a & c": {"langevin", 50, 0, false}, "c & a": {"langevin", 25, 2, false}, "c | a": {"langevin", 100. / 3, 2, false},
+		"m & c": {"mala", 50, 0, false}, "c & h": {"langevin", 25, 2, false},
+	} {
+		used := map[string]*model.Model{}
+		for name, m := range parts {
+			if strings.Contains(expression, name) {
+				used[name] = m
+			}
+		}
+		m := compose(t, expression, used)
+		sampler, err := m.Config.NewSampler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, first := m.Config.Sampler, parts[strings.Trim(expression, "!")[:1]].Config.Sampler
+		if drift := sampler.Drift(); s.Kind != want.kind || math.Abs(drift.StepSize/want.lambda-1) > 1e-12 || drift.Coarse != want.coarse {
+			t.Errorf("%s: %s with drift %v, want %+v", expression, s.Kind, drift, want)
+		}
+		if s.Noise != first.Noise || s.Temperature != first.Temperature || want.sameStep && s.StepSize != first.StepSize {
+			t.Errorf("%s: sampled as %+v, the first part as %+v", expression, s, first)
+		}
+	}
+}
+
 // Alternatives weighed by their log Z share a mixture: each density counts as itself, whatever constant its energy has.
 func TestWeigh(t *testing.T) {
 	a, b := untrained(t, 1, nil, nil), untrained(t, 2, nil, nil)

@@ -14,23 +14,40 @@ func (s Sampler) As(kind string) Sampler {
 	if kind == s.Kind {
 		return s
 	}
-	lambda, t := s.StepSize, s.Temperature
-	switch s.Kind {
-	case "langevin":
+	lambda, t := s.gradientStep(), s.Temperature
+	if s.Kind == "langevin" {
 		t = s.Noise * s.Noise / (2 * lambda)
-	case "mala":
-		lambda = s.StepSize / t
-	case "hmc":
-		lambda = s.StepSize * s.StepSize / (2 * t)
 	}
 	s.Kind, s.Anneal, s.Coarse = kind, false, 0
-	switch kind {
-	case "langevin":
-		s.StepSize, s.Noise = lambda, math.Sqrt(2*lambda*t)
+	if kind == "langevin" {
+		s.Noise = math.Sqrt(2 * lambda * t)
+	} else {
+		s.Temperature = t
+	}
+	return s.withGradientStep(lambda)
+}
+
+// gradientStep is λ.
+func (s Sampler) gradientStep() float64 {
+	switch s.Kind {
 	case "mala":
-		s.StepSize, s.Temperature = lambda*t, t
+		return s.StepSize / s.Temperature
 	case "hmc":
-		s.StepSize, s.Temperature = math.Sqrt(2*lambda*t), t
+		return s.StepSize * s.StepSize / (2 * s.Temperature)
+	}
+	return s.StepSize
+}
+
+// withGradientStep is the sampler with another λ: langevin's at the same noise, the others at the same temperature.
+func (s Sampler) withGradientStep(lambda float64) Sampler {
+	switch {
+	case lambda == s.gradientStep(): // to the last bit
+	case s.Kind == "mala":
+		s.StepSize = lambda * s.Temperature
+	case s.Kind == "hmc":
+		s.StepSize = math.Sqrt(2 * lambda * s.Temperature)
+	default:
+		s.StepSize = lambda
 	}
 	return s
 }
