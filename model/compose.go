@@ -42,11 +42,12 @@ type Part struct {
 	Config     Config
 	Training   string
 	Classes    []string
+	Unlearnt   []string // see [Model.Unlearnt]
 	Numbers    []Number
 	Iterations int64
 }
 
-func (p *Part) condition() condition { return condition{p.Classes, p.Numbers} }
+func (p *Part) condition() condition { return condition{p.Classes, p.Unlearnt, p.Numbers} }
 
 // DefaultMixture is how compositions join alternatives: at the temperature of Du et al. (2021).
 var DefaultMixture = energy.Mixture{Temperature: 0.01}
@@ -77,7 +78,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 		if slices.ContainsFunc(c.Parts, func(p Part) bool { return p.Name == leaf.name }) {
 			continue
 		}
-		c.Parts = append(c.Parts, Part{leaf.name, part.Config, part.Training, part.Classes, part.Numbers, part.Iterations})
+		c.Parts = append(c.Parts, Part{leaf.name, part.Config, part.Training, part.Classes, part.Unlearnt, part.Numbers, part.Iterations})
 		m.Iterations = max(m.Iterations, part.Iterations)
 		for name, values := range part.Params {
 			m.Params[leaf.name+"."+name] = values
@@ -92,7 +93,7 @@ func Compose(expression string, mixture energy.Mixture, models map[string]*Model
 	if err != nil {
 		return nil, err
 	}
-	m.Classes, m.Numbers = open.classes, open.numbers
+	m.Classes, m.Unlearnt, m.Numbers = open.classes, open.unlearnt, open.numbers
 	pace := c.paceOfAll(n)
 	m.Config = pace.lead.Config
 	m.Config.Sampler = m.Config.Sampler.withGradientStep(pace.lambda)
@@ -199,30 +200,36 @@ func (c *Composition) part(name string) (*Part, error) {
 	return nil, fmt.Errorf("the expression %s has a part %s, of which nothing is known", c.Expression, name)
 }
 
-// open is the condition that the expression leaves open: that of all conditional parts without a label.
-func (c *Composition) open() (condition, error) {
+// open is the condition that the expression leaves open: that of all conditional parts without a label. What one of them has not learnt, they have
+// not learnt together.
+func (c *Composition) open() (open condition, err error) {
 	n, err := parse(c.Expression)
 	if err != nil {
-		return condition{}, err
+		return open, err
 	}
-	var open *Part
+	var first string
 	for _, leaf := range n.parts() {
 		part, err := c.part(leaf.name)
+		if err != nil {
+			return open, err
+		}
+		own := part.condition()
 		switch {
-		case err != nil:
-			return condition{}, err
-		case leaf.labelled || part.condition().width() == 0:
-		case open == nil:
-			open = part
-		case !open.condition().equal(part.condition()):
-			return condition{}, fmt.Errorf("%s and %s have different classes or numbers, so they cannot share a label: give one a label, as in %s:LABEL",
-				open.Name, part.Name, part.Name)
+		case leaf.labelled || own.width() == 0:
+			continue
+		case first == "":
+			open, first = own, part.Name
+		case !open.equal(own):
+			return open, fmt.Errorf("%s and %s have different classes or numbers, so they cannot share a label: give one a label, as in %s:LABEL",
+				first, part.Name, part.Name)
+		}
+		for _, class := range own.unlearnt {
+			if !slices.Contains(open.unlearnt, class) {
+				open.unlearnt = append(slices.Clip(open.unlearnt), class)
+			}
 		}
 	}
-	if open == nil {
-		return condition{}, nil
-	}
-	return open.condition(), nil
+	return open, nil
 }
 
 // energy builds the composition.
@@ -404,7 +411,8 @@ func (m *Model) Weigh(logZ func(alternative *Model) (float64, error)) (*Model, e
 func (m *Model) parts() map[string]*Model {
 	models := map[string]*Model{}
 	for _, p := range m.Config.Composition.Parts {
-		part := &Model{Config: p.Config, Training: p.Training, Classes: p.Classes, Numbers: p.Numbers, Iterations: p.Iterations, Params: map[string][]float32{}}
+		part := &Model{Config: p.Config, Training: p.Training, Classes: p.Classes, Unlearnt: p.Unlearnt, Numbers: p.Numbers, Iterations: p.Iterations,
+			Params: map[string][]float32{}}
 		for name, values := range m.Params {
 			if own, ok := strings.CutPrefix(name, p.Name+"."); ok {
 				part.Params[own] = values
@@ -428,6 +436,7 @@ type partText struct {
 	Name        string           `json:"name"`
 	Config      string           `json:"config"` // YAML, as in the metadata
 	Classes     []string         `json:"classes,omitempty"`
+	Unlearnt    []string         `json:"classes_unlearnt,omitempty"`
 	Numbers     []Number         `json:"numbers,omitempty"`
 	Iterations  int64            `json:"iterations"`
 	Composition *compositionText `json:"composition,omitempty"` // of a part that is composed itself
@@ -447,7 +456,7 @@ func (c *Composition) text() (*compositionText, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Numbers, p.Iterations, inner})
+		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Unlearnt, p.Numbers, p.Iterations, inner})
 	}
 	return t, nil
 }
@@ -466,7 +475,7 @@ func (t *compositionText) composition(depth int) (*Composition, error) {
 		if err != nil {
 			return nil, err
 		}
-		part := Part{Name: p.Name, Classes: p.Classes, Numbers: p.Numbers, Iterations: p.Iterations}
+		part := Part{Name: p.Name, Classes: p.Classes, Unlearnt: p.Unlearnt, Numbers: p.Numbers, Iterations: p.Iterations}
 		if part.Config, part.Training, err = readConfig(p.Config, inner); err != nil {
 			return nil, fmt.Errorf("part %s: %w", p.Name, err)
 		}

@@ -35,12 +35,13 @@ func (n Number) attribute() (name string, ok bool) {
 
 // condition is what a label says: a class, numbers, or, of an unconditional model, nothing.
 type condition struct {
-	classes []string
-	numbers []Number
+	classes  []string
+	unlearnt []string // those of the classes that nothing was learnt of
+	numbers  []Number
 }
 
 func (m *Model) condition() condition {
-	c := condition{m.Classes, m.Numbers}
+	c := condition{m.Classes, m.Unlearnt, m.Numbers}
 	if c.width() == 0 && m.Energy != nil {
 		c.classes = make([]string, m.Energy.Classes) // without names
 	}
@@ -138,7 +139,7 @@ func nextPrime(after int) int {
 // parse reads a label: a class by name or number, or numbers and attributes such as x=0.2,y=0.7 or shape=cube,colour=red, all of them.
 func (c condition) parse(text string) ([]float64, error) {
 	if len(c.numbers) == 0 {
-		class, err := (&Model{Classes: c.classes}).Label(text)
+		class, err := (&Model{Classes: c.classes, Unlearnt: c.unlearnt}).Label(text)
 		if err != nil {
 			return nil, err
 		}
@@ -203,6 +204,16 @@ func (c condition) example() string {
 
 // Labels is how many labels the model has: its classes, or, of a model of numbers, points that stand for all of their values.
 func (m *Model) Labels() int { return m.condition().labels() }
+
+// learnt are the labels, but for classes that no image of training was of.
+func (m *Model) learnt() (labels []int32) {
+	for label := range int32(m.Labels()) {
+		if m.isLearnt(label) == nil {
+			labels = append(labels, label)
+		}
+	}
+	return labels
+}
 
 // Condition is the label that a text names, as the energy's input: a class by name or number from 0, or numbers and attributes such as
 // x=0.2,y=0.7 or shape=cube,colour=red.

@@ -17,10 +17,18 @@ var ErrUnconditional = errors.New("the model is unconditional, it has no classes
 // training was of there is nothing to know: it is an error.
 func (m *Model) Label(class string) (int32, error) {
 	label, err := m.label(class)
-	if err == nil && slices.Contains(m.Unlearnt, m.Classes[label]) {
-		return 0, fmt.Errorf("no image of training was of class %.60q: nothing was learnt of it", m.Classes[label])
+	if err == nil {
+		err = m.isLearnt(label)
 	}
 	return label, err
+}
+
+// isLearnt is an error if no image of training was of a class.
+func (m *Model) isLearnt(label int32) error {
+	if int(label) < len(m.Classes) && slices.Contains(m.Unlearnt, m.Classes[label]) {
+		return fmt.Errorf("no image of training was of class %.60q: nothing was learnt of it", m.Classes[label])
+	}
+	return nil
 }
 
 func (m *Model) label(class string) (int32, error) {

@@ -5,6 +5,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -19,7 +20,7 @@ import (
 type Sampling struct {
 	Images int
 	Steps  int     // of each chain; 0: all rounds that the model's configuration names
-	Labels []int32 // the classes of a conditional model to draw, in turn; none: all of them
+	Labels []int32 // the classes of a conditional model to draw, in turn; none: all that something was learnt of
 	// Conditions are labels as [Model.Condition] gives them, to be drawn in turn in place of Labels.
 	Conditions [][]float64
 	Seed       uint64 // of all random numbers. Image i is the same whatever Together and Threads are
@@ -60,14 +61,6 @@ func (m *Model) generation(s Sampling) mcmc.Generation {
 		g.Every = max(1, g.Steps/100)
 	}
 	return g
-}
-
-// labelOf is the class of image i; 0 in an unconditional model.
-func (m *Model) labelOf(s Sampling, i int) int32 {
-	if len(s.Labels) > 0 {
-		return s.Labels[i%len(s.Labels)]
-	}
-	return int32(i % max(m.Labels(), 1))
 }
 
 // inTurn are the conditions of n images.
@@ -120,6 +113,15 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		if label < 0 || int(label) >= m.Labels() {
 			return fmt.Errorf("model: no label %d in a model of %d classes", label, m.Labels())
 		}
+		if err := m.isLearnt(label); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	if len(s.Labels) == 0 {
+		s.Labels = m.learnt()
+	}
+	if m.Energy.Classes > 0 && len(s.Labels) == 0 {
+		return errors.New("model: nothing was learnt of any of its classes: there is nothing to draw")
 	}
 	for _, y := range s.Conditions {
 		if len(y) != m.Energy.Classes {
@@ -150,7 +152,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		n = min(s.Images-first, s.Together)
 		batch := Batch{First: first}
 		for i := first; m.Energy.Classes > 0 && i < first+n; i++ {
-			batch.Labels = append(batch.Labels, m.labelOf(s, i))
+			batch.Labels = append(batch.Labels, s.Labels[i%len(s.Labels)])
 		}
 		x := make([]float32, n*size)
 		g.Noise.FillNoise(x, m.Energy.Image, g.Seed, uint64(first))
