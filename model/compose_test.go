@@ -290,6 +290,48 @@ func TestAlternatives(t *testing.T) {
 	}
 }
 
+// Where a mixture leaves the label open, every label is drawn from each alternative as often as its share says.
+func TestMixtureDrawsItsAlternativesOfEveryLabel(t *testing.T) {
+	classes := []string{"off", "on", "up", "down"}
+	a, b := untrained(t, 1, classes, nil), untrained(t, 2, classes, nil)
+	for expression, share := range map[string]float64{"a | b": 0.5, "a @ 0 | b @ 1.0986122886681098": 0.25} { // log 3 = 1.0986...
+		both := weighedBy(t, compose(t, expression, map[string]*model.Model{"a": a, "b": b}), nil)
+		for name, s := range map[string]model.Sampling{
+			"all labels": {}, "two labels": {Labels: []int32{3, 1}}, "a label": {Labels: []int32{2}},
+			"conditions": {Conditions: [][]float64{{1, 0, 0, 0}, {0, 0, 1, 0}}},
+		} {
+			turns := max(len(s.Labels), len(s.Conditions))
+			if turns == 0 {
+				turns = len(classes)
+			}
+			s.Images, s.Steps, s.Together = 8*turns, 2, 5
+			draw := func(m *model.Model) []uint8 {
+				pixels, err := m.Sample(t.Context(), &cpu.Engine{Threads: 2}, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return pixels
+			}
+			got, of := draw(both), [][]uint8{draw(a), draw(b)}
+			size, fromA := len(got)/s.Images, make([]int, turns)
+			for i := range s.Images {
+				image := func(pixels []uint8) []uint8 { return pixels[i*size:][:size] }
+				switch {
+				case slices.Equal(image(got), image(of[0])):
+					fromA[i%turns]++
+				case !slices.Equal(image(got), image(of[1])):
+					t.Errorf("%s, %s: image %d is of neither alternative", expression, name, i)
+				}
+			}
+			for turn, n := range fromA {
+				if float64(n) != 8*share {
+					t.Errorf("%s, %s: %d of 8 images of label %d in turn are of a, want %v", expression, name, n, turn, 8*share)
+				}
+			}
+		}
+	}
+}
+
 // Models compose, and compositions again, as the sums say; what stands in the file is all that is needed.
 func TestComposedModels(t *testing.T) {
 	classes := []string{"off", "on"}

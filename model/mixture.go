@@ -9,6 +9,8 @@ package model
 // Chains of images do not: they stay with the one whose valley was next to where they began.
 
 import (
+	"math"
+
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/mcmc"
@@ -134,12 +136,13 @@ func (m *Model) choosingChain(e engine.Engine, of []Alternative) (*mcmc.Chain, e
 	return m.chainOf(e, choice)
 }
 
-// chosen are the alternatives of n images as the input of energy.Choice. Like classes they take turns, by their shares: of any 2ᵏ images in
-// a row each has its share, but for rounding.
-func chosen(of []Alternative, first, n int) []float32 {
+// chosen are the alternatives of n images as the input of energy.Choice. Like labels they take turns, by their shares: of any 2ᵏ images in a row that
+// have the same of so many labels each has its share, but for rounding. Each label begins elsewhere, for few images of many labels to share too.
+func chosen(of []Alternative, labels, first, n int) []float32 {
 	z := make([]float32, n*len(of))
 	for i := range n {
-		u, k := spread(first+i, 2), 0
+		turn, label := (first+i)/labels, (first+i)%labels
+		u, k := math.Mod(spread(turn, 2)+spread(label, 2), 1), 0
 		for u -= of[0].Share; u >= 0 && k < len(of)-1; u -= of[k].Share {
 			k++
 		}

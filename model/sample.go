@@ -144,7 +144,10 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 	if err != nil {
 		return err
 	}
-	g, size := m.generation(s), m.Energy.Image.Size()
+	g, size, turns := m.generation(s), m.Energy.Image.Size(), max(1, len(s.Labels))
+	if len(s.Conditions) > 0 {
+		turns = len(s.Conditions)
+	}
 	if s.Together == 0 {
 		s.Together = 256 // some for every core there may be; not so many a core, as the hosts of a group have as many cores as they like
 	}
@@ -161,7 +164,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 			batch.Labels, g.Inputs["label"] = nil, s.inTurn(first, n)
 		}
 		if len(alternatives) > 1 {
-			g.Inputs[energy.ChosenInput] = chosen(alternatives, first, n)
+			g.Inputs[energy.ChosenInput] = chosen(alternatives, turns, first, n)
 		}
 		look := func(step int) error {
 			if s.Progress != nil {
