@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/expr"
 	"github.com/joule-ebm/joule/mcmc"
@@ -433,13 +434,15 @@ type compositionText struct {
 }
 
 type partText struct {
-	Name        string           `json:"name"`
-	Config      string           `json:"config"` // YAML, as in the metadata
-	Classes     []string         `json:"classes,omitempty"`
-	Unlearnt    []string         `json:"classes_unlearnt,omitempty"`
-	Numbers     []Number         `json:"numbers,omitempty"`
-	Iterations  int64            `json:"iterations"`
-	Composition *compositionText `json:"composition,omitempty"` // of a part that is composed itself
+	Name        string               `json:"name"`
+	Config      string               `json:"config"` // YAML, as in the metadata
+	Classes     []string             `json:"classes,omitempty"`
+	Unlearnt    []string             `json:"classes_unlearnt,omitempty"`
+	Numbers     []Number             `json:"numbers,omitempty"`
+	Iterations  int64                `json:"iterations"`
+	Fingerprint *dataset.Fingerprint `json:"data_fingerprint,omitempty"` // absent, as is spectrum, from files of earlier versions
+	Spectrum    *mcmc.Spectrum       `json:"spectrum,omitempty"`
+	Composition *compositionText     `json:"composition,omitempty"` // of a part that is composed itself
 }
 
 func (c *Composition) text() (*compositionText, error) {
@@ -456,7 +459,7 @@ func (c *Composition) text() (*compositionText, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Unlearnt, p.Numbers, p.Iterations, inner})
+		t.Parts = append(t.Parts, partText{p.Name, config, p.Classes, p.Unlearnt, p.Numbers, p.Iterations, p.Config.Fingerprint, p.Config.Spectrum, inner})
 	}
 	return t, nil
 }
@@ -479,6 +482,10 @@ func (t *compositionText) composition(depth int) (*Composition, error) {
 		if part.Config, part.Training, err = readConfig(p.Config, inner); err != nil {
 			return nil, fmt.Errorf("part %s: %w", p.Name, err)
 		}
+		if err := p.Spectrum.Check(expr.Shape(part.Config.Network.Image)); err != nil {
+			return nil, fmt.Errorf("part %s: %w", p.Name, err)
+		}
+		part.Config.Fingerprint, part.Config.Spectrum = p.Fingerprint, p.Spectrum
 		c.Parts = append(c.Parts, part)
 	}
 	return c, nil

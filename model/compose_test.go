@@ -1,17 +1,21 @@
 package model_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/engine/rng"
+	"github.com/joule-ebm/joule/internal/safetensors"
 	"github.com/joule-ebm/joule/mcmc"
 	"github.com/joule-ebm/joule/model"
 )
@@ -102,6 +106,16 @@ func testImages(m *model.Model, n int) []uint8 {
 		pixels[i] = uint8(s.IntN(256))
 	}
 	return pixels
+}
+
+// spectrumOf is that of some images of a model's shape.
+func spectrumOf(t *testing.T, m *model.Model) *mcmc.Spectrum {
+	t.Helper()
+	s, err := mcmc.SpectrumOf(testImages(m, 20), m.Energy.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func energiesOf(t *testing.T, m *model.Model, label int) []float64 {
@@ -372,11 +386,7 @@ func TestComposedModels(t *testing.T) {
 		t.Errorf("of models one of which does not know the way from noise: %+v", g)
 	}
 	spectrum := func(c *model.Config) {
-		c.Noise, c.Generation = model.SpectrumNoise, model.Generation{Augmented: 5}
-		var err error
-		if c.Spectrum, err = mcmc.SpectrumOf(testImages(a, 20), a.Energy.Image); err != nil {
-			t.Fatal(err)
-		}
+		c.Noise, c.Spectrum, c.Generation = model.SpectrumNoise, spectrumOf(t, a), model.Generation{Augmented: 5}
 	}
 	photographs := map[string]*model.Model{"a": untrained(t, 1, nil, spectrum), "b": untrained(t, 2, nil, spectrum)}
 	if c, own := compose(t, "a & b", photographs).Config, photographs["a"].Config; c.Generation != own.Generation || c.Sampler.Steps != own.Sampler.Steps {
@@ -500,6 +510,65 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
+// The parts of a composed file know of their data what they knew before: an alternative is the model that it was, and can be sampled and saved. Files
+// of earlier versions, whose parts do not know it, open.
+func TestPartsKnowTheirData(t *testing.T) {
+	a := untrained(t, 1, nil, nil)
+	of := func(seed uint64, images int) *model.Model {
+		return untrained(t, seed, nil, func(c *model.Config) {
+			c.Noise, c.Spectrum, c.Fingerprint = model.SpectrumNoise, spectrumOf(t, a), &dataset.Fingerprint{Images: images, Checksum: 5}
+		})
+	}
+	parts := map[string]*model.Model{"a": of(1, 10), "b": of(2, 11)}
+	parts["x"] = compose(t, "b", map[string]*model.Model{"b": parts["b"]})
+	whole := compose(t, "a | b | x", parts)
+	if _, err := whole.Weigh(func(alternative *model.Model) (float64, error) {
+		name := alternative.Config.Composition.Expression
+		if got, want := drawn(t, saved(t, alternative), 2), drawn(t, parts[name], 2); !slices.Equal(got, want) {
+			t.Errorf("%s: other samples", name)
+		}
+		if got, want := alternative.Config.Fingerprint, parts[name].Config.Fingerprint; got == nil || *got != *want {
+			t.Errorf("%s: learnt from %v, want %v", name, got, want)
+		}
+		return 0, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	if err := whole.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	file, err := safetensors.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := file.Metadata["composition"]
+	for _, c := range []struct{ find, put, want string }{
+		{`"mean":\[`, `"mean":[1,2,`, "part a: spectrum of 3 channels"}, {`,"(spectrum|data_fingerprint)":{[^}]*}`, "", ""},
+	} {
+		file.Metadata["composition"] = regexp.MustCompile(c.find).ReplaceAllString(was, c.put)
+		if file.Metadata["composition"] == was {
+			t.Fatal("nothing to change in", was)
+		}
+		var text bytes.Buffer
+		if err := safetensors.Write(&text, file.Tensors, file.Metadata); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.Open(path)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %s", c.put, err, c.want)
+			}
+		} else if err != nil || !slices.Equal(drawn(t, m, 2), drawn(t, whole, 2)) {
+			t.Errorf("a file of an earlier version: %v, or other samples", err)
+		}
+	}
+}
+
 // Mistakes are one line that says what to do.
 func TestComposeModelsRefuses(t *testing.T) {
 	a, c := untrained(t, 1, nil, nil), untrained(t, 2, []string{"off", "on"}, nil)
@@ -549,7 +618,7 @@ func TestNotes(t *testing.T) {
 		t.Errorf("notes %s: want what b has, which the composition is sampled as", notes)
 	}
 	without := untrained(t, 4, nil, func(c *model.Config) {
-		c.Exclude, c.Noise, c.Spectrum = "class=cat", model.SpectrumNoise, &mcmc.Spectrum{}
+		c.Exclude, c.Noise, c.Spectrum = "class=cat", model.SpectrumNoise, spectrumOf(t, a)
 	})
 	notes = strings.Join(compose(t, "a & b", map[string]*model.Model{"a": a, "b": without}).Config.Composition.Notes(), "; ")
 	for _, want := range []string{"the setting exclude of a is none, that of b class=cat", "the start of chains of a is uniform, that of b spectrum"} {
