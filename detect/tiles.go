@@ -23,6 +23,7 @@ import (
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/detect/scoremap"
+	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
@@ -64,6 +65,9 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 	c := &Calibration{Data: set.Name, Images: set.Len(), tiles: true, distributions: map[string]*conformal.Distribution{}}
 	for _, name := range scoremap.Quick() {
 		mapper, err := scoremap.New(e, m, name)
+		if errors.Is(err, energy.ErrNoPlaces) {
+			continue // no judge has that map either
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +81,7 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 			if math.IsNaN(most) || math.IsInf(most, 0) {
 				return nil, fmt.Errorf("picture %d to calibrate with has score %v: the model is of no use, train it again", i, most)
 			}
-			if scores = append(scores, most); progress != nil && name == scoremap.Quick()[0] {
+			if scores = append(scores, most); progress != nil && len(c.distributions) == 0 { // the first map
 				progress(1)
 			}
 		}

@@ -147,6 +147,27 @@ func TestRegionsHavePValues(t *testing.T) {
 	}
 }
 
+// A mixture, of whose energy places have no shares, is calibrated by the maps that it has.
+func TestMixturesOfTiles(t *testing.T) {
+	m, e := ofTiles(), &cpu.Engine{Threads: 2}
+	mixture, err := energy.Or(energy.Mixture{}, m.Energy, energy.Weighted(2, m.Energy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Energy = mixture
+	pictured := 0
+	c, err := detect.CalibrateSet(t.Context(), e, m, pictures(1, 20), func(n int) { pictured += n })
+	if err != nil || pictured != 20 {
+		t.Fatalf("%d pictures, %v", pictured, err)
+	}
+	if s := c.Summary(); len(s) != 1 || s[0].Detector != scoremap.GradientNorm {
+		t.Errorf("calibrated by %+v", s)
+	}
+	if _, err := detect.NewJudge(e, m, scoremap.Energy, detect.Rule{}); !errors.Is(err, energy.ErrNoPlaces) {
+		t.Errorf("a map of places: %v", err)
+	}
+}
+
 // A picture that is smaller than a tile costs itself.
 func TestSmallPictures(t *testing.T) {
 	judge, err := detect.NewJudge(&cpu.Engine{}, ofTiles(), detect.Default, detect.Rule{})

@@ -40,8 +40,9 @@ func Weighted(w float64, e *Energy) *Energy {
 	weighted := *e
 	weighted.Build = func(p *Params, x, label *expr.Value) []*expr.Value {
 		var scales []*expr.Value
-		for _, s := range e.Build(p, x, label) {
-			scales = append(scales, expr.Affine(s, w, 0))
+		times := func(e *expr.Value) *expr.Value { return expr.Affine(e, w, 0) }
+		for _, s := range e.Build(p.through(times), x, label) {
+			scales = append(scales, times(s))
 		}
 		return scales
 	}
@@ -85,8 +86,13 @@ func And(parts ...*Energy) (*Energy, error) {
 		return and, err
 	}
 	and.Build = func(p *Params, x, label *expr.Value) (scales []*expr.Value) {
-		for _, part := range parts {
-			scales = append(scales, part.Build(p, x, part.own(label))...)
+		for i, part := range parts {
+			heads := 0
+			counted := p.through(func(places *expr.Value) *expr.Value { heads++; return places })
+			scales = append(scales, part.Build(counted, x, part.own(label))...)
+			if p.local != nil && heads == 0 {
+				p.local(expr.Invalid(fmt.Errorf("energy: %s does not end as a mean over places: %w", part.called(i), ErrNoPlaces)))
+			}
 		}
 		return scales
 	}
@@ -135,7 +141,7 @@ func Or(m Mixture, parts ...*Energy) (*Energy, error) {
 	or.Build = func(p *Params, x, label *expr.Value) []*expr.Value {
 		var joined [][]*expr.Value // [scale][part]
 		for _, part := range parts {
-			scales := part.Build(p, x, part.own(label))
+			scales := part.Build(p.through(placeless), x, part.own(label))
 			if !m.ByScale {
 				scales = []*expr.Value{Sum(scales)}
 			}
@@ -215,7 +221,7 @@ func Choice(parts ...*Energy) (*Energy, error) {
 		var chosen []*expr.Value
 		z := expr.Input(ChosenInput, expr.Shape{1, 1, len(parts)})
 		for i, part := range parts {
-			chosen = append(chosen, expr.Mul(expr.Slice(z, i, i+1), Sum(part.Build(p, x, part.own(label)))))
+			chosen = append(chosen, expr.Mul(expr.Slice(z, i, i+1), Sum(part.Build(p.through(placeless), x, part.own(label)))))
 		}
 		return []*expr.Value{Sum(chosen)}
 	}

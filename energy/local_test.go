@@ -1,6 +1,7 @@
 package energy_test
 
 import (
+	"errors"
 	"math"
 	"testing"
 
@@ -11,20 +12,28 @@ import (
 	"github.com/joule-ebm/joule/expr"
 )
 
-// The energies of places have the energy of their scale for their mean, in every network, and no parameters of their own.
+// The energies of places have the energy of their scale for their mean, in every network and in sums of them, and no parameters of their own.
 func TestLocalEnergiesAverageToTheEnergy(t *testing.T) {
+	network := func(name string, o energy.Options) *energy.Energy { return must(energy.New(name, o)) }
+	quick := func(scope string) *energy.Energy {
+		return energy.Scoped(scope, network("quick", energy.Options{Filters: 4, Image: expr.Shape{20, 20, 1}}))
+	}
+	classes := network("mnist", energy.Options{Filters: 4, Image: expr.Shape{20, 20, 1}, Classes: 3})
 	for _, o := range []struct {
 		name string
-		energy.Options
+		e    *energy.Energy
 	}{
-		{"quick", energy.Options{Filters: 4, Image: expr.Shape{20, 13, 3}}},
-		{"mnist", energy.Options{Filters: 4, Image: expr.Shape{12, 12, 1}, Classes: 3}},
-		{"cifar10", energy.Options{Filters: 4, Image: expr.Shape{32, 32, 3}, MultiScale: true}},
+		{"quick", network("quick", energy.Options{Filters: 4, Image: expr.Shape{20, 13, 3}})},
+		{"mnist", classes},
+		{"cifar10", network("cifar10", energy.Options{Filters: 4, Image: expr.Shape{32, 32, 3}, MultiScale: true})},
+		{"a weight", energy.Weighted(0.5, quick("a"))},
+		{"a & !b", must(energy.And(quick("a"), energy.Weighted(-0.001, quick("b"))))},
+		{"2*(a & 3*c) & -b", must(energy.And(energy.Weighted(2, must(energy.And(quick("a"), energy.Weighted(3, energy.Scoped("c", classes))))),
+			energy.Weighted(-1, quick("b"))))},
+		{"c:1", must(energy.Given([]float64{0, 1, 0}, classes))},
+		{"a or nothing", must(energy.Or(energy.Mixture{}, quick("a")))},
 	} {
-		e, err := energy.New(o.name, o.Options)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := o.e
 		p, err := e.Params()
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +62,7 @@ func TestLocalEnergiesAverageToTheEnergy(t *testing.T) {
 		}
 		const n = 2
 		inputs := map[string][]float32{"x": make([]float32, n*e.Image.Size()), "label": {1, 0, 0, 0, 0, 1}}
-		if o.Classes == 0 {
+		if e.Classes == 0 {
 			delete(inputs, "label")
 		}
 		for i := range inputs["x"] {
@@ -83,6 +92,30 @@ func TestLocalEnergiesAverageToTheEnergy(t *testing.T) {
 					t.Errorf("%s: scale %d of image %d has places of mean %v, energy %v", o.name, k, i, mean, want)
 				}
 			}
+		}
+	}
+}
+
+// A mixture is no mean over places, nor is a sum with it or with another term that has none: a map of what is left would be of another energy.
+func TestEnergiesWithoutPlaces(t *testing.T) {
+	quick := func(scope string) *energy.Energy {
+		return energy.Scoped(scope, must(energy.New("quick", energy.Options{Filters: 4, Image: expr.Shape{12, 12, 1}})))
+	}
+	mixture := must(energy.Or(energy.Mixture{}, quick("b"), quick("c")))
+	for name, e := range map[string]*energy.Energy{
+		"b | c": mixture, "b | c by scale": must(energy.Or(energy.Mixture{ByScale: true}, quick("b"), quick("c"))), "2*(b | c)": energy.Weighted(2, mixture),
+		"a & (b | c)": must(energy.And(quick("a"), mixture)), "one of b and c": must(energy.Choice(quick("b"), quick("c"))),
+		"a & an observation": must(energy.And(quick("a"), must(energy.Observation(expr.Shape{12, 12, 1}, 0, 1)))),
+	} {
+		p, err := e.Params()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, local := range e.Local(p, expr.Input("x", e.Image), nil) {
+			err = errors.Join(err, expr.Err(local))
+		}
+		if !errors.Is(err, energy.ErrNoPlaces) {
+			t.Errorf("%s: %v, want energies of no places", name, err)
 		}
 	}
 }

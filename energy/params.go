@@ -15,7 +15,7 @@ type Params struct {
 	known  *registry
 	scope  string // before the names
 	frozen bool
-	local  *[]*expr.Value // the energies of each place, where they are wanted: see Local
+	local  func(*expr.Value) // takes the energies of the places of a head, where they are wanted: see Local
 }
 
 // registry is what a Params, its frozen twin and its scopes share.

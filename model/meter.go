@@ -13,7 +13,6 @@ package model
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -74,12 +73,12 @@ func newMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, o
 	if of.Local {
 		for _, local := range e.Local(p, x, label) {
 			if err := expr.Err(local); err != nil {
-				return nil, fmt.Errorf("model: %w", err)
+				return nil, err
 			}
 			m.local, outputs = append(m.local, local.Shape()), append(outputs, local)
 		}
 		if m.local == nil {
-			return nil, errors.New("model: the energy does not end as a mean over places: there are no energies of places")
+			return nil, fmt.Errorf("model: the energy does not end as a mean over places: %w", energy.ErrNoPlaces)
 		}
 	}
 	if m.program, err = on.Compile(outputs...); err != nil {

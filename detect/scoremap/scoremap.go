@@ -15,12 +15,14 @@ package scoremap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/energy"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
@@ -74,7 +76,11 @@ func New(e engine.Engine, m *model.Model, name string) (*Mapper, error) {
 	for _, n := range m.Numbers {
 		t.where = t.where && m.Config.Tiled() && (n.Name == dataset.TileX || n.Name == dataset.TileY)
 	}
-	if t.meter, err = m.NewMeterOf(e, k.of); err != nil {
+	t.meter, err = m.NewMeterOf(e, k.of)
+	switch {
+	case errors.Is(err, energy.ErrNoPlaces):
+		return nil, fmt.Errorf("score map %s: %w: take another, such as %s", name, err, Default)
+	case err != nil:
 		return nil, err
 	}
 	if k.descends {

@@ -3,6 +3,7 @@ package scoremap_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/dataset"
@@ -163,7 +164,7 @@ func TestRefuses(t *testing.T) {
 	}
 	headless := bright(false)
 	headless.Energy.Build = func(_ *energy.Params, x, _ *expr.Value) []*expr.Value { return []*expr.Value{expr.Total(x)} }
-	if _, err := scoremap.New(&cpu.Engine{}, headless, scoremap.Energy); err == nil {
-		t.Error("an energy without places: no error")
+	if _, err := scoremap.New(&cpu.Engine{}, headless, scoremap.Energy); err == nil || !strings.Contains(err.Error(), "take another, such as "+scoremap.Default) {
+		t.Errorf("an energy without places: %v", err)
 	}
 }
