@@ -16,7 +16,7 @@ package explain
 // one more map for each scale, of its own gradient. What the energy would rather see is where noise-free descent takes the image in
 // as many steps as a chain of training has:
 //
-//	x ← clamp(x - λ ∂E/∂x, 0, 1),     λ and the number of steps those of training.
+//	x ← clamp(x - λ P ∂E/∂x, 0, 1),     λ, P (mcmc.Drift) and the number of steps those of training.
 
 import (
 	"context"
