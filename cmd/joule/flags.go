@@ -69,7 +69,7 @@ func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) 
 	if c.data != "" {
 		config.Data = c.data
 	}
-	return config, nil
+	return config, c.checkSets(config)
 }
 
 // changes says whether --set names a setting.
@@ -125,6 +125,30 @@ func (c *configFlags) checkChanges() error {
 	}
 	if err != nil {
 		return usageErrorf("--set: %w", err)
+	}
+	return nil
+}
+
+// checkSets refuses a --set that did not come to be in the configuration, as another flag or a --set after it sets the same.
+func (c *configFlags) checkSets(config run.Config) error {
+	have, err := settings.Keys(&config)
+	if err != nil {
+		return err
+	}
+	for _, assignment := range c.sets {
+		asked := config
+		if err := settings.Set(&asked, assignment); err != nil {
+			return usageErrorf("--set: %w", err)
+		}
+		want, err := settings.Keys(&asked)
+		if err != nil {
+			return err
+		}
+		for i := range want {
+			if want[i].Value != have[i].Value {
+				return usageErrorf("--set %s: another flag or --set makes %s %s: give one of them", assignment, have[i].Name, cmp.Or(have[i].Value, `""`))
+			}
+		}
 	}
 	return nil
 }

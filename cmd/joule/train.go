@@ -185,7 +185,6 @@ func (o *trainOptions) trainConfig(ctx context.Context, given func(string) bool,
 	if given("precision") {
 		c.Sampler.Precision = o.precision
 	}
-	c.Sampler.Precision = string(device.Resolve(o.device, engine.Precision(c.Sampler.Precision)))
 	if given("seed") {
 		c.Seed = o.seed
 	}
@@ -193,15 +192,16 @@ func (o *trainOptions) trainConfig(ctx context.Context, given func(string) bool,
 		c.Attribute, c.Network.Conditional = o.attribute, true
 	}
 	if limits != nil {
-		if err := o.checkLimits("--iterations and --for"); err != nil {
-			return c, err
-		}
 		c.Limits = *limits
 	}
 	o.tile.change(&c)
+	if err := o.checkSets(c); err != nil {
+		return c, err
+	}
 	if err := c.Validate(); err != nil {
 		return c, usageError{err}
 	}
+	c.Sampler.Precision = string(device.Resolve(o.device, engine.Precision(c.Sampler.Precision)))
 	return c, nil
 }
 
