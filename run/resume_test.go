@@ -154,12 +154,32 @@ func TestDamagedCheckpoints(t *testing.T) {
 	sameRun(t, "after the loss of a checkpoint", kept(t, at), want)
 
 	// Without any whole checkpoint the run stays as it is.
+	damage(t, filepath.Join(at, "checkpoint.stopped"))
 	damage(t, filepath.Join(at, "checkpoint"))
 	damage(t, filepath.Join(at, "checkpoint.previous"))
 	before := kept(t, at)
 	_, err := run.Resume(t.Context(), at, nil, run.Options{})
 	checkLine(t, err, filepath.Join(at, "checkpoint"), "checkpoint.previous", "start the run anew")
 	sameRun(t, "after a refusal", kept(t, at), before)
+}
+
+// Where a run stopped it goes on, though no checkpoint before that can be read any more.
+func TestOnlyWhereItStoppedIsWhole(t *testing.T) {
+	c, at, want := twice(t)
+	interrupted(t, at, c, 16)
+	damage(t, filepath.Join(at, "checkpoint"))
+	damage(t, filepath.Join(at, "checkpoint.previous"))
+	o, log := logged()
+	ctx, stopping := stopAt(t, 17)
+	o.Progress = stopping.Progress
+	if r, err := run.Resume(ctx, at, nil, o); err != nil || r.Iteration != 17 {
+		t.Fatalf("resumed to iteration %d, want to go on from 16: %v", r.Iteration, err)
+	}
+	if words := "going on from where the run stopped; there is no checkpoint before it"; !strings.Contains(log.String(), words) {
+		t.Errorf("the log has no %q:\n%s", words, log)
+	}
+	resume(t, at, nil)
+	sameRun(t, "after the loss of all checkpoints", kept(t, at), want)
 }
 
 func TestDamagedMetricsAndConfiguration(t *testing.T) {

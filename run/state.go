@@ -237,10 +237,7 @@ func (r *runner) load() error {
 
 // newestState reads the newest state there is; nil if there is none.
 func (r *runner) newestState() (*checkpoint.Checkpoint, error) {
-	newest, err := r.newestCheckpoint()
-	if err != nil {
-		return nil, err
-	}
+	newest, damaged := r.newestCheckpoint()
 	stopped, err := readStop(r.dir.file(stoppedFile))
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -248,8 +245,14 @@ func (r *runner) newestState() (*checkpoint.Checkpoint, error) {
 	case err == nil:
 		head, err := decodeCounters(stopped)
 		if err == nil && head.Iteration > newest.iteration {
+			if damaged != nil {
+				r.options.Log.Warn("going on from where the run stopped; there is no checkpoint before it to go back to", "reason", damaged)
+			}
 			return stopped, nil
 		}
+	}
+	if damaged != nil {
+		return nil, damaged
 	}
 	if newest.checkpoint == nil && r.hasTrained() {
 		return nil, fmt.Errorf("%s: the run has been trained, but its checkpoints are gone: restore them, or start another run with another --out", r.dir.path)
@@ -280,12 +283,13 @@ type foundCheckpoint struct {
 
 // newestCheckpoint reads the newest of the states saved at fixed iterations.
 func (r *runner) newestCheckpoint() (foundCheckpoint, error) {
+	none := foundCheckpoint{nil, -1}
 	c, err := checkpoint.Load(r.dir.file(checkpointFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return foundCheckpoint{nil, -1}, nil
+		return none, nil
 	}
 	if err != nil {
-		return foundCheckpoint{}, err
+		return none, err
 	}
 	if c.Fallback != nil && !errors.Is(c.Fallback, fs.ErrNotExist) {
 		r.options.Log.Warn("going back to the previous checkpoint", "reason", c.Fallback)
