@@ -22,7 +22,7 @@ type Config struct {
 	Data      string `yaml:"data" doc:"data set: mnist, or a path; see joule train --help"`
 	Attribute string `yaml:"attribute" doc:"what the images are labelled by, of what the data know of each; none: the data's own classes"`
 	Exclude   string `yaml:"exclude" doc:"images to leave out, by combinations of attributes such as shape=cube&colour=red|size=small; none: none"`
-	HeldOut   int    `yaml:"held_out" doc:"images kept from training to measure energies on"`
+	HeldOut   int    `yaml:"held_out" doc:"images kept from training to measure energies on, at most a tenth of all"`
 	Seed      uint64 `yaml:"seed" doc:"of all random numbers: equal seeds give equal runs"`
 
 	Tiles Tiles `yaml:"tiles" doc:"learn tiles of the pictures, at full resolution, instead of whole pictures"`

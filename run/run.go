@@ -312,6 +312,9 @@ func (r *runner) openData(ctx context.Context) error {
 	if r.training, r.pictures, err = c.Split(set); err != nil {
 		return err
 	}
+	if n := r.pictures.Len(); n < c.HeldOut {
+		r.options.Log.Info("fewer images are held out than held_out says: a tenth of all", "held_out", n, "says", c.HeldOut)
+	}
 	if r.training, r.heldOut, err = c.Divide(r.training, r.pictures); err != nil {
 		return fmt.Errorf("data set %w", err)
 	}
