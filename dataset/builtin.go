@@ -47,7 +47,8 @@ func Drawn(ref string) bool {
 	return b != nil && (b.subject == Objects || b.subject == Parts)
 }
 
-// builtInNames lists the names like one that was not found: those that begin as it does before its colon, or else all without a colon.
+// builtInNames lists the names like one that was not found: those that begin as it does before its colon, or the splits of the one that is
+// named there, or else all without a colon.
 func builtInNames(like string) string {
 	family, _, chosen := strings.Cut(like, ":")
 	chosen = chosen && builtInNamed(family) != nil
@@ -55,6 +56,11 @@ func builtInNames(like string) string {
 	for _, b := range builtIn {
 		if first, more, colon := strings.Cut(b.name, ":"); !colon && !chosen || colon && chosen && first == family && !strings.Contains(more, ":") {
 			names = append(names, b.name)
+		}
+	}
+	if len(names) == 0 {
+		for split := range builtInNamed(family).splits {
+			names = append(names, family+":"+split)
 		}
 	}
 	slices.Sort(names)

@@ -274,9 +274,10 @@ func (s *sorter) classesOfSplits(at int) map[string]string {
 	return s.groups
 }
 
-// ofDefects says whether this is a data set of defects: training pictures are all good, and those to test with are not, or have masks.
+// ofDefects says whether this is a data set of defects: training pictures are all good, and those to test with are not, or have masks. Without a
+// good one they are classes.
 func (s *sorter) ofDefects(at int, kindOf func(string) (string, bool)) bool {
-	others, masked := 0, false
+	goods, others, masked := 0, 0, false
 	for _, name := range s.names {
 		folder, ok := folderAt(name, at)
 		class, ok2 := kindOf(name)
@@ -287,13 +288,14 @@ func (s *sorter) ofDefects(at int, kindOf func(string) (string, bool)) bool {
 		case !ok2:
 			return false
 		case good.MatchString(class):
+			goods++
 		case split == Train:
 			return false
 		default:
 			others++
 		}
 	}
-	return others > 0 || masked
+	return goods > 0 && others > 0 || masked
 }
 
 // visa sorts the pictures of VisA, all or of one category.

@@ -35,6 +35,8 @@ func TestFolders(t *testing.T) {
 		{"train_cats/1 train_dogs/1 test/1", "train_cats train_dogs", ":test"},
 		{"train/1 train_masks/1 test/1", "train", ":test train_masks"},
 		{"train_good/1 test_good/1 test_bad/1", "train_good", ":defects :test"},
+		{"test/cat/1 test/dog/1", "test/cat test/dog", ""},
+		{"train/good/1 test/good/1 test/bad/1", "train/good", ":defects :test"},
 		{"train_station/1 test_tube/1", "test_tube train_station", ""},
 		{"strain/1 contest/1", "contest strain", ""},
 		{"images/1 images/2 masks/1", "images", "masks"},
