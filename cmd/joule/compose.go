@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -185,10 +184,8 @@ func (o *composeOptions) open(args []string) (map[string]*model.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		if a, err := os.Stat(m.Path); err == nil {
-			if b, err := os.Stat(o.output); err == nil && os.SameFile(a, b) {
-				return nil, usageErrorf("--output %s is the model %s itself: name a new file", o.output, name)
-			}
+		if err := checkApart(o.output, m.Path); err != nil {
+			return nil, err
 		}
 		models[name] = m
 	}

@@ -83,7 +83,7 @@ func TestComposeCommandRefuses(t *testing.T) {
 		{[]string{"compose", "-o", out, "--expr", "a", "--set", "network.filters=3", "a=" + a}, 2, "want a setting of how images are drawn"},
 		{[]string{"compose", "-o", out, "--expr", "a", "--set", "sampler.kind=none", "a=" + a}, 2, "sampler.kind"},
 		{[]string{"compose", "-o", out, "--expr", "a", "--weigh-by-z", "a=" + a}, 1, "no alternatives"},
-		{[]string{"compose", "-o", filepath.Join(a, "model.safetensors"), "--expr", "a", "a=" + a}, 2, "is the model a itself"},
+		{[]string{"compose", "-o", filepath.Join(a, "model.safetensors"), "--expr", "a", "a=" + a}, 2, "model.safetensors itself: name a new file"},
 		{[]string{"compose", "--expr", "a", "a=" + a}, 2, "--output"},
 		{[]string{"compose", "-o", out, "a=" + a}, 2, "--expr"},
 	} {

@@ -127,6 +127,9 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 	var pictures []uint8
 	resized, firstResized := 0, ""
 	for _, source := range sources {
+		if err := checkApart(o.output, source); err != nil {
+			return err
+		}
 		for img, err := range dataset.Images(cmd.Context(), source, small, dataset.WithWarnings(shown.warn)) {
 			if err != nil {
 				return err

@@ -74,6 +74,7 @@ func TestEdit(t *testing.T) {
 		{[]string{"edit", run, "--measure", "3", "--mask", small, "-o", out}, 1, "is 6x6: want 12x12"},
 		{[]string{"edit", conditional, large, "--from", "on", "--to", "on", "-o", out}, 2, "are the same"},
 		{[]string{"edit", run, large, "--mask", filepath.Join(dir, "none.png")}, 1, "--mask"},
+		{[]string{"edit", run, large, "--denoise", "0.1", "-o", large}, 2, "itself: name a new file"},
 		{[]string{"edit", run, "--denoise", "0.1"}, 2, "give pictures to edit"},
 		{[]string{"edit", run, large, "--to", "on"}, 2, "unconditional"},
 		{[]string{"edit", conditional, large, "--denoise", "0.1"}, 2, "say what the pictures show (label)"},

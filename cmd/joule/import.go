@@ -3,6 +3,7 @@ package main
 // joule import: models that the authors of the method trained with their own code.
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func importModel(cmd *cobra.Command, path string, o importOptions) error {
 	if err := checkBounds(bounds{"member", o.member, 0, million}); err != nil {
 		return err
 	}
-	if err := checkOutput(o.output, false); err != nil {
+	if err := cmp.Or(checkOutput(o.output, false), checkApart(o.output, path)); err != nil {
 		return err
 	}
 	i, err := authors.Import(path, authors.Options{Member: o.member, Classes: o.classes})

@@ -39,6 +39,7 @@ func TestImportRefuses(t *testing.T) {
 		{[]string{"import", checkpoint}, "--output"},
 		{[]string{"import", checkpoint, "-o", path, "--member", "3"}, "has no model 3"},
 		{[]string{"import", text, "-o", path}, "no file of torch.save"},
+		{[]string{"import", text, "-o", text}, "itself: name a new file"},
 		{[]string{"import", "gone.pth", "-o", path}, "no such file"},
 	} {
 		if code, _, stderr := joule(c.args...); code == 0 || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {

@@ -43,6 +43,18 @@ func checkOutput(path string, folder bool) error {
 	return os.Remove(probe.Name())
 }
 
+// checkApart is an error if a file that is to be written is one that is read.
+func checkApart(output, input string) error {
+	a, err := os.Stat(input)
+	if err != nil {
+		return nil
+	}
+	if b, err := os.Stat(output); err == nil && os.SameFile(a, b) {
+		return usageErrorf("--output %s is %s itself: name a new file", output, input)
+	}
+	return nil
+}
+
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()

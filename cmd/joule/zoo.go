@@ -135,6 +135,9 @@ again. The models that come with Joule are made so.`,
 			if err != nil {
 				return err
 			}
+			if err := checkApart(output, m.Path); err != nil {
+				return err
+			}
 			if err := m.SaveHalf(output); err != nil {
 				return err
 			}

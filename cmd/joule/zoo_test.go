@@ -51,6 +51,7 @@ func TestZoo(t *testing.T) {
 		{[]string{"zoo", "show", "mnits"}, 1, "no such model: want one of"},
 		{[]string{"calibrate", "zoo:mnist", "--data", "mnist:test"}, 1, "joule zoo copy mnist"},
 		{[]string{"zoo", "copy", "mnist"}, 2, "--output"},
+		{[]string{"zoo", "pack", mine, "-o", mine}, 2, "itself: name a new file"},
 		{[]string{"zoo", "mnist"}, 2, "unknown command"},
 	} {
 		t.Run(strings.Join(r.args, " "), r.check)
