@@ -79,6 +79,7 @@ other pictures of the same kinds, not how much with another run of training.`,
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	f.IntVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
+	cmd.MarkFlagsMutuallyExclusive("format", "json")
 	return cmd
 }
 

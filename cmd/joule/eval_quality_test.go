@@ -96,6 +96,8 @@ func TestQualityRefuses(t *testing.T) {
 		{[]string{trained, "--features", "inception"}, 1, "run joule eval fetch-inception"},
 		{[]string{trained, "--inception-weights", few + "/a.png"}, 1, "a.png: no file of torch.save"},
 		{[]string{trained, "--inception-input", "caffe"}, 2, "want pytorch or tensorflow"},
+		{[]string{trained, "--inception-input", "tensorflow"}, 2, "--inception-input is of the network inception"},
+		{[]string{trained, "--features", "digits", "--inception-weights", few + "/a.png"}, 2, "--inception-weights is of the network inception"},
 		{[]string{trained, "extra"}, 2, "accepts at most 1 arg"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {

@@ -88,7 +88,7 @@ of one class; p-values are of the mixture alone.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return score(cmd, args[0], args[1:], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, from above (default "+detect.Default+"; "+scoremap.Default+" of tiles)")
+	f.StringVar(&o.detector, "detector", "", "`name` of the detector that scores, from above (default as said there; "+scoremap.Default+" of tiles)")
 	f.Var(&o.falseAlarm, "false-alarm", "call out of distribution at most this fraction of in-distribution images, such as 1%")
 	f.Var(&o.fdr, "fdr", "let at most this fraction of those called out of distribution be in-distribution, such as 10%")
 	f.Var(&o.confidence, "confidence", "have the rates hold with this probability for the calibration at hand, such as 90%")
@@ -98,6 +98,7 @@ of one class; p-values are of the mixture alone.`,
 	f.StringVar(&o.label, "label", "", "class of a conditional model, by name or number from 0 (default any)")
 	f.UintVar(&o.threads, "threads", 0, "threads to use (default one a core)")
 	o.addFlags(f)
+	cmd.MarkFlagsMutuallyExclusive("format", "json")
 	return cmd
 }
 

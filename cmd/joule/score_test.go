@@ -169,6 +169,7 @@ func TestScoreRefuses(t *testing.T) {
 		{[]string{dir + "/none"}, 1, "holds no pictures"},
 		{[]string{dir + "/text.png"}, 1, "text.png: not a picture"},
 		{[]string{dir + "/none", "--format", "xml"}, 2, "table, csv or json"},
+		{[]string{dir + "/none", "--format", "csv", "--json"}, 2, "format json"},
 		{[]string{dir + "/none", "--label", "3"}, 2, "unconditional"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {
