@@ -24,7 +24,7 @@ type Quality struct {
 	Asked *attributes.Asked `json:"asked,omitempty"`
 }
 
-// judge fills in what a model is worth.
+// judge fills in what a model is worth, and by what means.
 func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 	m, err := model.Open(dir)
 	if err != nil {
@@ -43,6 +43,7 @@ func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 	if err != nil {
 		return err
 	}
+	row.AUROC = nil
 	for _, set := range s.outliers {
 		out, err := meter.Energies(ctx, set.Pixels, model.AnyLabel)
 		if err != nil {
@@ -54,6 +55,8 @@ func (s *Study) judge(ctx context.Context, row *Row, dir string) error {
 		}
 		row.AUROC = append(row.AUROC, AUROC{set.Name, d.AUROC})
 	}
+	means := s.means
+	row.Means = &means
 	return nil
 }
 

@@ -54,9 +54,6 @@ func (r *Report) save(dir string) error {
 
 // JSON writes the report as study.json has it.
 func (r *Report) JSON(w io.Writer) error {
-	if err := alike(r.Rows); err != nil {
-		return err
-	}
 	r.Differences = differences(r.Rows)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
@@ -66,9 +63,6 @@ func (r *Report) JSON(w io.Writer) error {
 // Markdown writes tables: one of the configurations, seeds taken together, one of what differs from the first of them, and one of each
 // choice, all else taken together.
 func (r *Report) Markdown(w io.Writer) error {
-	if err := alike(r.Rows); err != nil {
-		return err
-	}
 	var text bytes.Buffer
 	var budget []string
 	if r.Iterations > 0 {
@@ -88,12 +82,21 @@ func (r *Report) Markdown(w io.Writer) error {
 	if n := len(r.Rows); n < r.Cells {
 		fmt.Fprintf(&text, "Unfinished: %d of %d trainings.\n", n, r.Cells)
 	}
-	builds := map[string]bool{}
+	builds, unsaid := map[string]bool{}, 0
 	for _, row := range r.Rows {
 		builds[row.Build] = true
+		if row.Means == nil {
+			unsaid++
+		} else {
+			builds[row.Means.Build] = true
+		}
 	}
 	if len(builds) > 1 {
 		fmt.Fprintf(&text, "Made by %d builds of joule: differences may be between these.\n", len(builds))
+	}
+	if unsaid > 0 {
+		fmt.Fprintf(&text, "Of %d of them it is not known whether it was by these images and steps: an earlier build judged. To judge again remove their %s.\n",
+			unsaid, resultFile)
 	}
 	text.WriteString("\n")
 	if err := writeTables(&text, r.Rows); err != nil {

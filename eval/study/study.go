@@ -66,6 +66,7 @@ type Study struct {
 	engine   engine.Engine // that models are judged with
 	in       *dataset.Set
 	outliers []*dataset.Set
+	means    Means              // these, in short
 	network  features.Network   // nil if none comes with Joule for such images
 	reader   *attributes.Reader // of what samples show; nil if nothing reads it
 }
@@ -108,7 +109,8 @@ type Row struct {
 	Quality Quality `json:"quality"`
 	AUROC   []AUROC `json:"auroc"`
 
-	Build string `json:"build"`
+	Build string `json:"build"` // that trained it
+	Means *Means `json:"judged_by,omitempty"`
 }
 
 // AUROC is how well a cell's energy tells one kind of outliers from in-distribution images.
@@ -222,6 +224,7 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 		}
 		s.outliers = append(s.outliers, set)
 	}
+	s.means = s.newMeans()
 	return nil
 }
 
@@ -241,7 +244,7 @@ func (s *Study) cell(ctx context.Context, i int, cell Cell, clock *studyClock) (
 	switch {
 	case err == nil:
 		clock.skipped++
-		return row, nil
+		return s.judgedAsPlanned(ctx, row, dir)
 	case !errors.Is(err, fs.ErrNotExist):
 		return row, err
 	}
@@ -251,6 +254,18 @@ func (s *Study) cell(ctx context.Context, i int, cell Cell, clock *studyClock) (
 	}
 	s.Log.Info("cell done", "name", cell.Directory(), "diverged", row.Diverged)
 	return row, nil
+}
+
+// judgedAsPlanned is a finished cell's row, judged again if it was by other means than the study's.
+func (s *Study) judgedAsPlanned(ctx context.Context, row Row, dir string) (Row, error) {
+	if s.judged(&row) {
+		return row, nil
+	}
+	s.Log.Info("judging again what was judged by other images, outliers, samples or steps", "name", row.Directory())
+	if err := s.judge(ctx, &row, dir); err != nil {
+		return row, fmt.Errorf("judging again what was judged by other images, outliers, samples or steps: %w", err)
+	}
+	return row, row.keep(dir)
 }
 
 // studyClock estimates how long a study will take.
@@ -325,10 +340,15 @@ func (s *Study) train(ctx context.Context, i int, dir string, config run.Config,
 	if err := s.judge(ctx, &row, dir); err != nil {
 		return row, err
 	}
-	return row, durable.WriteFile(filepath.Join(dir, resultFile), func(w io.Writer) error {
+	return row, row.keep(dir)
+}
+
+// keep writes the row into its cell's directory.
+func (r *Row) keep(dir string) error {
+	return durable.WriteFile(filepath.Join(dir, resultFile), func(w io.Writer) error {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(row)
+		return encoder.Encode(r)
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -20,7 +19,6 @@ import (
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine/rng"
 	"github.com/joule-ebm/joule/eval/attributes"
-	"github.com/joule-ebm/joule/eval/quality"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -342,53 +340,155 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// Rows that were judged by different means have no table, and no differences: whichever is the first of them.
-func TestJudgedByOtherMeans(t *testing.T) {
-	row := func(name string, figures *quality.Figures, out ...string) Row {
-		r := Row{Cell: Cell{Variant{Name: name}, 1}, Quality: Quality{Figures: figures}}
-		for _, o := range out {
-			r.AUROC = append(r.AUROC, AUROC{o, 0.5})
-		}
-		return r
+// forgetMeans makes a cell's result one of an earlier build, which did not keep what it was judged by.
+func forgetMeans(t *testing.T, dir string) {
+	t.Helper()
+	row, err := readRow(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	figures := func(samples, data int, network string) *quality.Figures {
-		return &quality.Figures{Network: network, Samples: samples, Data: data, Classes: quality.Classes{Counts: []int{1}}}
+	row.Means = nil
+	if err := row.keep(dir); err != nil {
+		t.Fatal(err)
 	}
-	digits := func() *quality.Figures { return figures(20, 100, "digits") }
+}
+
+// What is judged by other means than before comes to what a study has that is judged by these at once, and is not trained again.
+func TestStudyJudgesAgain(t *testing.T) {
+	data := pictures(t, 40)
+	plan := func() *Study {
+		s := newStudy(t, data)
+		s.Variants, s.Images.In, s.Images.Images = s.Variants[1:2], pictures(t, 30), 20
+		return s
+	}
 	for name, c := range map[string]struct {
-		a, b  Row
-		alike bool
+		change func(*Study)
+		old    bool // the result is of a build that did not keep what it was judged by
+		again  bool
 	}{
-		"the same":        {row("a", digits(), "noise"), row("b", digits(), "noise"), true},
-		"another folder":  {row("a", nil, "x/walls"), row("b", nil, "../x/walls"), true},
-		"more outliers":   {row("a", nil, "noise", "rotated"), row("b", nil, "noise"), false},
-		"other outliers":  {row("a", nil, "rotated"), row("b", nil, "noise"), false},
-		"no network":      {row("a", digits(), "noise"), row("b", nil, "noise"), false},
-		"another network": {row("a", digits(), "noise"), row("b", figures(20, 100, "scenes"), "noise"), false},
-		"more samples":    {row("a", digits(), "noise"), row("b", figures(40, 100, "digits"), "noise"), false},
-		"more images":     {row("a", digits(), "noise"), row("b", figures(20, 200, "digits"), "noise"), false},
+		"nothing":               {func(*Study) {}, false, false},
+		"samples":               {func(s *Study) { s.Samples = 8 }, false, true},
+		"steps":                 {func(s *Study) { s.Steps = 9 }, false, true},
+		"number of images":      {func(s *Study) { s.Images.Images = 24 }, false, true},
+		"choice of images":      {func(s *Study) { s.Images.Seed = 2 }, false, true},
+		"in-distribution":       {func(s *Study) { s.Images.In = data }, false, true},
+		"other outliers":        {func(s *Study) { s.Images.Out = []string{"inverted"} }, false, true},
+		"more outliers":         {func(s *Study) { s.Images.Out = append(s.Images.Out, "inverted") }, false, true},
+		"nothing since before":  {func(*Study) {}, true, false},
+		"outliers since before": {func(s *Study) { s.Images.Out = []string{"inverted"} }, true, true},
+		"a new first one, by others": {func(s *Study) {
+			s.Variants, s.Images.Out = append([]Variant{{Name: "new"}}, s.Variants...), []string{"inverted", "noise"}
+		}, false, true},
+		"other images of that name": {func(s *Study) {
+			if err := os.Remove(filepath.Join(s.Images.In, "000.png")); err != nil {
+				t.Error(err)
+			}
+		}, false, true},
 	} {
-		for _, rows := range [][]Row{{c.a, c.b}, {c.b, c.a}} {
-			r := Report{Rows: rows}
-			for form, write := range map[string]func(io.Writer) error{"JSON": r.JSON, "Markdown": r.Markdown} {
-				if err := write(io.Discard); (err == nil) != c.alike || err != nil && !strings.Contains(err.Error(), "b-seed1") {
-					t.Errorf("%s, as %s: %v", name, form, err)
+		t.Run(name, func(t *testing.T) {
+			s := plan()
+			before, err := s.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			trained := before.Rows[0]
+			dir := filepath.Join(s.Dir, trained.Directory())
+			if c.old {
+				forgetMeans(t, dir)
+			}
+			c.change(s)
+			s.Progress = func(p Progress) {
+				if p.Cell.Name == trained.Name {
+					t.Error("a finished training is begun again")
 				}
 			}
+			after, err := s.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh := plan()
+			c.change(fresh)
+			fresh.Images = s.Images // the same folder
+			want, err := fresh.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, last := after.Rows[len(after.Rows)-1], want.Rows[len(want.Rows)-1]
+			if c.old && !c.again {
+				last.Means = nil
+			}
+			if !reflect.DeepEqual(timeless([]Row{got}), timeless([]Row{last})) {
+				t.Errorf("%+v\nwant %+v", got, last)
+			}
+			if got.Seconds != trained.Seconds || got.Processor != trained.Processor || got.Gap != trained.Gap {
+				t.Errorf("of the training is left %+v\nwant %+v", got, trained)
+			}
+			if again := !reflect.DeepEqual(got.Quality, trained.Quality) || !reflect.DeepEqual(got.AUROC, trained.AUROC); again != c.again {
+				t.Errorf("judged again: %v", again)
+			}
+			if kept, err := readRow(dir); err != nil || !reflect.DeepEqual(kept, got) {
+				t.Errorf("kept %+v, %v\nwant %+v", kept, err, got)
+			}
+			var table strings.Builder
+			if err := after.Markdown(&table); err != nil || strings.Contains(table.String(), "an earlier build judged") != (c.old && !c.again) {
+				t.Errorf("%v\n%s", err, table.String())
+			}
+		})
+	}
+}
+
+// Results of an earlier build are compared by what their figures say: the network, and how many samples and images.
+func TestStudyJudgesEarlierResultsAgain(t *testing.T) {
+	s := newStudy(t, "mnist")
+	s.Base.Network.Image, s.Base.Limits.Iterations = []int{28, 28, 1}, 2
+	s.Variants, s.Images.In, s.Images.Images, s.Samples = []Variant{{Name: "one"}}, "mnist:test", 40, fewest
+	report, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.Dir, report.Rows[0].Directory())
+	for _, c := range []struct {
+		name            string
+		samples, images int
+		again           bool
+	}{
+		{"the same", fewest, 40, false}, {"more samples", fewest + 1, 40, true}, {"more images", fewest + 1, 41, true}, {"no figures", fewest - 1, 41, true},
+		{"none again", fewest - 2, 41, false}, {"figures", fewest, 41, true},
+	} {
+		forgetMeans(t, dir)
+		s.Samples, s.Images.Images = c.samples, c.images
+		report, err := s.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := report.Rows[0].Means != nil; again != c.again {
+			t.Errorf("%s: judged again: %v", c.name, again)
 		}
 	}
 }
 
-// A study that is judged by one more kind of outliers than before, and has a new first configuration, says so.
-func TestStudyWithOtherOutliers(t *testing.T) {
+// A model that is to be judged again and is gone is told with why it is wanted.
+func TestStudyWithoutModels(t *testing.T) {
 	s := newStudy(t, pictures(t, 20))
-	s.Variants = s.Variants[1:2]
-	if _, err := s.Run(context.Background()); err != nil {
+	s.Variants = s.Variants[:1]
+	report, err := s.Run(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.Variants = append([]Variant{{Name: "new"}}, s.Variants...)
-	s.Images.Out = append(s.Images.Out, "inverted")
-	if _, err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "judged by other means") {
-		t.Errorf("judged by other outliers: %v", err)
+	models, err := filepath.Glob(filepath.Join(s.Dir, report.Rows[0].Directory(), "*.safetensors"))
+	if err != nil || len(models) == 0 {
+		t.Fatalf("%v, %v", models, err)
+	}
+	for _, m := range models {
+		if err := os.Remove(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Errorf("by the same means: %v", err)
+	}
+	s.Samples++
+	if _, err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "judging again") {
+		t.Errorf("by other means: %v", err)
 	}
 }

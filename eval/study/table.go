@@ -12,8 +12,6 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
-
-	"github.com/joule-ebm/joule/detect/benchmark"
 )
 
 // column is a figure of a row.
@@ -76,29 +74,6 @@ Differences from the first configuration are means over pairs of equal seeds, wi
 out (p < 0.05), each by itself: of twenty such figures of equal configurations one is marked. Where all pairs differ by the same there is no
 interval: how much they vary is not known.
 `
-
-// means are what a row was judged by, in words.
-func (r Row) means() string {
-	var all []string
-	for _, a := range r.AUROC {
-		all = append(all, benchmark.ShortName(a.Out))
-	}
-	if f := r.Quality.Figures; f != nil {
-		all = append(all, fmt.Sprintf("%d samples and %d images by the network %s", f.Samples, f.Data, f.Network))
-	}
-	return strings.Join(all, ", ")
-}
-
-// alike is an error unless all rows were judged by the same means: columns have the figures of each.
-func alike(rows []Row) error {
-	for _, r := range rows {
-		if first := rows[0]; r.means() != first.means() {
-			return fmt.Errorf("study: %s was judged by other means (%s) than %s (%s): remove the %s of the one to judge anew",
-				r.Directory(), r.means(), first.Directory(), first.means(), resultFile)
-		}
-	}
-	return nil
-}
 
 // writeTables writes the tables of rows that were judged by the same images.
 func writeTables(w io.Writer, rows []Row) error {
