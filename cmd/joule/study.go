@@ -223,6 +223,12 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	switch {
+	case o.changes("seed"):
+		return nil, usageErrorf("--set seed: the seeds of all configurations are 1 to --seeds: leave it out, and say with --seeds how many")
+	case o.changes("data") && o.data != "":
+		return nil, usageErrorf("--set data beside --data: give one or the other")
+	}
 	base, err := o.config(cmd.Context(), func(c run.Choice) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "joule: preset %s, chosen by the data (%s); --preset names another\n", c.Preset, c.Why)
 	})
@@ -234,6 +240,9 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	}
 	base.Limits = o.limits()
 	base.Limits.Processor = o.processor
+	if !o.changes("recovery.failures") {
+		base.Recovery.Failures = 1 // that a training diverges is a result
+	}
 	if base.Limits == (run.Limits{}) {
 		return nil, usageErrorf("--iterations is 0 and there is no --for or --processor: want a limit to each training")
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/joule-ebm/joule/eval/study"
+	"github.com/joule-ebm/joule/run"
 )
 
 // ablateArgs are those of a study of a moment.
@@ -114,8 +115,32 @@ func TestStudy(t *testing.T) {
 		{[]string{"--row", "a loss.cd=1", "--row", "a loss.cd=2"}, 2, "twice"},
 		{[]string{"--set", "limits.for=1m", "--row", "a loss.cd=1"}, 2, "--set limits.for beside"},
 		{[]string{"--row", "long limits.iterations=9"}, 2, "have in common"},
+		{[]string{"--set", "seed=7", "--row", "now"}, 2, "say with --seeds how many"},
+		{[]string{"--set", "data=mnist", "--row", "now"}, 2, "--set data beside --data"},
 	} {
 		r.args = append(append([]string{"study"}, ablateArgs(t, out)[1:]...), r.args...)
 		r.check(t)
+	}
+}
+
+// Training that diverges is not taken back, unless --set or a row says how often.
+func TestStudyRecovery(t *testing.T) {
+	for _, c := range []struct {
+		more []string
+		want map[string]int // recovery.failures of each
+	}{
+		{nil, map[string]int{"now": 1, "twice": 2}},
+		{[]string{"--set", "recovery.failures=3"}, map[string]int{"now": 3, "twice": 2}},
+	} {
+		out := filepath.Join(t.TempDir(), "study")
+		args := append([]string{"study"}, ablateArgs(t, out, "--row", "now", "--row", "twice recovery.failures=2", "--seeds", "1", "--iterations", "1")[1:]...)
+		if code, _, stderr := joule(append(args, c.more...)...); code != 0 {
+			t.Fatalf("exit code %d, %s", code, stderr)
+		}
+		for name, want := range c.want {
+			if config, err := run.ReadConfig(filepath.Join(out, name+"-seed1")); err != nil || config.Recovery.Failures != want {
+				t.Errorf("%q: %s has %d, %v, want %d", c.more, name, config.Recovery.Failures, err, want)
+			}
+		}
 	}
 }

@@ -40,7 +40,7 @@ const (
 // Study says what to train and how to judge it.
 type Study struct {
 	Dir  string     // of the study; cells are directories in it
-	Base run.Config // what the cells have in common; it must have a limit, the budget of each
+	Base run.Config // what the cells have in common, but for the seed; it must have a limit, the budget of each
 	// Variants are the configurations: the first is what the others are compared with. Seeds are those of the trainings of each; none: 1.
 	Variants []Variant
 	Seeds    []uint64

@@ -3,6 +3,7 @@
 //
 //	base, err := run.PresetConfig("mnist")
 //	base.Limits = run.Limits{Iterations: 250}
+//	base.Recovery.Failures = 1 // that a training diverges is a result
 //	s := &study.Study{Dir: "study", Base: base, Seeds: []uint64{1, 2, 3}, Variants: []study.Variant{
 //		{Name: "base"}, {Name: "restart", Changes: []string{"buffer.restart=0.2"}}}}
 //	report, err := s.Run(ctx)
@@ -56,11 +57,10 @@ func (v Variant) check() error {
 	return nil
 }
 
-// Config is the base with the changes and a seed. Training that diverges is not taken back, unless the changes say how often it is to
-// be: that it does is a result.
+// Config is the base with the changes and a seed.
 func (v Variant) Config(base run.Config, seed uint64) (run.Config, error) {
 	base.Loss.Weights = slices.Clone(base.Loss.Weights)
-	base.Seed, base.Recovery.Failures = seed, 1
+	base.Seed = seed
 	for _, change := range v.Changes {
 		key, _, _ := strings.Cut(change, "=")
 		if key = strings.TrimSpace(key); key == "seed" || strings.HasPrefix(key, "limits.") {
