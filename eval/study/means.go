@@ -3,10 +3,13 @@ package study
 // This file knows what models are judged by, so that a study that goes on with other images or more samples judges all of them anew.
 
 import (
+	"context"
+	"fmt"
 	"reflect"
 	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/run"
 )
 
 // Means are what a model was judged by. The seed of its samples is that of its training.
@@ -22,6 +25,36 @@ type Means struct {
 type Set struct {
 	Name string `json:"name"`
 	dataset.Fingerprint
+}
+
+// comparable is an error unless models of a configuration can be judged by the images that those of the first one are judged by.
+func (s *Study) comparable(first, c *run.Config) error {
+	switch {
+	case c.ImageSize() != first.ImageSize() || c.PictureSize() != first.PictureSize():
+		return fmt.Errorf("study: images of %v, where those of the first configuration are of %v: all are judged by the same, so give all one size", c.ImageSize(),
+			first.ImageSize())
+	case s.Images.In == "" && (c.Data != first.Data || c.Exclude != first.Exclude):
+		return fmt.Errorf("study: other data or exclude than the first configuration, and all are judged by the same images: say with --in by which")
+	}
+	return nil
+}
+
+// warnOfSeen tells which configurations learn from images that they are judged by, but for the first, of which opening them tells.
+func (s *Study) warnOfSeen(ctx context.Context, first *run.Config) error {
+	for _, v := range s.Variants[1:] {
+		config, err := v.Config(s.Base, first.Seed)
+		if err != nil || config.Data == first.Data {
+			continue // Check has told the error
+		}
+		n, err := config.Seen(ctx, s.in)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			s.Log.Warn("trained on some of the images to judge by, which look better to it than others do", "name", v.Name, "images", n, "of", s.in.Len())
+		}
+	}
+	return nil
 }
 
 // newMeans are those of the images that are open.

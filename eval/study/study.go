@@ -137,6 +137,7 @@ func (s *Study) Check() (err error) {
 		s.Seeds = []uint64{1}
 	}
 	s.cells = nil
+	var first run.Config
 	directories := map[string]bool{}
 	for _, seed := range s.Seeds {
 		for _, v := range s.Variants {
@@ -148,7 +149,14 @@ func (s *Study) Check() (err error) {
 				return fmt.Errorf("study: the configuration %s with seed %d is there twice: want each once", v.Name, seed)
 			}
 			directories[c.Directory()] = true
-			if _, err := v.Config(s.Base, seed); err != nil {
+			config, err := v.Config(s.Base, seed)
+			if len(s.cells) == 0 {
+				first = config
+			}
+			if err == nil {
+				err = s.comparable(&first, &config)
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", v.Name, err)
 			}
 			s.cells = append(s.cells, c)
@@ -196,6 +204,9 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 		return err
 	}
 	if s.in, err = p.OpenTest(ctx, &config.Config); err != nil {
+		return err
+	}
+	if err := s.warnOfSeen(ctx, &config); err != nil {
 		return err
 	}
 	if s.Samples > s.in.Len() {

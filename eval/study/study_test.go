@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -493,5 +494,41 @@ func TestStudyWithoutModels(t *testing.T) {
 	s.Samples++
 	if _, err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "judging again") {
 		t.Errorf("by other means: %v", err)
+	}
+}
+
+// Configurations that no images judge alike are refused before any is trained; those that learn from images to judge by are told.
+func TestStudyComparable(t *testing.T) {
+	data, other := pictures(t, 40), pictures(t, 30)
+	for name, c := range map[string]struct {
+		changes []string
+		in      string
+		refused string
+	}{
+		"another size":             {[]string{"network.image=16,16,1"}, data, "images of 16x16x1, where those of the first configuration are of 12x12x1"},
+		"in colour":                {[]string{"network.image=12,12,3"}, data, "one size"},
+		"tiles":                    {[]string{"network.image=", "tiles.side=16"}, data, "one size"},
+		"tiles of that size":       {[]string{"tiles.side=12"}, data, "one size"},
+		"other data":               {[]string{"data=" + other}, "", "say with --in"},
+		"less of the data":         {[]string{"exclude=class=a"}, "", "say with --in"},
+		"other data, images named": {[]string{"data=" + other}, data, ""},
+		"less of it, images named": {[]string{"exclude=class=a"}, data, ""},
+		"another network":          {[]string{"network.filters=8"}, "", ""},
+	} {
+		s := newStudy(t, data)
+		s.Variants, s.Images.In = []Variant{{Name: "base"}, {Name: "x", Changes: c.changes}}, c.in
+		if err := s.Check(); (err == nil) != (c.refused == "") || err != nil && !(strings.HasPrefix(err.Error(), "x: ") && strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s := newStudy(t, data)
+	var log strings.Builder
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s.Variants, s.Images.In = []Variant{{Name: "base"}, {Name: "cheat", Changes: []string{"data=" + other}}}, other
+	if err := os.Remove(filepath.Join(other, "000.png")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(t.Context()); err != nil || !strings.Contains(log.String(), "trained on some of the images to judge by") || !strings.Contains(log.String(), "name=cheat") {
+		t.Errorf("%v\n%s", err, log.String())
 	}
 }
