@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func (o *studyOptions) addFlags(f *pflag.FlagSet, seeds int, iterations int64) {
 	f.DurationVar(&o.duration, "for", 0, "train each for so long instead, such as 10m")
 	f.DurationVar(&o.processor, "processor", 0, "the same in processor time, which other programs do not take away from")
 	f.StringVar(&o.in, "in", "", "in-distribution images to judge by, a `data` set (default the test split of --data)")
-	f.StringSliceVar(&o.outliers, "out-of", study.DefaultOutliers(), "outliers, as for joule eval ood")
+	f.StringArrayVar(&o.outliers, "out-of", study.DefaultOutliers(), "outliers, as for joule eval ood")
 	f.IntVarP(&o.images, "number", "n", 1000, "most images to take of each set to judge by")
 	f.IntVar(&o.samples, "samples", 200, "samples to draw of each model")
 	f.IntVar(&o.chainSteps, "steps", 0, "steps of the chains that draw them (default all rounds of joule sample)")
@@ -152,6 +153,9 @@ in-distribution ones, and how like these its samples are.
 			if !ok {
 				return usageErrorf("--attention is %q: want on, off or both", attention)
 			}
+			if len(losses) == 0 || len(kernels) == 0 || slices.Contains(kernels, "") {
+				return usageErrorf("--loss or --kernel has an empty name: want such as cd,full and spectral, or leave it out for all")
+			}
 			a := study.Ablation{Kernels: kernels, Attention: with}
 			for _, name := range losses {
 				a.Losses = append(a.Losses, study.Loss(name))
@@ -223,7 +227,10 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	outliers := splitNames(o.outliers)
 	switch {
+	case slices.Contains(outliers, ""):
+		return nil, usageErrorf("--out-of has an empty name: want outliers such as noise,rotated, or leave it out for %s", strings.Join(study.DefaultOutliers(), ","))
 	case o.changes("seed"):
 		return nil, usageErrorf("--set seed: the seeds of all configurations are 1 to --seeds: leave it out, and say with --seeds how many")
 	case o.changes("data") && o.data != "":
@@ -254,7 +261,7 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	}
 	s := &study.Study{Dir: o.out, Base: base, Preset: o.preset, Changes: o.sets, Build: version(), Threads: o.threads,
 		Device: o.device, Devices: o.devices,
-		Images: benchmark.Plan{In: o.in, Out: o.outliers, Images: o.images, Seed: 1}, Samples: o.samples, Steps: o.chainSteps}
+		Images: benchmark.Plan{In: o.in, Out: outliers, Images: o.images, Seed: 1}, Samples: o.samples, Steps: o.chainSteps}
 	for seed := range o.seeds {
 		s.Seeds = append(s.Seeds, uint64(seed)+1)
 	}

@@ -61,6 +61,11 @@ func TestAblateRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{"--loss", "kl"}, 2, "want cd, opt, ent, full"},
 		{[]string{"--loss", "cd,cd"}, 2, "each once"},
+		{[]string{"--loss", ""}, 2, "an empty name"},
+		{[]string{"--kernel", ""}, 2, "an empty name"},
+		{[]string{"--kernel", "spectral,"}, 2, "an empty name"},
+		{[]string{"--out-of", ""}, 2, "--out-of has an empty name"},
+		{[]string{"--out-of", "noise,"}, 2, "--out-of has an empty name"},
 		{[]string{"--log-format", "xml"}, 2, "text or json"},
 		{[]string{"--attention", "maybe"}, 2, "on, off or both"},
 		{[]string{"--kernel", "gaussian"}, 2, `kernel "gaussian"`},
