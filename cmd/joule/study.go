@@ -207,7 +207,7 @@ func runStudy(cmd *cobra.Command, o *studyOptions, configurations func(base run.
 			len(report.Rows), report.Cells, shellWord(o.out))
 		return errReported
 	case err != nil:
-		return nameIn(err)
+		return err
 	case o.json:
 		return report.JSON(cmd.OutOrStdout())
 	}

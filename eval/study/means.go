@@ -4,11 +4,13 @@ package study
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -55,6 +57,20 @@ func (s *Study) warnOfSeen(ctx context.Context, first *run.Config) error {
 		}
 	}
 	return nil
+}
+
+// noImages says why there are no in-distribution images to judge by: the data themselves cannot be opened, or have no such images.
+func noImages(ctx context.Context, c *run.Config, err error) error {
+	none := (*benchmark.NoTestImages)(nil)
+	if !errors.As(err, &none) {
+		return err
+	}
+	source, located := dataset.Locate(ctx, c.Source().String())
+	if located != nil {
+		return located
+	}
+	source.Close()
+	return fmt.Errorf("study: %s has no test images to judge by: name others with --in: %w", c.Data, none.Err)
 }
 
 // newMeans are those of the images that are open.

@@ -204,7 +204,7 @@ func (s *Study) openImages(ctx context.Context) (err error) {
 		return err
 	}
 	if s.in, err = p.OpenTest(ctx, &config.Config); err != nil {
-		return err
+		return noImages(ctx, &config, err)
 	}
 	if err := s.warnOfSeen(ctx, &config); err != nil {
 		return err

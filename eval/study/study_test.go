@@ -532,3 +532,26 @@ func TestStudyComparable(t *testing.T) {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 }
+
+// Where no images to judge by are named and there are none, it is said whether that is for want of the data or of their test split.
+func TestStudyWithoutTestImages(t *testing.T) {
+	damaged := filepath.Join(t.TempDir(), "damaged.zip")
+	if err := os.WriteFile(damaged, []byte("PK\x03\x04 and no more"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		data, want string
+		named      bool // the line says to name others
+	}{
+		"no such data":  {filepath.Join(t.TempDir(), "nosuch.tar.gz"), "no such file or folder", false},
+		"damaged":       {damaged, "damaged.zip", false},
+		"no test split": {pictures(t, 20), "has no test images to judge by", true},
+	} {
+		s := newStudy(t, c.data)
+		s.Images.In = ""
+		_, err := s.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "--in") != c.named || strings.Contains(err.Error(), "model") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
