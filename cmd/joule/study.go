@@ -86,6 +86,9 @@ seeds, with 95% intervals.
 	return cmd
 }
 
+// unchanged is the name of the preset without changes, where no row gives it one.
+const unchanged = "base"
+
 // variants are the configurations that the flags ask for.
 func variants(rows, vary []string) ([]study.Variant, error) {
 	switch {
@@ -116,10 +119,13 @@ func variants(rows, vary []string) ([]study.Variant, error) {
 		all = append(all, study.Variant{Name: words[0], Changes: words[1:]})
 		plain = plain || len(words) == 1
 	}
-	if !plain {
-		all = append([]study.Variant{{Name: "base"}}, all...)
+	if plain {
+		return all, nil
 	}
-	return all, nil
+	if slices.ContainsFunc(all, func(v study.Variant) bool { return v.Name == unchanged }) {
+		return nil, usageErrorf("--row '%s ...': %s is the name of the preset without changes, which comes first: give the row another name", unchanged, unchanged)
+	}
+	return append([]study.Variant{{Name: unchanged}}, all...), nil
 }
 
 func newAblateCommand() *cobra.Command {

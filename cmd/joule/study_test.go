@@ -118,6 +118,7 @@ func TestStudy(t *testing.T) {
 		{[]string{"--row", "a/b buffer.restart=1"}, 2, "letters, digits"},
 		{[]string{"--row", "a buffer.restart=2"}, 2, "buffer.restart"},
 		{[]string{"--row", "a loss.cd=1", "--row", "a loss.cd=2"}, 2, "twice"},
+		{[]string{"--row", "base buffer.restart=0.3"}, 2, "base is the name of the preset without changes"},
 		{[]string{"--set", "limits.for=1m", "--row", "a loss.cd=1"}, 2, "--set limits.for beside"},
 		{[]string{"--row", "long limits.iterations=9"}, 2, "have in common"},
 		{[]string{"--set", "seed=7", "--row", "now"}, 2, "say with --seeds how many"},
