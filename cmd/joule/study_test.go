@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/eval/study"
+	"github.com/joule-ebm/joule/internal/settings"
 	"github.com/joule-ebm/joule/run"
 )
 
@@ -148,5 +151,68 @@ func TestStudyRecovery(t *testing.T) {
 				t.Errorf("%q: %s has %d, %v, want %d", c.more, name, config.Recovery.Failures, err, want)
 			}
 		}
+	}
+}
+
+// The studies that documents print can be made, and have no configuration twice, as one that is the preset's own and comes beside it.
+func TestStudiesOfDocuments(t *testing.T) {
+	documents, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, word := regexp.MustCompile(`(?m)^ +joule study (.*)$`), regexp.MustCompile(`(?:'[^']*'|[^\s'])+`)
+	found := 0
+	for _, path := range append(documents, "../../README.md") {
+		text := strings.ReplaceAll(string(readFile(t, path)), "\\\n", " ")
+		for _, line := range command.FindAllStringSubmatch(text, -1) {
+			found++
+			var words []string
+			for _, w := range word.FindAllString(line[1], -1) {
+				words = append(words, strings.ReplaceAll(w, "'", ""))
+			}
+			cmd := newStudyCommand()
+			err := cmd.ParseFlags(words)
+			list := func(flag string) (values []string) {
+				if err == nil {
+					values, err = cmd.Flags().GetStringArray(flag)
+				}
+				return values
+			}
+			rows, vary, sets := list("row"), list("vary"), list("set")
+			if err != nil {
+				t.Fatalf("%s: %q: %v", path, words, err)
+			}
+			all, err := variants(rows, vary)
+			if err != nil {
+				t.Errorf("%s: %q: %v", path, words, err)
+			}
+			base, err := run.PresetConfig(cmp.Or(valueOf(words, "--preset"), run.DefaultPreset))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, set := range sets {
+				if err := settings.Set(&base, set); err != nil {
+					t.Errorf("%s: %q: %v", path, words, err)
+				}
+			}
+			names := map[string]string{}
+			for _, v := range all {
+				config, err := v.Config(base, 1)
+				if err != nil {
+					t.Fatalf("%s: %q: %v", path, words, err)
+				}
+				written, err := config.Text()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if other, twice := names[written]; twice {
+					t.Errorf("%s: %q: %s is the configuration of %s", path, words, v.Name, other)
+				}
+				names[written] = v.Name
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("%d studies", found)
 	}
 }
