@@ -95,7 +95,7 @@ func (r *Report) Markdown(w io.Writer) error {
 		fmt.Fprintf(&text, "Made by %d builds of joule: differences may be between these.\n", len(builds))
 	}
 	if unsaid > 0 {
-		fmt.Fprintf(&text, "Of %d of them it is not known whether it was by these images and steps: an earlier build judged. To judge again remove their %s.\n",
+		fmt.Fprintf(&text, "%d of the trainings were judged by an earlier build, which did not keep by which images and steps: to judge them again remove their %s.\n",
 			unsaid, resultFile)
 	}
 	text.WriteString("\n")
