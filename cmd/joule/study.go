@@ -239,8 +239,6 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 		return nil, usageErrorf("--out-of has an empty name: want outliers such as noise,rotated, or leave it out for %s", strings.Join(study.DefaultOutliers(), ","))
 	case o.changes("seed"):
 		return nil, usageErrorf("--set seed: the seeds of all configurations are 1 to --seeds: leave it out, and say with --seeds how many")
-	case o.changes("data") && o.data != "":
-		return nil, usageErrorf("--set data beside --data: give one or the other")
 	}
 	base, err := o.config(cmd.Context(), func(c run.Choice) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "joule: preset %s, chosen by the data (%s); --preset names another\n", c.Preset, c.Why)
