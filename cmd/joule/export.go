@@ -60,6 +60,9 @@ func export(cmd *cobra.Command, path string, o exportOptions) error {
 	if !hasExtension(o.output, ".onnx") {
 		return usageErrorf("where is the model to be written? Give --output a name ending in .onnx, such as -o model.onnx")
 	}
+	if err := refuseEmpty(cmd.Flags(), "label"); err != nil {
+		return err
+	}
 	if err := checkOutput(o.output, false); err != nil {
 		return err
 	}
@@ -72,6 +75,8 @@ func export(cmd *cobra.Command, path string, o exportOptions) error {
 	switch {
 	case m.Config.Tiled():
 		calibrated = "without a calibration: that of a model of tiles is one of pictures"
+	case m.Calibration != nil && m.Labels() > 0 && !o.mixture:
+		calibrated = "without its calibration, which is of the mixture of all labels: export that with --mixture"
 	case m.Calibration != nil:
 		var thresholds string
 		if thresholds, err = energyThresholds(m); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,16 @@ func TestExport(t *testing.T) {
 			t.Errorf("%s: want %q", out, want)
 		}
 	}
+	// A calibration is of the mixture: thresholds of it are none of the energy given a label.
+	mustJoule(t, "zoo", "copy", "mnist-digits", "-o", path)
+	for args, want := range map[string]bool{"": false, "--label=7": false, "--mixture": true} {
+		out := mustJoule(t, slices.DeleteFunc([]string{"export", path, "-o", file, "--gradient=false", args}, func(s string) bool { return s == "" })...)
+		if content := readFile(t, file); strings.HasSuffix(out, "with its calibration\n") != want || bytes.Contains(content, []byte("thresholds")) != want ||
+			bytes.Contains(content, []byte(`"log_norm"`)) != want {
+			t.Errorf("%s: the calibration is to be there: %v; %s", args, want, out)
+		}
+	}
+	mustJoule(t, "import", checkpoint, "-o", path)
 	for _, c := range []struct {
 		args []string
 		want string
@@ -42,6 +53,7 @@ func TestExport(t *testing.T) {
 		{[]string{"gone", "-o", file}, "no such run"},
 		{[]string{path, "-o", file, "--label", "on"}, "not conditional"},
 		{[]string{conditional, "-o", file, "--label", "maybe"}, "no class"},
+		{[]string{conditional, "-o", file, "--label", ""}, "--label is empty"},
 	} {
 		if code, _, stderr := joule(append([]string{"export"}, c.args...)...); code == 0 || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: code %d, %s", c.args, code, stderr)

@@ -189,6 +189,9 @@ func (l *lowering) file(e *energy.Energy, outputs []*expr.Value, m *model.Model,
 		return nil, err
 	}
 	delete(metadata, "format")
+	if m.Labels() > 0 && !o.Mixture {
+		delete(metadata, "calibration") // it is of the mixture
+	}
 	for key, value := range o.Metadata {
 		metadata[key] = value
 	}
