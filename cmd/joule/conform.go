@@ -46,7 +46,7 @@ numbers of a quantity together. Gradients start from the recorded end of the cha
 				return err
 			}
 			p = device.Resolve(on.device, p)
-			e, err := on.openEngine(int(min(threads, mostThreads)), p)
+			e, err := on.openEngine(int(threads), p)
 			if err != nil {
 				return err
 			}

@@ -65,6 +65,9 @@ func rankName() string {
 // shareOfCores is the number of threads of this process: what was asked for or, for 0, its share of the cores that it may run on. All
 // processes of a host that may run on the same cores have an equal share of them.
 func (h hardware) shareOfCores(asked int) (threads int, err error) {
+	if err := checkBounds(bounds{"threads", asked, 0, mostThreads}); err != nil {
+		return 0, err
+	}
 	if h.group == nil || asked > 0 {
 		return asked, nil
 	}
