@@ -55,6 +55,9 @@ take on 2 to 128 cores, and what would keep it from taking less.`,
 			if err := on.check(); err != nil {
 				return err
 			}
+			if err := refuseIdle(cmd.Flags(), layers, "does nothing with --layers, which is of one thread", "threads"); err != nil {
+				return err
+			}
 			w.Device, w.Devices = on.device, on.devices
 			b, err := bench.New(w)
 			if err != nil {
@@ -94,6 +97,7 @@ take on 2 to 128 cores, and what would keep it from taking less.`,
 	f.IntVar(&w.Lanes, "lanes", 0, "partial sums of a gradient (default 4, or 128 with --scaling)")
 	f.BoolVar(&scaling, "scaling", false, "predict instead how an iteration would take less time on more cores")
 	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
+	cmd.MarkFlagsMutuallyExclusive("layers", "scaling")
 	return cmd
 }
 

@@ -70,7 +70,7 @@ sampled as the one is.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return compose(cmd, args, o) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "the model, a new `file`")
+	f.StringVarP(&o.output, "output", "o", "", "`file` to write the model to")
 	f.StringVar(&o.expression, "expr", "", "how the models compose, as above")
 	f.Float64Var(&o.mixture.Temperature, "temperature", o.mixture.Temperature, "T of |: the lower, the more the likeliest alternative counts alone")
 	f.BoolVar(&o.mixture.ByScale, "by-scale", false, "join alternatives scale by scale, as the authors do, not their sums over the scales")
@@ -115,15 +115,11 @@ func compose(cmd *cobra.Command, args []string, o composeOptions) error {
 	case !(o.mixture.Temperature >= likelihood.Coldest && o.mixture.Temperature <= likelihood.Hottest):
 		return usageErrorf("--temperature is %v: want %v to %v", o.mixture.Temperature, likelihood.Coldest, likelihood.Hottest)
 	}
-	for _, flag := range []string{"rungs", "chains", "seed"} {
-		if cmd.Flags().Changed(flag) && !o.weighByZ {
-			return usageErrorf("--%s is of the estimate of log Z: give --weigh-by-z as well", flag)
-		}
+	if err := refuseIdle(cmd.Flags(), !o.weighByZ, "is of the estimate of log Z: give --weigh-by-z as well", "rungs", "chains", "seed"); err != nil {
+		return err
 	}
-	for _, flag := range []string{"temperature", "by-scale"} {
-		if cmd.Flags().Changed(flag) && !strings.Contains(o.expression, "|") {
-			return usageErrorf("--%s is of |, which is not in the expression %s", flag, o.expression)
-		}
+	if err := refuseIdle(cmd.Flags(), !strings.Contains(o.expression, "|"), "is of |, which is not in the expression "+o.expression, "temperature", "by-scale"); err != nil {
+		return err
 	}
 	if err := checkBounds(bounds{"rungs", o.z.Rungs, 1, million}, bounds{"chains", o.z.Chains, 2, million}, bounds{"threads", o.threads, 0, mostThreads}); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -60,6 +61,9 @@ func look(cmd *cobra.Command, ref string, o lookOptions) error {
 	const most = 1 << 12
 	if o.sheet < 1 || o.sheet > most || o.tile < 1 || o.tile > 1024 {
 		return usageErrorf("--images is %d and --tile %d: want 1 to %d, and 1 to 1024", o.sheet, o.tile, most)
+	}
+	if err := refuseIdle(cmd.Flags(), o.out == "", "is of the contact sheet: give --output as well", "images", "tile"); err != nil {
+		return err
 	}
 	if err := checkPictures(map[string]string{"output": o.out}); err != nil {
 		return err
@@ -145,6 +149,9 @@ func pack(cmd *cobra.Command, ref string, o packOptions) error {
 	switch len(o.image) {
 	case 0:
 	case 3:
+		if slices.Min(o.image) < 1 {
+			return usageErrorf("--image is %v: want height, width and 1 or 3 channels, such as 64,64,3", o.image)
+		}
 		want = dataset.Size{Height: o.image[0], Width: o.image[1], Channels: o.image[2]}
 	default:
 		return usageErrorf("--image is %v: want height, width and 1 or 3 channels, such as 64,64,3", o.image)

@@ -58,4 +58,6 @@ func TestDataPack(t *testing.T) {
 	refused{[]string{"data", "pack", dir, "-o", file, "--image", "8,8,3"}, 1, "there already"}.check(t)
 	refused{[]string{"data", "pack", dir}, 2, "want a name ending in .npy"}.check(t)
 	refused{[]string{"data", "pack", dir, "-o", "x.npy", "--image", "8"}, 2, "--image"}.check(t)
+	refused{[]string{"data", "pack", dir, "-o", "x.npy", "--image", "0,0,0"}, 2, "--image is [0 0 0]: want"}.check(t)
+	refused{[]string{"data", "look", dir, "--images", "4"}, 2, "--images is of the contact sheet: give --output"}.check(t)
 }

@@ -87,6 +87,10 @@ type editReport struct {
 }
 
 func edit(cmd *cobra.Command, path string, sources []string, o editOptions) error {
+	given := cmd.Flags()
+	if err := refuseEmpty(given, "label", "to", "from", "mask"); err != nil {
+		return err
+	}
 	folder := strings.HasSuffix(o.output, "/") || strings.HasSuffix(o.output, string(os.PathSeparator)) || isDir(o.output)
 	switch {
 	case o.mask == "" && o.upscale == 1 && o.Noise == 0 && o.to == "":
@@ -101,6 +105,17 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 		return usageErrorf("--output is %q: want a name ending in .png, or in / for a folder", o.output)
 	case (o.measure == 0) == (len(sources) == 0):
 		return usageErrorf("give pictures to edit, or --measure with a number of images to degrade")
+	case o.measure > 0 && folder:
+		return usageErrorf("--output %s is a folder, and --measure draws one picture: give it a name ending in .png", o.output)
+	}
+	for _, err := range []error{
+		refuseIdle(given, o.from == "", "is the weight of the energy of --from, which is not given", "away"),
+		refuseIdle(given, o.Noise == 0, "is for --denoise, which is not given", "temperature"),
+		checkApart(o.output, o.mask),
+	} {
+		if err != nil {
+			return err
+		}
 	}
 	if err := checkBounds(bounds{"number", o.number, 1, 1000}, bounds{"steps", o.Steps, 0, million}, bounds{"measure", o.measure, 0, million},
 		bounds{"threads", o.threads, 0, mostThreads}); err != nil {
@@ -127,11 +142,11 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 	var pictures []uint8
 	resized, firstResized := 0, ""
 	for _, source := range sources {
-		if err := checkApart(o.output, source); err != nil {
-			return err
-		}
 		for img, err := range dataset.Images(cmd.Context(), source, small, dataset.WithWarnings(shown.warn)) {
 			if err != nil {
+				return err
+			}
+			if err := checkApart(o.output, img.Name); err != nil {
 				return err
 			}
 			own := dataset.Size{Height: img.Stored.Height, Width: img.Stored.Width}

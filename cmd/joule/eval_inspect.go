@@ -113,6 +113,9 @@ func inspect(cmd *cobra.Command, path string, o inspectOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := refuseIdle(cmd.Flags(), o.pictures == "", "frames regions in pictures: give --pictures as well", "false-alarm"); err != nil {
+		return err
+	}
 	trained, err := model.Open(path)
 	if err != nil {
 		return err

@@ -104,6 +104,7 @@ func TestInspect(t *testing.T) {
 		want string
 	}{
 		{[]string{"eval", "inspect", trained, "--map", "magic"}, 2, "energy"},
+		{[]string{"eval", "inspect", trained, "--false-alarm", "5%"}, 2, "give --pictures as well"},
 		{[]string{"eval", "inspect", trained, "--fpr-limit", "0"}, 2, "--fpr-limit"},
 		{[]string{"eval", "inspect", trained, "--data", "mnist"}, 1, "parts"},
 		{[]string{"score", trained, data, "--detector", "typicality"}, 2, "gradient-norm"},

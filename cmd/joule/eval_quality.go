@@ -82,10 +82,9 @@ func measureQuality(cmd *cobra.Command, args []string, o qualityOptions) (err er
 	if o.Network != "" && !slices.Contains(quality.Networks(), o.Network) {
 		return usageErrorf("--features is %q: want one of %s", o.Network, strings.Join(quality.Networks(), ", "))
 	}
-	for _, flag := range []string{"inception-weights", "inception-input"} {
-		if cmd.Flags().Changed(flag) && o.Network != quality.Inception && (o.Network != "" || o.Weights == "") {
-			return usageErrorf("--%s is of the network inception: give --features inception as well", flag)
-		}
+	if err := refuseIdle(cmd.Flags(), o.Network != quality.Inception && (o.Network != "" || o.Weights == ""),
+		"is of the network inception: give --features inception as well", "inception-weights", "inception-input"); err != nil {
+		return err
 	}
 	if err := checkBounds(bounds{"number", o.Number, 20, math.MaxInt32}, bounds{"data-number", o.DataMax, 0, math.MaxInt32},
 		bounds{"steps", o.Steps, 0, math.MaxInt32}, bounds{"threads", o.Threads, 0, mostThreads}); err != nil {

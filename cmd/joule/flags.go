@@ -33,6 +33,26 @@ func checkBounds(flags ...bounds) error {
 
 const million = 1_000_000
 
+// refuseIdle refuses flags that are given and would do nothing, and says what is wrong with them.
+func refuseIdle(given *pflag.FlagSet, idle bool, why string, flags ...string) error {
+	for _, flag := range flags {
+		if idle && given.Changed(flag) {
+			return usageErrorf("--%s %s", flag, why)
+		}
+	}
+	return nil
+}
+
+// refuseEmpty refuses flags that are given and empty, as from a variable of the shell that is not set.
+func refuseEmpty(given *pflag.FlagSet, flags ...string) error {
+	for _, flag := range flags {
+		if f := given.Lookup(flag); f.Changed && f.Value.String() == "" {
+			return usageErrorf("--%s is empty: give it a value, or leave it out", flag)
+		}
+	}
+	return nil
+}
+
 // configFlags say what to train: a preset with changes, and for how long.
 type configFlags struct {
 	preset, data string
@@ -69,7 +89,7 @@ func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) 
 	if c.data != "" {
 		config.Data = c.data
 	}
-	return config, c.checkSets(config)
+	return config, checkSets(c.sets, config)
 }
 
 // changes says whether --set names a setting.
@@ -129,13 +149,13 @@ func (c *configFlags) checkChanges() error {
 	return nil
 }
 
-// checkSets refuses a --set that did not come to be in the configuration, as another flag or a --set after it sets the same.
-func (c *configFlags) checkSets(config run.Config) error {
+// checkSets refuses an assignment of --set that did not come to be in the configuration, as another flag or a --set after it sets the same.
+func checkSets[C any](sets []string, config C) error {
 	have, err := settings.Keys(&config)
 	if err != nil {
 		return err
 	}
-	for _, assignment := range c.sets {
+	for _, assignment := range sets {
 		asked := config
 		if err := settings.Set(&asked, assignment); err != nil {
 			return usageErrorf("--set: %w", err)

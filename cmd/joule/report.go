@@ -64,6 +64,9 @@ func writeReport(cmd *cobra.Command, path string, o reportOptions) error {
 	if o.output != "" && !hasExtension(o.output, ".html") {
 		return usageErrorf("--output is %q: want a name ending in .html", o.output)
 	}
+	if err := refuseIdle(cmd.Flags(), o.quick, "is of what --quick leaves out: give one of them", "in", "out-of", "number", "chains"); err != nil {
+		return err
+	}
 	if err := checkPlan(&o.Benchmark); err != nil {
 		return err
 	}

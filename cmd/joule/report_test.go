@@ -128,6 +128,7 @@ func TestReportRefuses(t *testing.T) {
 		{[]string{dir, "-o", "page.pdf"}, 2, ".html"},
 		{[]string{dir, "-o", filepath.Join(empty, "missing", "page.html")}, 1, "missing"},
 		{[]string{dir, "--chains", "1000"}, 2, "want 0 to 64"},
+		{[]string{dir, "--quick", "--out-of", "noise"}, 2, "--out-of is of what --quick leaves out"},
 		{[]string{dir, "--resamples", "1"}, 2, "--resamples"},
 		{[]string{dir, "--out-of", "niose"}, 1, "niose: no such file or folder"},
 		{[]string{dir, "--in", "niose"}, 1, "niose: no such file or folder"},

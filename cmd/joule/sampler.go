@@ -77,6 +77,12 @@ func (f *samplerFlags) change(m *model.Model, steps int, warn func(string)) erro
 		}
 		c.Sampler = c.Sampler.AnnealedFrom(f.anneal, m.ChainSteps(model.Sampling{Steps: steps})/2)
 	}
+	if f.kind != "" && c.Sampler.Kind != f.kind {
+		return usageErrorf("--sampler %s: --set makes sampler.kind %s: give one of them", f.kind, c.Sampler.Kind)
+	}
+	if err := checkSets(f.sets, *c); err != nil {
+		return err
+	}
 	if err := c.Validate(); err != nil {
 		return usageError{err}
 	}

@@ -65,9 +65,10 @@ Detectors make the score that is judged:
 Calibrated models with coarse steps (presets photos32, photos32-wide) and without classes are judged by
 typical-set where none is named.
 
-A model of tiles (joule train --tile) takes pictures of any size that holds a tile, and leaves them as they are. The
-score of a picture is the highest of its score map, which --detector names; p-values are those of pictures, and with
---false-alarm the regions that are called out of distribution come with p-values of their own (--json):
+A model of tiles (joule train --tile) takes pictures of any size that holds a tile, and leaves them as they are, unless it
+was trained with --picture, or on parts: they are then brought to that size, with a warning. The score of a picture is the
+highest of its score map, which --detector names; p-values are those of pictures, and with --false-alarm the regions that
+are called out of distribution come with p-values of their own (--json):
 ` + scoremap.Usage() + `
 
 --explain draws for each image, side by side: the image; where a small change would lower the energy
@@ -127,6 +128,9 @@ func (o *scoreOptions) rule() detect.Rule {
 }
 
 func score(cmd *cobra.Command, path string, sources []string, o scoreOptions) error {
+	if err := refuseEmpty(cmd.Flags(), "label", "detector"); err != nil {
+		return err
+	}
 	if err := o.check(); err != nil {
 		return err
 	}

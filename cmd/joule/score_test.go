@@ -170,6 +170,9 @@ func TestScoreRefuses(t *testing.T) {
 		{[]string{dir + "/text.png"}, 1, "text.png: not a picture"},
 		{[]string{dir + "/none", "--format", "xml"}, 2, "table, csv or json"},
 		{[]string{dir + "/none", "--format", "csv", "--json"}, 2, "format json"},
+		{[]string{dir + "/none", "--threads", "99999999"}, 2, "--threads is 99999999: want 0 to 1024"},
+		{[]string{dir + "/none", "--threads", "18446744073709551614"}, 2, "--threads is -2: want 0 to 1024"},
+		{[]string{dir + "/none", "--label", ""}, 2, "--label is empty"},
 		{[]string{dir + "/none", "--label", "3"}, 2, "unconditional"},
 	} {
 		t.Run(strings.Join(r.args, " "), func(t *testing.T) {

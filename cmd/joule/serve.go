@@ -163,6 +163,11 @@ func serveModels(cmd *cobra.Command, args []string, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	for _, arg := range args {
+		if strings.HasSuffix(arg, "=") {
+			return usageErrorf("%s: want NAME=RUN, or RUN alone", arg)
+		}
+	}
 	options := serve.Options{Models: sources(args), Detector: o.detector, FalseAlarms: float64(o.falseAlarm), Threads: int(o.threads), Wait: o.wait,
 		Limits: o.limits, Version: version(), Log: log}
 	if options.Token, err = o.token(); err != nil {

@@ -195,7 +195,7 @@ func (o *trainOptions) trainConfig(ctx context.Context, given func(string) bool,
 		c.Limits = *limits
 	}
 	o.tile.change(&c)
-	if err := o.checkSets(c); err != nil {
+	if err := checkSets(o.sets, c); err != nil {
 		return c, err
 	}
 	if err := c.Validate(); err != nil {

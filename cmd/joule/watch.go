@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,9 @@ The exit code is 0, 3 after drift, or 1 if some image could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			folder := ""
 			if len(args) == 2 {
-				folder = args[1]
+				if folder = args[1]; folder == "" {
+					return usageErrorf("FOLDER is empty: name one, or leave it out to give the names of pictures on standard input")
+				}
 			}
 			return watch(cmd, args[0], folder, o)
 		},
@@ -108,6 +111,12 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	case !(o.every > 1 && o.every <= 1e15):
 		return usageErrorf("--alarm-every is %v: want more than 1, such as 1000000", o.every)
 	}
+	if o.out != "" && o.state != "" {
+		lines, _ := filepath.Abs(o.out)
+		if state, _ := filepath.Abs(o.state); state == lines {
+			return usageErrorf("--out and --state are both %s: give each its own file", o.out)
+		}
+	}
 	if info, err := os.Stat(folder); folder != "" && (err != nil || !info.IsDir()) {
 		return fmt.Errorf("%s: not a folder; give the names of pictures on standard input", folder)
 	}
@@ -130,7 +139,10 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 	w := &watching{stream: s, judge: judge, options: o, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
 	warn(w.stderr, judge, o.detector)
 	err = w.all(cmd.Context())
-	return errors.Join(err, s.Close())
+	if closed := s.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 // watching tells of a stream.

@@ -194,6 +194,8 @@ func TestWatchRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{plain}, 1, "not calibrated; give it in-distribution images"},
 		{[]string{plain, plain + "/missing"}, 1, "not a folder"},
+		{[]string{plain, ""}, 2, "FOLDER is empty"},
+		{[]string{plain, plain, "--out", "lines", "--state", "./lines"}, 2, "--out and --state are both lines"},
 		{[]string{plain, "--follow"}, 2, "--follow needs a FOLDER"},
 		{[]string{plain, "--json"}, 2, "--json needs --out"},
 		{[]string{plain, "--alarm-every", "0"}, 2, "want more than 1"},

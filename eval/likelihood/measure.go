@@ -119,6 +119,9 @@ func Measure(ctx context.Context, e engine.Engine, m *model.Model, images *datas
 		}
 		r.Label = m.Classes[o.Label]
 		classes := images.Classes
+		if len(classes) == 0 {
+			return nil, fmt.Errorf("%s: the images have no classes: take some that have, of which those of %s are measured", images.Name, r.Label)
+		}
 		if images = images.OfClass(images.Class(r.Label)); images.Len() == 0 {
 			return nil, fmt.Errorf("%s: no images of class %s, but of %q: take others", images.Name, r.Label, classes[:min(len(classes), 20)])
 		}
