@@ -40,7 +40,8 @@ file; a composed model is exported like any other.
   output  gradient   FP32 [N,H,W,C], of the energy with respect to the image
 
 In the metadata are the configuration, the classes, and of a calibrated model the calibration and
-thresholds: for each rate of false alarms, the energy above which an image is out of distribution.
+thresholds: for each rate of false alarms, the energy above which an image is out of distribution; of a
+model of classes with --mixture alone.
 docs/serving.md shows how a program uses them.`,
 		Example: `  joule export runs/mnist -o mnist.onnx
   joule export runs/classes -o seven.onnx --label 7

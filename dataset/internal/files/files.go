@@ -45,6 +45,13 @@ type Listing struct {
 	Warnings []string
 }
 
+// warnOfSame says how many files of an archive have the name of one before them.
+func (l *Listing) warnOfSame(again int) {
+	if again > 0 {
+		l.Warnings = append(l.Warnings, fmt.Sprintf("files of the archive that have the name of one before them are left out: %d", again))
+	}
+}
+
 // Passed is a file or folder that is passed over.
 type Passed struct {
 	Name string

@@ -2,6 +2,7 @@ package files
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -80,6 +81,44 @@ func (c *cancelling) Read(p []byte) (int, error) {
 	}
 	clear(p)
 	return len(p), nil
+}
+
+// What has the name of a file before it, or is a link to nothing, is left out and counted.
+func TestLeftOut(t *testing.T) {
+	twice := tar.Header{Typeflag: tar.TypeReg, Name: "cat/0.png", Size: 9}
+	folder := t.TempDir()
+	for _, name := range []string{"a.png", "b.png"} {
+		if err := os.Symlink("nothing", filepath.Join(folder, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	var zipped bytes.Buffer
+	w := zip.NewWriter(&zipped)
+	for range 3 {
+		if _, err := w.Create("cat/0.png"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := zip.NewReader(bytes.NewReader(zipped.Bytes()), int64(zipped.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, tree := range map[string]Tree{
+		"files of the archive that have the name of one before them are left out: 1": reading(tarOf(t, twice, twice)),
+		"files of the archive that have the name of one before them are left out: 2": Zip(archive),
+		"links that lead nowhere are left out: 2, such as a.png":                     Folder(folder),
+	} {
+		l, err := tree.List(t.Context(), everything)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(l.Warnings, []string{want}) {
+			t.Errorf("warnings %q, want %q", l.Warnings, want)
+		}
+	}
 }
 
 // Links within an archive stand for the files they lead to; others are counted.

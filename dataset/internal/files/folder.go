@@ -6,6 +6,7 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -23,8 +24,12 @@ func Folder(root string) Tree {
 			if err != nil {
 				return nil, err
 			}
-			l := &Listing{}
-			return l, l.walk(ctx, "", real, map[string]bool{})
+			w := walk{entered: map[string]bool{}}
+			err = w.folder(ctx, "", real)
+			if n := len(w.lost); n > 0 {
+				w.Warnings = append(w.Warnings, fmt.Sprintf("links that lead nowhere are left out: %d, such as %s", n, w.lost[0]))
+			}
+			return &w.Listing, err
 		},
 		size:   func(name string) int64 { return sizeOf(at(name)) },
 		open:   func(name string) (io.ReadCloser, error) { return OpenRegular(at(name)) },
@@ -32,12 +37,19 @@ func Folder(root string) Tree {
 	}
 }
 
-// walk adds what is in the directory called rel, whose resolved path is real. entered holds the directories already walked, resolved.
-func (l *Listing) walk(ctx context.Context, rel, real string, entered map[string]bool) error {
-	if entered[real] {
+// walk lists a folder.
+type walk struct {
+	Listing
+	entered map[string]bool // the directories already walked, resolved
+	lost    []string        // links to nothing
+}
+
+// folder adds what is in the directory called rel, whose resolved path is real.
+func (l *walk) folder(ctx context.Context, rel, real string) error {
+	if l.entered[real] {
 		return nil
 	}
-	entered[real] = true
+	l.entered[real] = true
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -62,11 +74,12 @@ func (l *Listing) walk(ctx context.Context, rel, real string, entered map[string
 		}
 		if mode&fs.ModeSymlink != 0 {
 			resolved, err := filepath.EvalSymlinks(at)
-			if err != nil {
-				continue // a link to nothing, or to itself
+			var info fs.FileInfo
+			if err == nil {
+				info, err = os.Stat(resolved)
 			}
-			info, err := os.Stat(resolved)
-			if err != nil {
+			if err != nil { // it leads nowhere, or to itself
+				l.lost = append(l.lost, name)
 				continue
 			}
 			if inside := resolved + string(filepath.Separator); info.IsDir() && strings.HasPrefix(real+string(filepath.Separator), inside) {
@@ -76,7 +89,7 @@ func (l *Listing) walk(ctx context.Context, rel, real string, entered map[string
 		}
 		switch {
 		case mode.IsDir():
-			if err := l.walk(ctx, name, at, entered); err != nil {
+			if err := l.folder(ctx, name, at); err != nil {
 				return err
 			}
 		case mode.IsRegular():

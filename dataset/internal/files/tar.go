@@ -109,12 +109,13 @@ func (t *tarred) List(ctx context.Context, look func(name string) bool) (*Listin
 	l := &Listing{}
 	seen, links := map[string]bool{}, map[string]string{}
 	var linked []string
-	looked := 0
+	looked, again := 0, 0
 	whole, err := t.each(ctx, func(name string, head *tar.Header, r io.Reader) error {
 		switch {
 		case head.Typeflag == tar.TypeDir:
 			l.Folders = append(l.Folders, name)
 		case seen[name]:
+			again++
 		case head.Typeflag == tar.TypeLink:
 			links[name] = inner(head.Linkname)
 			linked = append(linked, name)
@@ -161,6 +162,7 @@ func (t *tarred) List(ctx context.Context, look func(name string) bool) (*Listin
 	if lost > 0 {
 		l.Warnings = append(l.Warnings, fmt.Sprintf("%d links lead to no file in the archive and are left out", lost))
 	}
+	l.warnOfSame(again)
 	if !whole && len(l.Files) > 0 {
 		l.Warnings = append(l.Warnings, "the archive has no end mark and may be cut short: fetch it again if something is missing")
 	}

@@ -30,7 +30,7 @@ func Zip(archive *zip.Reader) Tree {
 	archive.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderConcurrency(1)))
 	files := map[string]*zip.File{}
 	l := Listing{}
-	links := 0
+	links, again := 0, 0
 	for _, f := range archive.File {
 		name := inner(f.Name)
 		switch mode := f.Mode(); {
@@ -42,9 +42,12 @@ func Zip(archive *zip.Reader) Tree {
 		case files[name] == nil:
 			files[name] = f
 			l.Files = append(l.Files, File{Name: name})
+		default:
+			again++
 		}
 	}
 	l.addFolders()
+	l.warnOfSame(again)
 	if links > 0 {
 		l.Warnings = append(l.Warnings, fmt.Sprintf("%d links in the archive are not followed", links))
 	}
