@@ -140,7 +140,7 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 	}
 	small := o.PictureSize(size)
 	var pictures []uint8
-	resized, firstResized := 0, ""
+	resized, grayed, changed := 0, 0, ""
 	for _, source := range sources {
 		for img, err := range dataset.Images(cmd.Context(), source, small, dataset.WithWarnings(shown.warn)) {
 			if err != nil {
@@ -155,16 +155,19 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 					o.maskSize.Height, o.maskSize.Width, terminal.OneLine(img.Name), own.Height, own.Width, small.Height, small.Width)
 			}
 			if img.Resized {
-				if resized++; resized == 1 {
-					firstResized = img.Name
-				}
+				resized++
+			}
+			if img.Grayed() {
+				grayed++
+			}
+			if changed == "" && (img.Resized || img.Grayed()) {
+				changed = img.Name
 			}
 			pictures = append(pictures, img.Pixels...)
 		}
 	}
-	if resized > 0 {
-		shown.warn(fmt.Sprintf("%d of %d pictures were scaled or cropped to %dx%d, such as %s", resized, len(pictures)/small.Len(), small.Height,
-			small.Width, terminal.OneLine(firstResized)))
+	if line := changedImages(resized, grayed, len(pictures)/small.Len(), small); line != "" {
+		shown.warn(line + ", such as " + terminal.OneLine(changed))
 	}
 	edited, err := m.Edit(cmd.Context(), &cpu.Engine{Threads: o.threads}, pictures, o.number, o.Edit)
 	if err != nil {

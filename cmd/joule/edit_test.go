@@ -46,7 +46,7 @@ func TestEdit(t *testing.T) {
 		t.Errorf("a picture of %v, for one beside three", size)
 	}
 	edit(small, "--upscale", "2", "-n", "1")
-	if _, _, stderr := joule("edit", run, "--steps", "3", "-o", out, large, small, "--upscale", "2"); !strings.Contains(stderr, "1 of 2 pictures were scaled or cropped to 6x6") {
+	if _, _, stderr := joule("edit", run, "--steps", "3", "-o", out, large, small, "--upscale", "2"); !strings.Contains(stderr, "of 2 images 1 were scaled or cropped to 6x6") {
 		t.Errorf("a picture that is too large: %q", stderr)
 	}
 	edit(large, large, "--denoise", "0.2")
