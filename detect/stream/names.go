@@ -204,6 +204,9 @@ func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
 			return nil
 		case entry.IsDir() || !dataset.IsPicture(path) || !comesAfter(path, w.last):
 			return nil
+		case w.Follow && w.again.waits(path): // and is read as one of those
+			w.last = path
+			return nil
 		case w.Follow && !w.settled(path, entry):
 			if time.Since(w.young.first) < patience {
 				return waits // as those after it do, for the order

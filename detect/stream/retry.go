@@ -80,6 +80,13 @@ func (r *retries) restore(path string) {
 	r.files[path] = &waiting{since: time.Now()}
 }
 
+// waits says whether a picture does.
+func (r *retries) waits(path string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.files[path] != nil
+}
+
 // done says what came of a picture: whether it has to wait, without a line, as it cannot be read yet, and whether it was read again, after
 // others that come after it.
 func (r *retries) done(path string, failed bool) (wait, again bool) {

@@ -76,6 +76,25 @@ func TestHalfWritten(t *testing.T) {
 	if lines[1].N != 3 {
 		t.Errorf("its number is %d", lines[1].N)
 	}
+	// Where nothing comes after the late one, the next stream does not take it for new.
+	whole := func(name string) []byte { return readFile(t, filepath.Join(folder, name)) }
+	put("003.png", whole("003.png"), old)
+	put("004.png", half("004.png"), old)
+	lines = follow(2, func() { put("004.png", whole("004.png"), old.Add(time.Second)) })
+	if len(lines) != 2 || lines[0].Image != file("003.png") || lines[1].Image != file("004.png") || lines[1].Result == nil {
+		t.Fatalf("with the last one half written: %+v", lines)
+	}
+	put("005.png", whole("005.png"), old)
+	put("006.png", half("006.png"), old)
+	if lines = follow(1, nil); len(lines) != 1 || lines[0].Image != file("005.png") || lines[0].N != 6 {
+		t.Fatalf("after the last one was half written: %+v", lines)
+	}
+	// Nor does it take one for new that waits already, and has only just been completed.
+	put("006.png", whole("006.png"), time.Now())
+	lines = follow(2, func() { put("007.png", whole("007.png"), old) })
+	if len(lines) != 2 || lines[0].Image != file("006.png") || lines[1].Image != file("007.png") || lines[1].N != 8 {
+		t.Fatalf("once the last one is whole: %+v", lines)
+	}
 }
 
 // A picture of a list that is half written has the line of the whole one, of whole images and of tiles, which are smaller than the picture.

@@ -245,7 +245,7 @@ func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 			}
 			last := s.state.Last
 			line, err := s.add(j)
-			if again { // others that come after it have been dealt with
+			if again && !comesAfter(j.Name, string(last)) { // others that come after it have been dealt with
 				s.state.Last = last
 			}
 			if err != nil {
