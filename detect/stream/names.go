@@ -175,7 +175,11 @@ type file struct {
 
 // once gives the names after the last one to use, up to one that may still be written. It is errEnough if use wants no more.
 func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
-	for _, path := range w.again.due() {
+	due := w.again.due
+	if !w.Follow {
+		due = w.again.names // there is no other look
+	}
+	for _, path := range due() {
 		if ctx.Err() != nil || !w.use(path, use) {
 			return errEnough
 		}
@@ -204,7 +208,7 @@ func (w *walk) once(ctx context.Context, use func(string, error) bool) error {
 			return nil
 		case entry.IsDir() || !dataset.IsPicture(path) || !comesAfter(path, w.last):
 			return nil
-		case w.Follow && w.again.waits(path): // and is read as one of those
+		case w.again.waits(path): // and is read as one of those
 			w.last = path
 			return nil
 		case w.Follow && !w.settled(path, entry):

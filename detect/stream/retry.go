@@ -140,16 +140,16 @@ func (r *retries) due() (paths []string) {
 }
 
 // names are those that wait and have no line, for a state.
-func (r *retries) names() (names [][]byte) {
+func (r *retries) names() (paths []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for path, w := range r.files {
 		if !w.since.IsZero() && !w.told {
-			names = append(names, []byte(path))
+			paths = append(paths, path)
 		}
 	}
-	slices.SortFunc(names, slices.Compare)
-	return names
+	slices.Sort(paths)
+	return paths
 }
 
 // readAgain judges a picture of a list once more, which could not be read, for as long as it is being written: a list goes on in order.

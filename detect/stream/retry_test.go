@@ -95,6 +95,20 @@ func TestHalfWritten(t *testing.T) {
 	if len(lines) != 2 || lines[0].Image != file("006.png") || lines[1].Image != file("007.png") || lines[1].N != 8 {
 		t.Fatalf("once the last one is whole: %+v", lines)
 	}
+	// A stream that follows the folder no longer reads what waits too, whole or not.
+	for _, name := range []string{"008.png", "009.png"} {
+		put(name, half(name), old)
+	}
+	put("010.png", whole("010.png"), old)
+	if lines = follow(1, nil); len(lines) != 1 || lines[0].Image != file("010.png") {
+		t.Fatalf("with two half written: %+v", lines)
+	}
+	put("009.png", whole("009.png"), old)
+	lines, r := judged(t, newJudge(t, path, "energy", detect.Rule{}), stream.Folder{Path: dir},
+		stream.Options{Output: filepath.Join(filepath.Dir(state), "out"), State: state})
+	if len(lines) != 2 || lines[0].Error == "" || lines[1].Image != file("009.png") || lines[1].Result == nil || r.Waiting != 0 {
+		t.Fatalf("once it is not followed: %+v, %+v", lines, r)
+	}
 }
 
 // A picture of a list that is half written has the line of the whole one, of whole images and of tiles, which are smaller than the picture.

@@ -139,6 +139,9 @@ func (s *Stream) save() error {
 		}
 	}
 	s.state.Drift = s.drift.State()
-	s.state.Waiting = s.retries.names()
+	s.state.Waiting = nil
+	for _, path := range s.retries.names() {
+		s.state.Waiting = append(s.state.Waiting, []byte(path))
+	}
 	return durable.WriteFile(s.options.State, func(out io.Writer) error { return json.NewEncoder(out).Encode(&s.state) })
 }

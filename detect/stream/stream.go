@@ -239,7 +239,7 @@ func (s *Stream) run(ctx context.Context, use func(Line) bool) error {
 			if list && j.Err != nil {
 				j = s.readAgain(ctx, j)
 			}
-			wait, again := s.retries.done(j.Name, j.Err != nil)
+			wait, again := s.retries.done(j.Name, j.Err != nil && followed)
 			if wait {
 				continue
 			}
@@ -316,7 +316,7 @@ func (s *Stream) Report() Report {
 		AlarmAt: st.AlarmAt, AlarmImage: st.AlarmImage, Latest: len(d.Latest)}
 	r.Distance, r.P = s.drift.Uniformity()
 	if names := s.retries.names(); len(names) > 0 {
-		r.Waiting, r.WaitingImage = len(names), string(names[0])
+		r.Waiting, r.WaitingImage = len(names), names[0]
 	}
 	if r.Drift {
 		r.Since = d.Alarm - d.Since + 1
