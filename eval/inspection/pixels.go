@@ -69,13 +69,27 @@ func ascending(v float32) uint32 {
 
 func (p *pixels) sort() { slices.Sort(p.keys) }
 
-// bins divide the FPR of a group of pictures for resampling: as many below the limit as above.
-const bins = 256
+// bins divide the FPR of a group of pictures for resampling: one of 0, half below the limit, half from there. Curves are steep at first, where
+// trapezoids between few bins would lie well below them: below the limit bins are the narrower the lower the FPR.
+const (
+	half = 128
+	bins = 1 + 2*half
+)
+
+func binOf(fpr, limit float64) int {
+	switch {
+	case fpr == 0:
+		return 0
+	case fpr < limit || limit >= 1:
+		return 1 + min(int(math.Sqrt(fpr/limit)*half), half-1)
+	}
+	return 1 + half + min(int((fpr-limit)/(1-limit)*half), half-1)
+}
 
 // histogram is what a picture adds to each bin.
 type histogram struct {
-	good, faulty [bins]float32 // pixels
-	regions      [bins]float32 // Σ over its regions of the fraction of each
+	good, faulty [bins]float64 // pixels
+	regions      [bins]float64 // Σ over its regions of the fraction of each
 	n            int           // regions
 }
 
@@ -109,33 +123,29 @@ func (p *pixels) areas(in []bool, limit float64) (auroc, aupro float64, of map[i
 	var curve curve
 	var fp, tp, pro float64
 	for i := 0; i < len(p.keys); {
-		score := p.keys[i] >> 32
-		bin := binOf(fp/good, limit)
+		first, score := i, p.keys[i]>>32
 		for ; i < len(p.keys) && p.keys[i]>>32 == score; i++ {
-			h := at[uint32(p.keys[i])]
-			if h == nil {
-				continue
+			if at[uint32(p.keys[i])] != nil && !p.segments[uint32(p.keys[i])].faulty {
+				fp++
 			}
-			if s := &p.segments[uint32(p.keys[i])]; s.faulty {
+		}
+		bin := binOf(fp/good, limit)
+		for _, key := range p.keys[first:i] {
+			h, s := at[uint32(key)], &p.segments[uint32(key)]
+			switch {
+			case h == nil:
+			case s.faulty:
 				tp++
 				pro += 1 / float64(s.size)
 				h.faulty[bin]++
-				h.regions[bin] += 1 / float32(s.size)
-			} else {
-				fp++
+				h.regions[bin] += 1 / float64(s.size)
+			default:
 				h.good[bin]++
 			}
 		}
 		curve.to(fp/good, tp/faulty, pro/regions, limit)
 	}
 	return curve.auroc, curve.aupro / limit, of
-}
-
-func binOf(fpr, limit float64) int {
-	if fpr < limit || limit >= 1 {
-		return min(int(fpr/limit*bins/2), bins/2-1)
-	}
-	return min(bins/2+int((fpr-limit)/(1-limit)*bins/2), bins-1)
 }
 
 // curve adds up the areas below TPR and PRO as FPR grows.
@@ -162,17 +172,17 @@ func areasOf(of map[int]*histogram, pictures []int, times []int, limit float64) 
 		if times[i] == 0 || h == nil {
 			continue
 		}
-		t := float32(times[i])
+		t := float64(times[i])
 		for b, n := range h.good {
-			good[b] += float64(t * n)
+			good[b] += t * n
 		}
 		if h.n == 0 {
 			continue
 		}
-		allRegions += float64(t) * float64(h.n)
+		allRegions += t * float64(h.n)
 		for b := range bins {
-			faulty[b] += float64(t * h.faulty[b])
-			regions[b] += float64(t * h.regions[b])
+			faulty[b] += t * h.faulty[b]
+			regions[b] += t * h.regions[b]
 		}
 	}
 	for b := range bins {

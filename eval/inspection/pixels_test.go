@@ -9,6 +9,7 @@ import (
 
 	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/detect/scoremap"
+	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // reference is written by testdata/make_reference.py.
@@ -124,5 +125,68 @@ func TestScoresAreOrdered(t *testing.T) {
 	}
 	if ascending(float32(math.Copysign(0, -1))) != ascending(0) {
 		t.Error("-0 is not 0")
+	}
+}
+
+// An interval holds the figure that it belongs to, however good the maps are.
+func TestIntervalsHoldTheFigure(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		shift              float32 // of the scores of faulty pixels, in spreads of all
+		pictures           int     // of each kind
+		side, defect       int     // of pictures and defects, in pixels
+		auroc, aupro, near float64 // what they are about
+	}{
+		{"chance", 0, 6, 64, 12, 0.5, 0.15, 0.05},
+		{"poor", 1, 6, 64, 12, 0.76, 0.46, 0.05},
+		{"fair", 2, 6, 64, 12, 0.92, 0.79, 0.05},
+		{"good", 4, 6, 128, 20, 0.998, 0.993, 0.003},
+		{"very good", 5, 6, 128, 20, 0.9998, 0.9993, 0.0003},
+		{"perfect", 1000, 6, 64, 12, 1, 1, 0},
+		{"perfect, of a large region", 1000, 1, 1000, 1000, 1, 1, 0},
+	} {
+		s := rng.New(5)
+		var p pixels
+		var good, faulty []int
+		for i := range 2 * c.pictures {
+			m := &scoremap.Map{Height: c.side, Width: c.side, Values: make([]float32, c.side*c.side)}
+			for k := range m.Values {
+				m.Values[k] = float32(s.Normal())
+			}
+			if i < c.pictures {
+				good = append(good, i)
+				p.add(i, m, nil)
+				continue
+			}
+			faulty = append(faulty, i)
+			mask := make([]uint8, len(m.Values))
+			for k := range mask {
+				if k/c.side < c.defect && k%c.side < c.defect {
+					mask[k] = 1
+					m.Values[k] += c.shift
+				}
+			}
+			p.add(i, m, mask)
+		}
+		p.sort()
+		all := make([]bool, 2*c.pictures)
+		for i := range all {
+			all[i] = true
+		}
+		auroc, aupro, of := p.areas(all, FPRLimit)
+		pixel, region, err := (&measuring{ctx: t.Context(), options: Options{FPRLimit: FPRLimit, Resamples: 200, Seed: 1}}).bootstrap(of, good, faulty)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []struct {
+			name        string
+			value, want float64
+			interval    *benchmark.Interval
+		}{{"pixel AUROC", auroc, c.auroc, pixel}, {"AUPRO", aupro, c.aupro, region}} {
+			const rounding = 1e-9
+			if math.Abs(f.value-f.want) > c.near+rounding || !(f.interval[0] <= f.value+rounding && f.value <= f.interval[1]+rounding) || f.interval[1] > 1+rounding {
+				t.Errorf("%s: %s %v, about %v, with the interval %v", c.name, f.name, f.value, f.want, *f.interval)
+			}
+		}
 	}
 }
