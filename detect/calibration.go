@@ -47,6 +47,14 @@ type Calibration struct {
 // Scales is the number of scales of the energy.
 func (c *Calibration) Scales() int { return c.scales }
 
+// check is an error if the calibration is none of an energy of so many scales.
+func (c *Calibration) check(scales int) error {
+	if c.scales != scales {
+		return fmt.Errorf("%w: its calibration is one of %d scales, its energy has %d: calibrate it again", ErrNotCalibrated, c.scales, scales)
+	}
+	return nil
+}
+
 // MedianNorm is the median ‖∂E/∂x‖₂ of the calibration images.
 func (c *Calibration) MedianNorm() float64 {
 	if d, ok := c.distributions["gradient-norm"]; ok {
@@ -241,6 +249,9 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 	}
 	if s.Version != version {
 		return fmt.Errorf("of version %d, this program knows %d: calibrate again", s.Version, version)
+	}
+	if s.Scales < 0 || s.Scales > max(1, len(s.Scores)) { // each of several has scores
+		return fmt.Errorf("of %d scales, with the scores of %d detectors: calibrate again", s.Scales, len(s.Scores))
 	}
 	*c = Calibration{Data: s.Data, Images: s.Images, Pixels: s.Pixels, weights: s.Weights, scales: s.Scales, tiles: s.Tiles, reference: s.Reference, distributions: map[string]*conformal.Distribution{}}
 	for _, stored := range s.Scores {

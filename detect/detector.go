@@ -124,7 +124,7 @@ func (e *UnknownDetector) Error() string {
 }
 
 // Named is the detector of that name for an energy of so many scales, calibrated by c; c may be nil. The error is an [*UnknownDetector]
-// if there is none, and wraps [ErrNotCalibrated] if it needs a calibration that is not there.
+// if there is none, and wraps [ErrNotCalibrated] if it needs a calibration that is not there, or c is one of other scales.
 func Named(name string, scales int, c *Calibration) (*Detector, error) {
 	var names []string
 	for _, k := range Kinds(scales) {
@@ -137,6 +137,9 @@ func Named(name string, scales int, c *Calibration) (*Detector, error) {
 				return nil, fmt.Errorf("%w, and detector %s needs it to be", ErrNotCalibrated, name)
 			}
 			return &Detector{Kind: k}, nil
+		}
+		if err := c.check(scales); err != nil {
+			return nil, err
 		}
 		d, ok := c.distributions[name]
 		if !ok {

@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -140,8 +141,32 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.words)
 		}
 	}
-	if _, err := detect.Named("scale:3", 3, mustCalibrate(t, measurements(30, 1))); err == nil || !strings.Contains(err.Error(), "scale:3 is not in its calibration") {
+	c := mustCalibrate(t, measurements(30, 1))
+	for scales, words := range map[int]string{1: "one of 2 scales, its energy has 1", 3: "one of 2 scales, its energy has 3"} {
+		for _, k := range detect.Kinds(scales) {
+			if _, err := detect.Named(k.Name, scales, c); !errors.Is(err, detect.ErrNotCalibrated) || !strings.Contains(err.Error(), words) {
+				t.Errorf("%s of %d scales, calibrated with two: %v", k.Name, scales, err)
+			}
+		}
+	}
+	text, err := json.Marshal(c)
+	if err == nil {
+		err = json.Unmarshal([]byte(strings.Replace(string(text), "scale:2", "scale:x", 1)), c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := detect.Named("scale:2", 2, c); err == nil || !strings.Contains(err.Error(), "scale:2 is not in its calibration") {
 		t.Errorf("a detector that is not calibrated: %v", err)
+	}
+	for _, scales := range []string{"-1", "-3", "1000000", "4611686018427387904"} {
+		changed := strings.Replace(string(text), `"scales":2`, `"scales":`+scales, 1)
+		for _, name := range []string{"typical-set", "other"} { // what else looks at the scales
+			err := json.Unmarshal([]byte(strings.Replace(changed, "typical-set", name, 1)), new(detect.Calibration))
+			if err == nil || !strings.Contains(err.Error(), "of "+scales+" scales") {
+				t.Errorf("of %s scales, with %s: %v", scales, name, err)
+			}
+		}
 	}
 	for _, text := range []string{`{"version":2}`, `{"version":1,"scores":[{"detector":"energy","scores":"AAA="}]}`, `{"version":1,"scores":[{"detector":"energy","scores":"AADAfw=="}]}`, `[]`,
 		`{"version":1,"scores":[{"detector":"energy","scores":"*"}]}`} {

@@ -136,6 +136,10 @@ func TestJudgeOfOneClass(t *testing.T) {
 func TestJudgeRefuses(t *testing.T) {
 	m, plain, damaged := calibrated(t, level(0), 99), level(0), level(0)
 	damaged.Calibration = json.RawMessage(`{"version": 7}`)
+	other := level(0)
+	if err := detect.Attach(other, mustCalibrate(t, measurements(30, 1))); err != nil { // without a digest of its weights
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		m        *model.Model
 		detector string
@@ -150,6 +154,8 @@ func TestJudgeRefuses(t *testing.T) {
 		{plain, "energy", detect.Rule{FalseDiscoveries: 0.1}, "the model is not calibrated"},
 		{plain, "combined", detect.Rule{}, "the model is not calibrated"},
 		{damaged, "combined", detect.Rule{}, "its calibration cannot be read: of version 7"},
+		{other, "combined", detect.Rule{}, "its calibration is one of 2 scales, its energy has 1"},
+		{other, "energy", detect.Rule{FalseAlarms: 0.1}, "its calibration is one of 2 scales, its energy has 1"},
 	} {
 		_, err := detect.NewJudge(&cpu.Engine{}, c.m, c.detector, c.rule)
 		if err == nil || !strings.Contains(err.Error(), c.words) || strings.Contains(c.words, "calibra") != errors.Is(err, detect.ErrNotCalibrated) {

@@ -110,7 +110,7 @@ func weightsOf(m *model.Model) string {
 var ErrNotCalibrated = errors.New("the model is not calibrated")
 
 // CalibrationOf is the calibration of a model. Without one the error is [ErrNotCalibrated], which is wrapped where there is one that cannot
-// be read, being of another version or damaged, or that was made with other weights.
+// be read, being of another version or damaged, or that was made with other weights or scales.
 func CalibrationOf(m *model.Model) (*Calibration, error) {
 	if m.Calibration == nil {
 		return nil, ErrNotCalibrated
@@ -124,6 +124,16 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	}
 	if c.weights != "" && c.weights != weightsOf(m) {
 		return nil, fmt.Errorf("%w: its calibration was made with other weights", ErrNotCalibrated)
+	}
+	if c.tiles {
+		return c, nil
+	}
+	scales, err := m.Energy.Scales()
+	if err == nil {
+		err = c.check(scales)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return c, nil
 }
