@@ -14,6 +14,8 @@ package detect
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -62,7 +64,7 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 	if set.Len() < Fewest || set.Len() > Most {
 		return nil, fmt.Errorf("%d pictures to calibrate with: want %d to %d", set.Len(), Fewest, Most)
 	}
-	c := &Calibration{Data: set.Name, Images: set.Len(), tiles: true, distributions: map[string]*conformal.Distribution{}}
+	c := &Calibration{Data: set.Name, Images: set.Len(), weights: weightsOf(m), tiles: true, distributions: map[string]*conformal.Distribution{}}
 	for _, name := range scoremap.Quick() {
 		mapper, err := scoremap.New(e, m, name)
 		if errors.Is(err, energy.ErrNoPlaces) {
@@ -72,8 +74,11 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 			return nil, err
 		}
 		var scores []float64
+		digest := sha256.New()
 		for i := range set.Len() {
-			scored, err := mapper.Map(ctx, set.Image(i), set.Size(), model.AnyLabel)
+			picture := set.Image(i)
+			digest.Write(picture)
+			scored, err := mapper.Map(ctx, picture, set.Size(), model.AnyLabel)
 			if err != nil {
 				return nil, err
 			}
@@ -88,6 +93,7 @@ func CalibrateSet(ctx context.Context, e engine.Engine, m *model.Model, set *dat
 		if c.distributions[name], err = conformal.New(scores); err != nil {
 			return nil, err
 		}
+		c.Pixels = hex.EncodeToString(digest.Sum(nil)[:16])
 	}
 	return c, nil
 }

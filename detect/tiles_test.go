@@ -1,10 +1,13 @@
 package detect_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/dataset"
@@ -141,6 +144,14 @@ func TestRegionsHavePValues(t *testing.T) {
 	if _, err := detect.NewJudge(e, m, scoremap.Difference, detect.Rule{FalseAlarms: 0.1}); !errors.Is(err, detect.ErrNotCalibrated) {
 		t.Errorf("decisions by a map without calibration: %v", err)
 	}
+	if sum := sha256.Sum256(pictures(1, 199).Pixels); again.Pixels != hex.EncodeToString(sum[:16]) {
+		t.Errorf("the digest of the pictures is %q", again.Pixels)
+	}
+	m.Params["head.bias"] = []float32{1}
+	if _, err := detect.CalibrationOf(m); !errors.Is(err, detect.ErrNotCalibrated) || !strings.Contains(err.Error(), "other weights") {
+		t.Errorf("of other weights: %v", err)
+	}
+	m.Params["head.bias"] = []float32{0}
 	m.Config.Tiles = model.Tiles{}
 	if _, err := detect.CalibrationOf(m); !errors.Is(err, detect.ErrNotCalibrated) {
 		t.Errorf("a model of whole images: %v", err)
