@@ -92,17 +92,17 @@ func NewJudge(e engine.Engine, m *model.Model, detector string, rule Rule) (*Jud
 	if uncalibrated == nil && d.Distribution == nil {
 		uncalibrated = fmt.Errorf("%w for score map %s", ErrNotCalibrated, d.Name)
 	}
-	if uncalibrated != nil && rule.decides() {
-		return nil, uncalibrated
-	}
 	j := &Judge{Model: m, Detector: d, Rule: rule, Uncalibrated: uncalibrated}
 	if m.Config.Tiled() {
 		j.mapper, err = scoremap.New(e, m, d.Name)
 	} else {
 		j.meter, err = m.NewMeter(e, d.Gradients)
 	}
-	if err != nil {
+	if err != nil { // first: of an energy that has no such map, to calibrate it is no help
 		return nil, err
+	}
+	if uncalibrated != nil && rule.decides() {
+		return nil, uncalibrated
 	}
 	return j, nil
 }

@@ -174,8 +174,15 @@ func TestMixturesOfTiles(t *testing.T) {
 	if s := c.Summary(); len(s) != 1 || s[0].Detector != scoremap.GradientNorm {
 		t.Errorf("calibrated by %+v", s)
 	}
-	if _, err := detect.NewJudge(e, m, scoremap.Energy, detect.Rule{}); !errors.Is(err, energy.ErrNoPlaces) {
-		t.Errorf("a map of places: %v", err)
+	for range 2 { // before it is calibrated, and then
+		for _, rule := range []detect.Rule{{}, {FalseAlarms: 0.1}} {
+			if _, err := detect.NewJudge(e, m, scoremap.Energy, rule); !errors.Is(err, energy.ErrNoPlaces) {
+				t.Errorf("a map of places, by %+v: %v", rule, err)
+			}
+		}
+		if err := detect.Attach(m, c); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
