@@ -55,8 +55,8 @@ func (m *Map) Range() (low, high float64) {
 type Mapper struct {
 	kind    *kind
 	model   *model.Model
-	meter   *model.Meter   // nil if the kind needs none
-	descent *model.Descent // likewise
+	meter   *model.Meter
+	descent *model.Descent // nil if the kind needs none
 	tiling  dataset.Tiling
 	weights []float64 // of a tile, H,W
 	where   bool      // the energy is conditional on where a tile is
