@@ -16,7 +16,8 @@ package drift
 // is uniform in (0,1) and independent of all earlier ones, exactly: a smoothed conformal p-value whose calibration set grows. (The
 // p-values against the calibration images alone are not independent: on a long stream even a good calibration set looks wrong by its
 // own chance, and a test of their uniformity raises an alarm without drift.) Small u are images of high score. More than 1024 cells are
-// taken together in groups of neighbours, which changes nothing in the above. Ties are broken at random.
+// taken together in groups of neighbours, which changes nothing in the above. Ties are broken at random: by a number that each calibration
+// score has for good, and each other score gets, as if it were a further digit of the score.
 //
 // A bet against uniformity. A density f on (0,1) is a fair bet: E f(u_t) = 1 while u_t is uniform. With several, f_k, the statistic of
 // Shiryaev and Roberts
@@ -35,6 +36,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/joule-ebm/joule/detect/conformal"
 	"github.com/joule-ebm/joule/engine/rng"
@@ -57,6 +59,7 @@ var bets = []struct{ a, b float64 }{
 // Detector watches one stream. It is for one goroutine at a time.
 type Detector struct {
 	calibration *conformal.Distribution
+	ties        []float64 // what breaks ties of the calibration scores, ascending among such as are alike
 	every       float64
 	s           State
 }
@@ -85,8 +88,25 @@ func New(calibration *conformal.Distribution, every float64) (*Detector, error) 
 		return nil, fmt.Errorf("drift: an alarm every %v images: want more than 1", every)
 	}
 	groups := min(len(calibration.Scores())+1, mostGroups)
-	return &Detector{calibration, every, State{Counts: make([]int64, groups), Bets: make([]Bet, len(bets))}}, nil
+	random := rng.New(0, streamTies)
+	return &Detector{calibration, tieBreakers(calibration.Scores(), &random), every, State{Counts: make([]int64, groups), Bets: make([]Bet, len(bets))}}, nil
 }
+
+// tieBreakers are uniform in (0,1), one for each of the scores in order.
+func tieBreakers(scores []float64, random *rng.Stream) []float64 {
+	ties := make([]float64, len(scores))
+	for first, i := 0, 0; i < len(scores); i++ {
+		ties[i] = uniform(random)
+		if i+1 == len(scores) || scores[i+1] != scores[i] {
+			slices.Sort(ties[first : i+1])
+			first = i + 1
+		}
+	}
+	return ties
+}
+
+// uniform is a random number in (0,1).
+func uniform(random *rng.Stream) float64 { return (float64(random.Uint32()) + 0.5) / (1 << 32) }
 
 // State is what the detector remembers. It must not be changed.
 func (d *Detector) State() State { return d.s }
@@ -105,7 +125,7 @@ func (d *Detector) Restore(s State) error {
 func (d *Detector) Add(score float64) (u float64) {
 	s := &d.s
 	random := rng.New(0, streamDrift, uint64(s.Images))
-	u = d.rank(score, float64(random.Float32()), (float64(random.Uint32())+0.5)/(1<<32))
+	u = d.rank(score, uniform(&random), uniform(&random))
 	s.Images++
 	if len(s.Latest) < Window {
 		s.Latest = append(s.Latest, u)
@@ -133,18 +153,18 @@ func (d *Detector) Add(score float64) (u float64) {
 	return u
 }
 
-// streamDrift names the random stream that spreads ranks over their cells.
-const streamDrift = 0x6472696674 // "drift"
+// The random streams: of what breaks the ties of calibration scores, and of what breaks those of a score and spreads its rank over its cell.
+const (
+	streamTies  = 0x74696573   // "ties"
+	streamDrift = 0x6472696674 // "drift"
+)
 
 // rank is u of a score, which is then counted. tie and within are uniform in (0,1).
 func (d *Detector) rank(score, tie, within float64) float64 {
 	scores := d.calibration.Scores()
-	below, found := slices.BinarySearch(scores, score)
-	ties := 0
-	for found && below+ties < len(scores) && scores[below+ties] == score {
-		ties++
-	}
-	cell := len(scores) - below - ties + int(tie*float64(ties+1)) // 0 is above all calibration scores
+	cell := len(scores) - sort.Search(len(scores), func(i int) bool { // 0 is above all calibration scores
+		return scores[i] > score || scores[i] == score && d.ties[i] > tie
+	})
 	groups, cells := len(d.s.Counts), len(scores)+1
 	first := func(group int) int { return (group*cells + groups - 1) / groups }
 	group := cell * groups / cells

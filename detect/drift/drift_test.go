@@ -112,6 +112,35 @@ func TestRanksAreUniform(t *testing.T) {
 	}
 }
 
+// With ties too the ranks are uniform and independent: three in a row fall into thirds of (0,1) in all ways as often.
+func TestRanksOfTies(t *testing.T) {
+	const times, ways = 27000, 27
+	for _, c := range []struct{ calibration, stream []float64 }{
+		{[]float64{0}, []float64{0, 0, 0}},
+		{[]float64{0, 0, 0, 0}, []float64{0, 0, 0}},
+	} {
+		s := rng.New(15)
+		var counts [ways]float64
+		for range times {
+			d := watch(t, c.calibration, 1e12)
+			d.ties = tieBreakers(c.calibration, &s)
+			way := 0
+			for _, score := range c.stream {
+				way = 3*way + int(3*d.rank(score, uniform(&s), uniform(&s)))
+				d.s.Images++
+			}
+			counts[way]++
+		}
+		chi := 0.0
+		for _, n := range counts {
+			chi += (n - times/ways) * (n - times/ways) / (times / ways)
+		}
+		if chi > 54 { // one time in a thousand
+			t.Errorf("%v: of %d times %v, χ² = %.0f", c.calibration, times, counts, chi)
+		}
+	}
+}
+
 // Without drift alarms are as rare as promised.
 func TestFalseAlarms(t *testing.T) {
 	const every, streams, most = 200, 300, 2000
