@@ -171,7 +171,8 @@ func share(count, n int) Share {
 type Asked struct {
 	Attribute string `json:"attribute"` // whose values the classes are
 	Share
-	Of map[string]Share `json:"of"` // of the samples of each class
+	Samples int              `json:"samples"` // Share.Of, whose name in JSON the classes have
+	Of      map[string]Share `json:"of"`      // of the samples of each class
 }
 
 // Asked counts the samples that show their class, given the label of each and the names of the classes; nil where these are not values
@@ -193,7 +194,7 @@ func (r *Reader) Asked(shown []Values, labels []int32, classes []string) *Asked 
 			all++
 		}
 	}
-	a.Share = share(all, len(labels))
+	a.Share, a.Samples = share(all, len(labels)), len(labels)
 	for class, n := range drawn {
 		a.Of[class] = share(right[class], n)
 	}

@@ -3,6 +3,7 @@ package attributes_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -128,6 +129,14 @@ func TestMeasureAsked(t *testing.T) {
 	var text bytes.Buffer
 	if err := r.Text(&text); err != nil || !strings.Contains(text.String(), "show the digit that they were drawn for: 71.4% (95% 29.0 to 96.3)\n  2 100.0% 3 0.0% 9 100.0%\n") {
 		t.Errorf("%s, %v", &text, err)
+	}
+	var read map[string]any
+	written, err := json.Marshal(r.Asked)
+	if err == nil {
+		err = json.Unmarshal(written, &read)
+	}
+	if of, ok := read["of"].(map[string]any); err != nil || read["count"] != 5. || read["samples"] != 7. || !ok || len(of) != 3 {
+		t.Errorf("%s, %v", written, err)
 	}
 	if a := measure(model.Sampling{Images: 4, Seed: 1, Labels: []int32{2}}, "2", "9", "3").Asked; a == nil || a.Count != 0 || len(a.Of) != 1 {
 		t.Errorf("of one class: %+v", a)
