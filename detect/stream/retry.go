@@ -87,8 +87,8 @@ func (r *retries) waits(path string) bool {
 	return r.files[path] != nil
 }
 
-// done says what came of a picture: whether it has to wait, without a line, as it cannot be read yet, and whether it was read again, after
-// others that come after it.
+// done says what came of a picture: whether it has to wait, without a line, as it cannot be read yet, and whether it was read again, maybe
+// after others that come after it.
 func (r *retries) done(path string, failed bool) (wait, again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

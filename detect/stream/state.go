@@ -49,7 +49,7 @@ type Position struct {
 	N      int64  `json:"done"`   // how many
 	Last   []byte `json:"last"`   // the last one: names need not be UTF-8
 	Digest string `json:"digest"` // of all of them: see [Digest]
-	// Waiting are names that came before the last one and have not been dealt with: of pictures that were not whole yet.
+	// Waiting are names that have come and have not been dealt with: of pictures that were not whole yet.
 	Waiting [][]byte `json:"waiting,omitempty"`
 }
 
