@@ -63,3 +63,11 @@ func openSource(path string, source Source, name string) (*Model, error) {
 	m.Path = path
 	return m, nil
 }
+
+// Content is what the file has, by now, that the model was read from; of a source too.
+func (m *Model) Content() ([]byte, error) {
+	if source, name := sourceOf(m.Path); source != nil {
+		return source(name)
+	}
+	return os.ReadFile(m.Path)
+}

@@ -189,6 +189,22 @@ func TestWatchGoesOn(t *testing.T) {
 	}
 }
 
+// A model that comes with Joule has no file of its own, and a state all the same.
+func TestWatchGoesOnWithZoo(t *testing.T) {
+	folder, state := goodPictures(t, 4), filepath.Join(t.TempDir(), "state.json")
+	list := []string{folder + "/000.png", folder + "/001.png", folder + "/002.png"}
+	args := []string{"watch", "zoo:mnist", "--state", state}
+	for _, step := range []struct{ names, lines int }{{2, 2}, {3, 1}} {
+		code, lines, said := jouleReading(t, list[:step.names], args...)
+		if code != 0 || len(watchedLines(t, []byte(lines))) != step.lines {
+			t.Errorf("of %d names: exit code %d, want %d lines: %s%s", step.names, code, step.lines, lines, said)
+		}
+	}
+	if code, _, said := jouleReading(t, list, "watch", "zoo:mnist-digits", "--state", state); code != 1 || !strings.Contains(said, "of another model") {
+		t.Errorf("another model: exit code %d, %s", code, said)
+	}
+}
+
 func TestWatchRefuses(t *testing.T) {
 	plain := newModel(t, expr.Shape{12, 12, 1})
 	for _, r := range []refused{

@@ -81,7 +81,7 @@ func (s *Stream) restore() (resumed bool, err error) {
 	if file == "" {
 		return false, nil
 	}
-	model, err := os.ReadFile(s.judge.Model.Path)
+	model, err := s.judge.Model.Content()
 	if err != nil {
 		return false, fmt.Errorf("a state tells models apart by their files: %w", err)
 	}
