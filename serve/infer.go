@@ -19,6 +19,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -278,12 +279,14 @@ func (r *InferBody) wanted(l *loaded) ([]requestOutput, error) {
 	if len(r.Outputs) == 0 {
 		return all, nil
 	}
-	for _, o := range r.Outputs {
+	for i, o := range r.Outputs {
 		switch known := o.Name == outputEnergy || o.Name == outputP; {
 		case !known:
 			return nil, fmt.Errorf("no output %.40q: want %s or %s", o.Name, outputEnergy, outputP)
 		case o.Name == outputP && len(all) == 1:
 			return nil, fmt.Errorf("no output %s: the model is not calibrated; see joule calibrate", outputP)
+		case slices.ContainsFunc(r.Outputs[:i], func(before requestOutput) bool { return before.Name == o.Name }): // an answer must not outgrow its request
+			return nil, fmt.Errorf("the output %s is asked for twice: name it once", o.Name)
 		}
 	}
 	return r.Outputs, nil

@@ -249,6 +249,7 @@ func TestRefuses(t *testing.T) {
 		"too few numbers":     {infer, "application/json", tensor(`"shape":[1,12,12,1],"datatype":"UINT8","data":[1,2]`), 400, "2 numbers"},
 		"words":               {infer, "application/json", tensor(`"shape":[1,12,12,1],"datatype":"UINT8","data":["a"]`), 400, "no numbers"},
 		"another output":      {infer, "application/json", `{"inputs":[],"outputs":[{"name":"x"}]}`, 400, "no output"},
+		"an output twice":     {infer, "application/json", `{"inputs":[],"outputs":[{"name":"energy"},{"name":"p_value"},{"name":"energy"}]}`, 400, "twice"},
 		"p without":           {"/v2/models/classes/infer", "application/json", `{"inputs":[],"outputs":[{"name":"p_value"}]}`, 400, "not calibrated"},
 		"another version":     {"/v2/models/digits/versions/7/infer", "application/json", "{}", 404, "no version"},
 		"a number out of 0-1": {infer, "application/json", tensor(`"shape":[1,12,12,1],"datatype":"FP32","data":[` + strings.Repeat("1.5,", 143) + "1]"), 400, "want 0 to 1"},
