@@ -370,7 +370,7 @@ func quantise(values []float64, datatype string) ([]uint8, error) {
 
 // numbers reads n numbers of JSON in arrays, flat or nested: the brackets within are of no account, since the shape is given.
 func numbers(text json.RawMessage, n int) ([]float64, error) {
-	values := make([]float64, 0, n)
+	values := make([]float64, 0, min(n, len(text)/2+1)) // for what was sent: a shape alone takes no memory
 	for at := 0; at < len(text); {
 		switch c := text[at]; {
 		case bytes.IndexByte([]byte("[], \t\r\n"), c) >= 0:

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -263,6 +264,23 @@ func TestRefuses(t *testing.T) {
 		if code, text, _ := ask(t, "POST", h.URL+infer, "application/json", []byte("{}"), headers...); code != 400 && code != 415 {
 			t.Errorf("%q: status %d, %s", headers, code, text)
 		}
+	}
+}
+
+// A shape takes no memory until its numbers come.
+func TestShapeAlone(t *testing.T) {
+	h, _, _ := start(t, nil)
+	const requests, most = 20, 500_000 // bytes each: the numbers of the shape would be 1.2 MB
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range requests {
+		code, text, _ := ask(t, "POST", h.URL+"/v2/models/digits/infer", "application/json", []byte(`{"inputs":[{"name":"image","shape":[1024,12,12,1],"datatype":"UINT8","data":[]}]}`))
+		if code != 400 || !strings.Contains(text, "0 numbers") {
+			t.Fatalf("status %d, %s", code, text)
+		}
+	}
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > requests*most {
+		t.Errorf("%d bytes for a request without numbers", (after.TotalAlloc-before.TotalAlloc)/requests)
 	}
 }
 
