@@ -5,6 +5,7 @@ package serve
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,9 @@ type metrics struct {
 	drift      *prometheus.GaugeVec
 	alarm      *prometheus.GaugeVec
 	uniformity *prometheus.GaugeVec
+
+	mu       sync.Mutex
+	watching map[string]*drift.Detector // that of the model in use, by model
 }
 
 func newMetrics() *metrics {
@@ -48,7 +52,7 @@ func newMetrics() *metrics {
 		r.MustRegister(h)
 		return h
 	}
-	m := &metrics{registry: r,
+	m := &metrics{registry: r, watching: map[string]*drift.Detector{},
 		requests: counter("joule_requests_total", "Requests answered.", "route", "code"),
 		seconds: histogram("joule_request_seconds", "Time from a request's header to the end of its answer.", "route",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}),
@@ -72,10 +76,21 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-func (m *metrics) loaded(model string, iterations int64, calibrated bool) {
+// loaded is called before anybody uses the model. Its drift begins anew: there is none without a calibration.
+func (m *metrics) loaded(model string, iterations int64, d *drift.Detector) {
 	m.outs.WithLabelValues(model) // so that there is a 0 to show before the first
 	m.iterations.WithLabelValues(model).Set(float64(iterations))
-	m.calibrated.WithLabelValues(model).Set(map[bool]float64{true: 1}[calibrated])
+	m.calibrated.WithLabelValues(model).Set(map[bool]float64{true: 1}[d != nil])
+	m.mu.Lock()
+	m.watching[model] = d
+	m.mu.Unlock()
+	if d != nil {
+		m.drifted(model, d)
+		return
+	}
+	for _, gauge := range []*prometheus.GaugeVec{m.drift, m.alarm, m.uniformity} {
+		gauge.DeleteLabelValues(model)
+	}
 }
 
 func (m *metrics) reloaded(model string, err error) {
@@ -87,8 +102,13 @@ func (m *metrics) batch(model string, images int, took time.Duration) {
 	m.judging.WithLabelValues(model).Add(took.Seconds())
 }
 
-// drifted is called by the one who uses the detector.
+// drifted is called by the one who uses the detector. That of a model that has been read again, and still answers requests, says no more.
 func (m *metrics) drifted(model string, d *drift.Detector) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.watching[model] != d {
+		return
+	}
 	m.drift.WithLabelValues(model).Set(d.Statistic() / falseDriftAlarms)
 	m.alarm.WithLabelValues(model).Set(map[bool]float64{true: 1}[d.State().Alarm != 0])
 	_, p := d.Uniformity()

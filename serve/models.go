@@ -75,8 +75,8 @@ func (s *Server) load(source Source) (*loaded, error) {
 		return nil, fmt.Errorf("%s: %w", source.Path, err)
 	}
 	b := &batcher{model: source.Name, judge: judge, drift: l.drift, queue: l.queue, active: &l.active, wait: s.options.Wait, metrics: s.metrics}
+	s.metrics.loaded(source.Name, m.Iterations, l.drift)
 	go b.run()
-	s.metrics.loaded(source.Name, m.Iterations, judge.Detector.Distribution != nil)
 	s.options.Log.Info("serving", "model", source.Name, "file", m.Path, "iterations", m.Iterations, "calibrated", judge.Detector.Distribution != nil)
 	return l, nil
 }

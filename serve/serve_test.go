@@ -493,6 +493,53 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 }
 
+// The alarm of drift, and what it rests on, lasts until the model is read again; a model that is not calibrated then has none.
+func TestDriftAlarmEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	save(t, path, 1, true)
+	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "m", Path: path}}, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s.Handler())
+	defer s.Close()
+	defer h.Close()
+	drift := func() (lines []string) {
+		_, text, _ := ask(t, "GET", h.URL+"/metrics", "", nil)
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "joule_drift_") {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
+		return lines
+	}
+	none := []string{`joule_drift_alarm{model="m"} 0`, `joule_drift_ratio{model="m"} 0`, `joule_drift_uniformity_p{model="m"} 1`}
+	if got := drift(); !slices.Equal(got, none) {
+		t.Errorf("before the first image: %q", got)
+	}
+	const black = 1000 // images
+	tensor := fmt.Sprintf(`{"inputs":[{"name":"image","shape":[%d,12,12,1],"datatype":"UINT8","data":[0%s]}]}`, black, strings.Repeat(",0", black*side*side-1))
+	if code, text, _ := ask(t, "POST", h.URL+"/v2/models/m/infer", "application/json", []byte(tensor)); code != 200 {
+		t.Fatalf("status %d, %s", code, text)
+	}
+	if got := drift(); !slices.Contains(got, `joule_drift_alarm{model="m"} 1`) {
+		t.Fatalf("after %d black images: %q", black, got)
+	}
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := drift(); !slices.Equal(got, none) {
+		t.Errorf("read again: %q", got)
+	}
+	save(t, path, 1, false)
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := drift(); got != nil {
+		t.Errorf("read again without a calibration: %q", got)
+	}
+}
+
 // Clients that send slowly, go away or ask for too much harm nobody else; those at work when the server stops are answered.
 func TestSlowAndVanishingClients(t *testing.T) {
 	dir := t.TempDir()
