@@ -122,6 +122,25 @@ func TestArrowCutShort(t *testing.T) {
 	}
 }
 
+// A file that is whole, and has no images or labels in it, is an error.
+func TestArraysOfNothing(t *testing.T) {
+	batch := zipBytes(t, map[string][]byte{"data.npy": npy("|u1", "0, 3072", nil), "labels.npy": npy("<i8", "0,", nil)})
+	for what, c := range map[string]struct {
+		files   map[string][]byte
+		message string
+	}{
+		"ImageNet": {map[string][]byte{"val_data.npz": batch}, "val_data.npz: a batch without images"},
+		"NumPy":    {map[string][]byte{"x.npy": npy("|u1", "0, 8, 8", nil), "y.npy": npy("|u1", "0,", nil)}, "its shape [0 8 8]"},
+		"STL-10":   {map[string][]byte{"train_X.bin": make([]byte, stlPixels), "train_y.bin": nil}, "0 labels for 1 images"},
+		"no STL":   {map[string][]byte{"train_X.bin": nil, "train_y.bin": nil}, "train_X.bin"},
+		"table":    {map[string][]byte{"train.csv": []byte("label,pixel0,pixel1,pixel2,pixel3,pixel4,pixel5,pixel6,pixel7,pixel8,pixel9,pixel10,pixel11,pixel12,pixel13,pixel14,pixel15\n")}, "without rows"},
+	} {
+		if _, err := Open(t.Context(), asFolder(t, c.files), Size{}); err == nil || !strings.Contains(err.Error(), c.message) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v, want one line with %q", what, err, c.message)
+		}
+	}
+}
+
 // An array in an archive can be named, with or without its suffix.
 func TestFileInArchive(t *testing.T) {
 	for _, name := range []string{"x_test", "x_test.npy"} {

@@ -184,6 +184,9 @@ func readImageNetBatch(data []byte) (b cifarBatch, size Size, err error) {
 	if err != nil {
 		return b, size, err
 	}
+	if len(labels) == 0 {
+		return b, size, errors.New("a batch without images: fetch the file again")
+	}
 	if len(shape) != 2 || shape[0] != len(labels) || shape[1]%3 != 0 || root(shape[1]/3) < 4 || root(shape[1]/3) > maxSide {
 		return b, size, fmt.Errorf("%d labels and images of shape %v: want N and N,3SS", len(labels), shape)
 	}

@@ -79,7 +79,7 @@ var findSTL10 = inFolders(func(list []files.File, alone string) []layout {
 			}
 			return err
 		})
-		if err != nil || numbers == nil {
+		if err != nil || labels[images[0]] == "" {
 			return set, err
 		}
 		if err := set.label(set.Len(), numbers); err != nil {
