@@ -256,8 +256,8 @@ func readPickledNames(data []byte, key string) ([]string, error) {
 	}
 	fields, _ := meta.(*pickle.Dict)
 	list, ok := fields.Get(key).(*pickle.List)
-	if !ok || len(list.Items) == 0 {
-		return nil, fmt.Errorf("not a CIFAR meta file: it lacks a list %q", key)
+	if !ok || len(list.Items) == 0 || len(list.Items) > 256 {
+		return nil, fmt.Errorf("not a CIFAR meta file: it lacks a list %q of 1 to 256 names", key)
 	}
 	var names []string
 	for _, item := range list.Items {

@@ -1,6 +1,6 @@
 package dataset
 
-// What the few Python pickles that hold data sets may name: numpy arrays, and a text codec.
+// What the few Python pickles that hold data sets may name: numpy arrays.
 
 import (
 	"encoding/binary"
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/joule-ebm/joule/internal/pickle"
 )
@@ -59,21 +58,22 @@ func (a *pickleArray) integers() ([]int64, error) {
 	return values, nil
 }
 
+// What a pickle may refer to over and over is short where each use makes a copy.
+const (
+	mostInType = 40 // bytes of the name of a type
+	mostSides  = 64 // dimensions of an array, NumPy's own bound
+)
+
 // unpickle reads one pickled object.
 func unpickle(data []byte) (any, error) {
-	n := numpy{spare: len(data)}
-	object, _, err := pickle.Read(data, pickle.Vocabulary{Knows: n.knows, Call: n.call, Build: build})
+	object, _, err := pickle.Read(data, pickle.Vocabulary{Knows: knows, Call: call, Build: build})
 	return object, err
 }
 
-// numpy is the vocabulary.
-type numpy struct {
-	spare int // bytes that may still be made by decoding text, at most the length of the input
-}
-
-func (n *numpy) knows(name pickle.Name) bool {
+// knows says which names they may have.
+func knows(name pickle.Name) bool {
 	switch name {
-	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype", "_codecs.encode",
+	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype",
 		"numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer":
 		return true
 	}
@@ -81,7 +81,7 @@ func (n *numpy) knows(name pickle.Name) bool {
 }
 
 // call gives the meaning of calling one of the known names.
-func (n *numpy) call(name pickle.Name, args pickle.Tuple) (any, error) {
+func call(name pickle.Name, args pickle.Tuple) (any, error) {
 	switch name {
 	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct": // (ndarray, (0,), b'b')
 		if len(args) == 3 && args[0] == pickle.Name("numpy.ndarray") {
@@ -89,42 +89,18 @@ func (n *numpy) call(name pickle.Name, args pickle.Tuple) (any, error) {
 		}
 	case "numpy.dtype": // ('u1', ...)
 		if len(args) >= 1 {
-			if kind, ok := args[0].(pickle.Text); ok {
+			if kind, ok := args[0].(pickle.Text); ok && len(kind) <= mostInType {
 				return &pickleDtype{name: string(kind)}, nil
 			}
 		}
 	case "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer": // (bytes, dtype, shape, order), of protocol 5
 		if len(args) == 4 {
 			array := &pickleArray{}
-			return array, array.fill(args[2], args[1], args[0], fmt.Sprintf("%s", args[3]) == "C")
-		}
-	case "_codecs.encode": // (text, 'latin1'): how protocol 2 of Python 3 writes bytes
-		if len(args) == 2 {
-			text, ok := args[0].(pickle.Text)
-			codec, ok2 := args[1].(pickle.Text)
-			if n.spare -= len(text); n.spare < 0 {
-				return nil, errors.New("the pickle decodes the same text over and over: it is no data set")
-			}
-			if ok && ok2 && string(codec) == "latin1" {
-				return latin1(text)
-			}
+			order, _ := args[3].(pickle.Text)
+			return array, array.fill(args[2], args[1], args[0], string(order) == "C")
 		}
 	}
 	return nil, pickle.ErrObject
-}
-
-// latin1 gives the bytes whose values are the code points of a UTF-8 text.
-func latin1(text []byte) (pickle.Text, error) {
-	b := make(pickle.Text, 0, len(text))
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		if r > 255 {
-			return nil, errors.New("damaged pickle: text that should be bytes")
-		}
-		b = append(b, byte(r))
-		text = text[size:]
-	}
-	return b, nil
 }
 
 // build gives an array its shape and data, a type its byte order.
@@ -150,6 +126,9 @@ func (a *pickleArray) fill(sides, kind, content any, rowMajor bool) error {
 	data, ok3 := content.(pickle.Text)
 	if !ok || !ok2 || !ok3 || !rowMajor {
 		return errors.New("the pickle holds an array that is not row-major numbers")
+	}
+	if len(shape) > mostSides {
+		return fmt.Errorf("damaged pickle: an array of %d dimensions", len(shape))
 	}
 	var width int64
 	if _, err := fmt.Sscanf(strings.TrimLeft(dtype.name, "iufb"), "%d", &width); err != nil || width < 1 || width > 8 {

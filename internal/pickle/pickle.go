@@ -2,9 +2,9 @@
 // (protocols 2 to 5), and what else its caller knows the meaning of.
 //
 // A pickle is a program for a stack machine that may name and call any Python function. This reader calls nothing: it knows the
-// names that its caller gives it, leaves to the caller what calling them means, and refuses everything else. Strings are views into
-// the input, and the number of objects is bounded, so a small file cannot make a large object. Source: the Python standard library's
-// pickletools.
+// names that its caller gives it, leaves to the caller what calling them means, and refuses everything else; of its own it knows but the
+// call that protocol 2 of Python 3 writes bytes as. Strings are views into the input, each is decoded or made a key once, and the number of
+// objects is bounded, so a small file cannot make a large object. Source: the Python standard library's pickletools.
 package pickle
 
 import (
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unicode/utf8"
 )
 
 // maxPickled bounds the objects a pickle may make; CIFAR-100's largest makes some 400,000.
@@ -48,6 +49,22 @@ func (d *Dict) set(key string, value any) {
 // NewDict is an empty dictionary.
 func NewDict() *Dict { return &Dict{Fields: map[string]any{}} }
 
+// Strings makes strings of texts, one of each object, however often a pickle refers to it.
+type Strings map[*byte]string
+
+// Of is the text as a string.
+func (s Strings) Of(text Text) string {
+	if len(text) == 0 {
+		return ""
+	}
+	made, ok := s[&text[0]]
+	if !ok {
+		made = string(text)
+		s[&text[0]] = made
+	}
+	return made
+}
+
 // A Vocabulary says what a pickle may name and what that means. Nil functions refuse.
 type Vocabulary struct {
 	// Knows says whether a name has a meaning.
@@ -75,12 +92,14 @@ type unpickler struct {
 	marks []int // stack heights
 	memo  map[uint32]any
 	made  int // objects so far
+	spare int // bytes that may still be decoded, at most those of the input
+	keys  Strings
 	words Vocabulary
 }
 
 // Read reads one pickled object and returns it with the bytes that follow it.
 func Read(data []byte, words Vocabulary) (object any, rest []byte, err error) {
-	u := &unpickler{in: data, memo: map[uint32]any{}, words: words}
+	u := &unpickler{in: data, memo: map[uint32]any{}, spare: len(data), keys: Strings{}, words: words}
 	for {
 		op, err := u.take(1)
 		if err != nil {
@@ -302,7 +321,7 @@ func (u *unpickler) step(op byte) error {
 		}
 		for i := 0; i < len(items); i += 2 {
 			if key, ok := items[i].(Text); ok {
-				dict.set(string(key), items[i+1])
+				dict.set(u.keys.Of(key), items[i+1])
 			}
 		}
 		return nil
@@ -316,10 +335,15 @@ func (u *unpickler) step(op byte) error {
 		}
 		name, ok := operands[0].(Name)
 		arguments, ok2 := operands[1].(Tuple)
-		if !ok || !ok2 || u.words.Call == nil {
-			return ErrObject
+		var made any
+		switch {
+		case ok && ok2 && name == encodeText:
+			made, err = u.encode(arguments)
+		case ok && ok2 && u.words.Call != nil:
+			made, err = u.words.Call(name, arguments)
+		default:
+			err = ErrObject
 		}
-		made, err := u.words.Call(name, arguments)
 		if err != nil {
 			return err
 		}
@@ -388,8 +412,34 @@ func (u *unpickler) name(op byte) error {
 		return err
 	}
 	full := Name(module + "." + name)
-	if u.words.Knows != nil && u.words.Knows(full) {
+	if full == encodeText || u.words.Knows != nil && u.words.Knows(full) {
 		return u.push(full)
 	}
 	return fmt.Errorf("the pickle asks for %.100q, which no data need: refused", string(full))
+}
+
+// encodeText makes bytes of a text of as many characters: (text, 'latin1').
+const encodeText Name = "_codecs.encode"
+
+func (u *unpickler) encode(arguments Tuple) (Text, error) {
+	if len(arguments) != 2 {
+		return nil, ErrObject
+	}
+	text, ok := arguments[0].(Text)
+	codec, ok2 := arguments[1].(Text)
+	if !ok || !ok2 || string(codec) != "latin1" {
+		return nil, ErrObject
+	}
+	if u.spare -= len(text); u.spare < 0 {
+		return nil, errors.New("the pickle decodes the same text over and over: refused")
+	}
+	decoded := make(Text, 0, len(text))
+	for rest := text; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		if r > 255 {
+			return nil, errors.New("damaged pickle: text that should be bytes")
+		}
+		decoded, rest = append(decoded, byte(r)), rest[size:]
+	}
+	return decoded, nil
 }

@@ -52,3 +52,11 @@ func TestVocabulary(t *testing.T) {
 		t.Error("a number is called")
 	}
 }
+
+// The bytes that protocol 2 of Python 3 writes as a text are read by whoever reads a pickle.
+func TestBytes(t *testing.T) {
+	object, _, err := pickle.Read([]byte("\x80\x02c_codecs\nencode\nX\x03\x00\x00\x00a\u00e9U\x06latin1\x86R."), pickle.Vocabulary{})
+	if want := pickle.Text("a\xe9"); err != nil || !reflect.DeepEqual(object, want) {
+		t.Errorf("read %q, %v; want %q", object, err, want)
+	}
+}

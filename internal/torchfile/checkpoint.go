@@ -5,6 +5,7 @@ package torchfile
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/joule-ebm/joule/internal/pickle"
 	"github.com/joule-ebm/joule/internal/safetensors"
@@ -17,14 +18,20 @@ type Checkpoint struct {
 	States map[string]*safetensors.File
 	// Settings are what is a bool, int64, float64 or string in each dictionary in it, by the two keys.
 	Settings map[string]map[string]any
+
+	entries int // of the dictionaries so far
+	texts   pickle.Strings
 }
+
+// mostEntries is more than a pickle can make, but not more than it can refer to: a large dictionary may be there under many keys.
+const mostEntries = 1 << 20
 
 func newCheckpoint(object any) (*Checkpoint, error) {
 	dict, ok := object.(*pickle.Dict)
 	if !ok {
 		return nil, errors.New("the file holds no dictionary: want a checkpoint, or a module's state_dict")
 	}
-	c := &Checkpoint{Keys: dict.Keys, States: map[string]*safetensors.File{}, Settings: map[string]map[string]any{}}
+	c := &Checkpoint{Keys: dict.Keys, States: map[string]*safetensors.File{}, Settings: map[string]map[string]any{}, texts: pickle.Strings{}}
 	if err := c.add("", dict); err != nil {
 		return nil, err
 	}
@@ -39,6 +46,9 @@ func newCheckpoint(object any) (*Checkpoint, error) {
 }
 
 func (c *Checkpoint) add(key string, dict *pickle.Dict) error {
+	if c.entries += len(dict.Fields); c.entries > mostEntries {
+		return fmt.Errorf("the checkpoint has dictionaries of more than %d entries in all: refused", mostEntries)
+	}
 	file, err := tensors(dict)
 	if err != nil {
 		return err
@@ -52,7 +62,7 @@ func (c *Checkpoint) add(key string, dict *pickle.Dict) error {
 		case bool, int64, float64:
 			settings[name] = v
 		case pickle.Text:
-			settings[name] = string(v)
+			settings[name] = c.texts.Of(v)
 		}
 	}
 	if len(settings) > 0 {

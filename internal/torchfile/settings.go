@@ -16,7 +16,6 @@ const (
 	namespace   = "argparse.Namespace" // the same as attributes alone
 	numpyType   = "numpy.dtype"
 	numpyArray  = "numpy.ndarray"
-	encodeText  = "_codecs.encode" // of bytes, which protocol 2 has as a text
 	torchDevice = "torch.device"
 	torchSize   = "torch.Size"
 )
@@ -29,7 +28,7 @@ var (
 
 var settingsNames = func() map[pickle.Name]bool {
 	known := map[pickle.Name]bool{}
-	for _, name := range slices.Concat(numpyScalars, numpyArrays, []pickle.Name{easyDict, namespace, numpyType, numpyArray, encodeText, torchDevice, torchSize}) {
+	for _, name := range slices.Concat(numpyScalars, numpyArrays, []pickle.Name{easyDict, namespace, numpyType, numpyArray, torchDevice, torchSize}) {
 		known[name] = true
 	}
 	return known
@@ -55,14 +54,9 @@ func (r *reader) setting(name pickle.Name, args pickle.Tuple) (any, error) {
 		r.namespaces[d] = name == namespace
 		return d, nil
 	case name == numpyType:
-		if text, ok := argument(0).(pickle.Text); ok {
+		const most = 40 // bytes: a text that is referred to over and over must not become large
+		if text, ok := argument(0).(pickle.Text); ok && len(text) <= most {
 			return dtype(text), nil
-		}
-	case name == encodeText:
-		text, ok := argument(0).(pickle.Text)
-		encoding, ok2 := argument(1).(pickle.Text)
-		if ok && ok2 && string(encoding) == "latin1" {
-			return latin1(string(text)), nil
 		}
 	case slices.Contains(numpyScalars, name):
 		kind, ok := argument(0).(dtype)
@@ -88,15 +82,6 @@ func (r *reader) build(object, state any) error {
 		return nil
 	}
 	return pickle.ErrObject
-}
-
-// latin1 are the bytes that a text stands for, a character each.
-func latin1(text string) pickle.Text {
-	var data pickle.Text
-	for _, r := range text {
-		data = append(data, byte(r))
-	}
-	return data
 }
 
 // scalar is one of NumPy's numbers, little-endian.

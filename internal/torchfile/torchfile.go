@@ -271,7 +271,8 @@ func newTensor(args pickle.Tuple) (*tensor, error) {
 	offset, ok2 := args[1].(int64)
 	size, ok3 := args[2].(pickle.Tuple)
 	stride, ok4 := args[3].(pickle.Tuple)
-	if !ok || !ok2 || !ok3 || !ok4 || len(size) != len(stride) || offset < 0 || offset > maxFile {
+	const mostSides = 64 // PyTorch's own bound
+	if !ok || !ok2 || !ok3 || !ok4 || len(size) != len(stride) || len(size) > mostSides || offset < 0 || offset > maxFile {
 		return nil, pickle.ErrObject
 	}
 	t := &tensor{storage: s, offset: int(offset), shape: make([]int, len(size)), stride: make([]int, len(size))}

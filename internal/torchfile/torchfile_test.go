@@ -3,8 +3,12 @@ package torchfile_test
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +133,43 @@ func TestRefuses(t *testing.T) {
 		"big-endian":     {bytes.Replace(legacy, []byte("little_endianq\x02\x88"), []byte("little_endianq\x02\x89"), 1), "byte order"},
 	} {
 		if _, err := torchfile.Read(c.data); err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: error %v, want one with %q", what, err, c.words)
+		}
+	}
+}
+
+// A small file does not become large, however often it refers to the same object.
+func TestSmallStaysSmall(t *testing.T) {
+	const most = 256 << 20 // bytes taken; each took more than that for every copy
+	text := "X" + string(binary.LittleEndian.AppendUint32(nil, 100_000)) + strings.Repeat("x", 100_000) + "q\x00"
+	numbered := func(n int, more string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "U\x05%05d%s", i, more)
+		}
+		return b.String()
+	}
+	for what, c := range map[string]struct{ pickle, words string }{
+		"a text decoded":         {"](" + text + strings.Repeat("c_codecs\nencode\nh\x00U\x06latin1\x86R", 4000) + "e.", "over and over"},
+		"a text as settings":     {"}(U\x01a" + text + numbered(10_000, "h\x00") + "u.", ""},
+		"a text as keys":         {"](" + text + strings.Repeat("}h\x00Ns", 10_000) + "e.", "no dictionary"},
+		"a text as types":        {"](" + text + strings.Repeat("cnumpy\ndtype\nh\x00\x85R", 10_000) + "e.", "no data need"},
+		"a dictionary":           {"}(U\x01a}(" + numbered(5000, "K\x01") + "uq\x00" + numbered(5000, "h\x00") + "u.", "entries in all"},
+		"a shape":                {"](" + "(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x01tQq\x01(" + strings.Repeat("K\x01", 20_000) + "tq\x02" + strings.Repeat("ctorch._utils\n_rebuild_tensor_v2\n(h\x01K\x00h\x02h\x02tR", 2000) + "e.", "no data need"},
+		"text that is no latin1": {"c_codecs\nencode\nX\x02\x00\x00\x00\u0100U\x06latin1\x86R.", "should be bytes"},
+	} {
+		path := filepath.Join(t.TempDir(), "a.pth")
+		if err := os.WriteFile(path, zipped(t, zip.Store, "a/data.pkl", "\x80\x02"+c.pickle), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := torchfile.ReadCheckpoint(path)
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; taken > most {
+			t.Errorf("%s: %d MB taken", what, taken>>20)
+		}
+		if (err == nil) != (c.words == "") || err != nil && !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: error %v, want one with %q", what, err, c.words)
 		}
 	}
