@@ -36,11 +36,13 @@ import (
 
 const (
 	celebaList     = "list_attr_celeba.txt"
-	mostInColumns  = 1 << 30 // bytes of a table
-	mostValues     = 1000    // different ones of an attribute
+	mostValues     = 1000 // different ones of an attribute
 	mostColumns    = 1000
 	mostColumnRows = 1 << 28
 )
+
+// Bytes of the text of a table, and of a row of one.
+var mostInColumns, mostInRow int64 = 1 << 30, 16 << 20
 
 // absolute are paths that say nothing of where the pictures are here.
 var absolute = regexp.MustCompile(`^(/|[A-Za-z]:|\.\./)`)
@@ -67,21 +69,57 @@ func headInUTF8(head []byte) []byte {
 	return head
 }
 
-// tableText is the text of a table, which may be compressed, in UTF-8.
-func tableText(r io.Reader) (*bufio.Reader, error) {
+// tableText is the text of a table, which may be compressed, in UTF-8. That it is larger than it may be, in all or in a row, is an error, and
+// not its end.
+type tableText struct {
+	in        io.Reader
+	most      int64 // bytes
+	read, row int64 // bytes so far, and those of the row being read
+}
+
+// tooLarge is such an error.
+type tooLarge string
+
+func (e tooLarge) Error() string { return string(e) }
+
+func newTableText(r io.Reader, most int64) (*tableText, error) {
 	text, _, err := files.Uncompressed(r)
-	if err != nil {
-		return nil, err
+	return &tableText{in: transform.NewReader(text, utf16or8()), most: most}, err
+}
+
+func (t *tableText) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	t.read, t.row = t.read+int64(n), t.row+int64(n)
+	switch {
+	case t.read > t.most:
+		return 0, tooLarge(fmt.Sprintf("a table of more than %d MiB: leave out the columns that are not needed", t.most>>20))
+	case t.row > mostInRow:
+		return 0, tooLarge(fmt.Sprintf("a row of more than %d KiB: want one for each picture, and the quotes closed", mostInRow>>10))
 	}
-	return bufio.NewReader(transform.NewReader(text, utf16or8())), nil
+	return n, err
+}
+
+// newRow begins another row.
+func (t *tableText) newRow() { t.row = 0 }
+
+// boundedRows are rows of a text.
+type boundedRows struct {
+	rows
+	text *tableText
+}
+
+func (r boundedRows) Read() ([]string, error) {
+	r.text.newRow()
+	return r.rows.Read()
 }
 
 // readColumns reads a table: a CSV, or the list of CelebA.
 func readColumns(name string, at where, r io.Reader) (*columns, error) {
-	in, err := tableText(io.LimitReader(r, mostInColumns+1))
+	text, err := newTableText(r, mostInColumns)
 	if err != nil {
 		return nil, err
 	}
+	in := bufio.NewReader(text)
 	c := &columns{from: name, rows: map[string][]int{}, stems: map[string][]int{}}
 	seen := []map[string]int{} // of each column, where a value is among its values
 	add := func(line int, row []string) error {
@@ -135,10 +173,10 @@ func readColumns(name string, at where, r io.Reader) (*columns, error) {
 		return nil
 	}
 	if path.Base(name) == celebaList {
-		err = readCelebA(in, heading, add)
+		err = readCelebA(text, heading, add)
 	} else {
 		table := rowsOf(name, in, false)
-		err = readRows(table, at, heading, add)
+		err = readRows(boundedRows{table, text}, at, heading, add)
 		if lines, ok := table.(*jsonRows); ok && len(lines.left) > 0 {
 			c.left = fmt.Sprintf("%s: left out, as lists, objects or not in the first line: %s", name, strings.Join(slices.Sorted(maps.Keys(lines.left)), ", "))
 		}
@@ -216,14 +254,17 @@ func separator(line []byte) rune {
 }
 
 // readCelebA reads the number of pictures, the names of the attributes, and a line of 1 and -1 a picture.
-func readCelebA(in *bufio.Reader, heading func([]string) error, add func(int, []string) error) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 1<<20)
+func readCelebA(text *tableText, heading func([]string) error, add func(int, []string) error) error {
+	lines := bufio.NewScanner(text)
+	lines.Buffer(nil, int(2*mostInRow)) // so that it is the text that bounds them
 	want := -1
 	for at := 1; lines.Scan(); at++ {
+		text.newRow()
 		words := strings.Fields(lines.Text())
 		var err error
 		switch {
+		case lines.Err() != nil: // the line is a part of one
+			err = lines.Err()
 		case at == 1:
 			if len(words) == 1 {
 				want, err = strconv.Atoi(words[0])

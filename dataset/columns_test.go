@@ -191,6 +191,42 @@ func TestColumnsMistakes(t *testing.T) {
 	}
 }
 
+// A table that is too large, compressed or not, is that, and not damaged or cut short; a row has a bound of its own.
+func TestTablesTooLarge(t *testing.T) {
+	defer func(all, row int64) { mostInColumns, mostInRow = all, row }(mostInColumns, mostInRow)
+	const megabyte, row = 1 << 20, 200 << 10
+	mostInRow = 100 << 10
+	many := func(row string) string { return strings.Repeat(row, megabyte/len(row)+1) }
+	flat := [3]string{"a.png", "b.png", "c.png"}
+	digits := "label,pixel0,pixel1,pixel2,pixel3,pixel4,pixel5,pixel6,pixel7,pixel8,pixel9,pixel10,pixel11,pixel12,pixel13,pixel14,pixel15\n"
+	for what, c := range map[string]struct {
+		name, text string
+		most       int64
+		words      string
+	}{
+		"CSV":           {"k.csv", "file,k\na.png,1\n" + many("other.png,1\n"), megabyte, "k.csv: a table of more than 1 MiB"},
+		"JSON Lines":    {"k.jsonl", many(`{"file_name":"a.png","k":1}` + "\n"), megabyte, "k.jsonl: a table of more than 1 MiB"},
+		"CelebA":        {celebaList, "1\nA\n" + many("a.png 1\n"), megabyte, "a table of more than 1 MiB"},
+		"a row of CSV":  {"k.csv", "file,k\na.png,1\nb.png" + strings.Repeat(",1", row/2) + "\n", 2 * megabyte, "k.csv: a row of more than 100 KiB"},
+		"quotes":        {"k.csv", "file,k\na.png,\"1" + strings.Repeat("\n", row), 2 * megabyte, "k.csv: a row of more than 100 KiB"},
+		"a row of JSON": {"k.jsonl", `{"file_name":"a.png","k":1}` + "\n" + strings.Repeat(" ", row), 2 * megabyte, "k.jsonl: a row of more than 100 KiB"},
+		"a row of it":   {celebaList, "1\nA\n" + strings.Repeat(" ", row), 2 * megabyte, "a row of more than 100 KiB"},
+		"digits":        {"digits.csv", digits + "1" + strings.Repeat(",1", row/2) + "\n", 0, "digits.csv: a row of more than 100 KiB"},
+		"quoted digits": {"digits.csv", digits + "\"1" + strings.Repeat("\n", row), 0, "digits.csv: a row of more than 100 KiB"},
+	} {
+		mostInColumns = c.most
+		for _, text := range []string{c.text, string(gzipBytes([]byte(c.text)))} {
+			source := write(t, c.name, []byte(text))
+			if c.most > 0 {
+				source = asFolder(t, threePictures(flat, map[string]string{c.name: text}))
+			}
+			if _, err := Open(t.Context(), source, Size{}); err == nil || !strings.Contains(err.Error(), c.words) || strings.Contains(err.Error(), "damaged") {
+				t.Errorf("%s: %v, want %q", what, err, c.words)
+			}
+		}
+	}
+}
+
 // A table of digits that begins with a byte order mark is one too.
 func TestTableWithByteOrderMark(t *testing.T) {
 	text := "\xef\xbb\xbflabel"

@@ -5,6 +5,7 @@ package dataset
 // there is no heading and one value too many it is the first, or the last if that alone has the numbers of classes.
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/csv"
@@ -59,14 +60,16 @@ var findTables = inFolders(func(list []files.File, alone string) []layout {
 })
 
 func readTable(r io.Reader) (*Set, error) {
-	in, err := tableText(r)
+	text, err := newTableText(r, math.MaxInt64) // what bounds it is the set
 	if err != nil {
 		return nil, err
 	}
-	rows := csv.NewReader(in)
-	rows.ReuseRecord = true
-	line, _ := in.Peek(1 << 10)
-	rows.Comma = separator(line)
+	in := bufio.NewReader(text)
+	records := csv.NewReader(in)
+	records.ReuseRecord = true
+	head, _ := in.Peek(1 << 10)
+	records.Comma = separator(head)
+	rows := boundedRows{records, text}
 	first, err := rows.Read()
 	if err != nil {
 		return nil, badTable(err)
@@ -175,6 +178,9 @@ func areClasses(numbers []int64) bool {
 func badTable(err error) error {
 	if err == io.EOF {
 		return errors.New("an empty table")
+	}
+	if large := tooLarge(""); errors.As(err, &large) {
+		return large
 	}
 	return fmt.Errorf("a damaged table: %w", err)
 }
