@@ -11,16 +11,17 @@ import (
 
 // Attribute is what is known of every image of a set as one of a few names.
 type Attribute struct {
-	Name   string
-	Values []string // the names
-	Labels []int32  // one an image, an index into Values
+	Name   string   `json:"name"`
+	Values []string `json:"values"` // the names
+	Labels []int32  `json:"labels"` // one an image, an index into Values
 }
 
 // Number is what is known of every image of a set as a number.
 type Number struct {
-	Name     string
-	Min, Max float64   // what it lies between in this and other splits of the source
-	Values   []float64 // one an image
+	Name   string    `json:"name"`
+	Min    float64   `json:"min"` // what it lies between in this and other splits of the source
+	Max    float64   `json:"max"`
+	Values []float64 `json:"values"` // one an image
 }
 
 // AttributeNamed is the attribute of that name. A set that has labels alone has them as its attribute "class".

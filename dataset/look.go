@@ -43,7 +43,7 @@ func (s *Source) Look(ctx context.Context, most, sheet, tile int, opts ...Option
 	o := newOptions(opts)
 	v := &Overview{Contents: s.Contents, Splits: s.splits()}
 	v.Warnings = slices.Concat(s.Warnings, s.layout.ofClasses)
-	src, err := s.pictures(ctx, v)
+	src, err := s.pictures(ctx, Size{}, v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -130,17 +130,18 @@ func (s *Source) splits() (counts []Count) {
 	return counts
 }
 
-// pictures are those of the split that is taken; the images of a set that is stored as a whole are read first.
-func (s *Source) pictures(ctx context.Context, v *Overview) (*pictureSource, error) {
+// pictures are those of the split that is taken; the images of a set that is stored as a whole are read first, or drawn for the wanted size.
+func (s *Source) pictures(ctx context.Context, want Size, v *Overview) (*pictureSource, error) {
 	if s.layout.pictures != nil {
 		return s.layout.pictures(ctx, s.tree, s.split)
 	}
-	set, err := s.load(ctx, Size{}, newOptions(nil))
+	set, err := s.load(ctx, want, newOptions(nil))
 	if err != nil {
 		return nil, err
 	}
 	v.Warnings = append(v.Warnings, set.Contents.Warnings...)
-	return &pictureSource{n: set.Len(), classes: set.Classes, visit: func(ctx context.Context, fn func(encoded) error) error {
+	src := &pictureSource{n: set.Len(), classes: set.Classes, attributes: set.Attributes, numbers: set.Numbers, subject: set.Subject, byTable: set.byTable}
+	src.visit = func(ctx context.Context, fn func(encoded) error) error {
 		for i := range set.Len() {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -154,7 +155,8 @@ func (s *Source) pictures(ctx context.Context, v *Overview) (*pictureSource, err
 			}
 		}
 		return nil
-	}}, nil
+	}
+	return src, nil
 }
 
 // String tells of it on a few lines.
@@ -249,7 +251,7 @@ func (s *Source) Preview(ctx context.Context, most int) (p Preview, err error) {
 		}
 		src = inTree(s.tree, some)
 		src.n = len(files)
-	} else if src, err = s.pictures(ctx, &Overview{}); err != nil {
+	} else if src, err = s.pictures(ctx, Size{}, &Overview{}); err != nil {
 		return p, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	inner, cancel := context.WithCancel(ctx)

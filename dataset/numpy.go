@@ -249,7 +249,7 @@ func numpyCompanions(base string) []string {
 func readNumPySet(ctx context.Context, t files.Tree, images, labels, names string) (*Set, error) {
 	set := &Set{}
 	var numbers []int64
-	var classes, own []string
+	var packed Packed
 	wanted := []string{images}
 	for _, more := range []string{labels, names} {
 		if more != "" {
@@ -259,7 +259,7 @@ func readNumPySet(ctx context.Context, t files.Tree, images, labels, names strin
 	err := readAll(ctx, t, wanted, func(name string, r io.Reader) error {
 		if name == names {
 			var err error
-			classes, own, err = readPackedNames(r)
+			packed, err = readPacked(r)
 			return err
 		}
 		in, compression, err := files.Uncompressed(r)
@@ -297,13 +297,16 @@ func readNumPySet(ctx context.Context, t files.Tree, images, labels, names strin
 		}
 		return err
 	})
-	if len(own) == set.Len() {
-		set.names = own
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || labels == "" {
-		return set, err
+	if err := packed.tell(set); err != nil {
+		return nil, fmt.Errorf("%s: %w", names, err)
 	}
-	if err := set.label(set.Len(), numbers, classes...); err != nil {
+	if labels == "" {
+		return set, nil
+	}
+	if err := set.label(set.Len(), numbers, packed.Classes...); err != nil {
 		return nil, fmt.Errorf("%s: %w", labels, err)
 	}
 	return set, nil

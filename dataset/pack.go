@@ -1,7 +1,7 @@
 package dataset
 
 // Packing a source: its images decoded and brought to one size once and for all, in one .npy file that any program can read, with the labels
-// in another, and names of classes and images in a third:
+// in another, and names of classes and images, and what else is known of these, in a third:
 //
 //	set.npy  set-labels.npy  set.json
 //
@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/joule-ebm/joule/internal/durable"
@@ -36,6 +37,12 @@ type Packed struct {
 	Classes []string     `json:"classes,omitempty"`
 	Names   []string     `json:"names"` // of the images, within the source
 	Skipped []Unreadable `json:"skipped,omitempty"`
+
+	// What the set has of these names; see [Set].
+	Attributes []Attribute `json:"attributes,omitempty"`
+	Numbers    []Number    `json:"numbers,omitempty"`
+	Subject    string      `json:"subject,omitempty"`
+	ByTable    bool        `json:"labelled_by_table,omitempty"` // whether a table beside the images says what their labels are, see [Set.Fingerprint]
 }
 
 // Pack writes the images of the split that is taken, brought to a size, to a new file. A size that is left open is the one all images have,
@@ -55,7 +62,7 @@ func (s *Source) Pack(ctx context.Context, file string, want Size, opts ...Optio
 	if want, err = s.sizeToPack(ctx, want); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	src, err := s.pictures(ctx, &Overview{})
+	src, err := s.pictures(ctx, want, &Overview{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -65,7 +72,7 @@ func (s *Source) Pack(ctx context.Context, file string, want Size, opts ...Optio
 	}
 	defer os.Remove(out.Name())
 	defer out.Close()
-	w := packer{out: out, size: want, done: Packed{Source: s.Reference.String(), Size: want, Classes: src.classes}}
+	w := packer{out: out, size: want, done: Packed{Source: s.Reference.String(), Size: want, Classes: src.classes, Subject: src.subject, ByTable: src.byTable}}
 	labels, err := w.write(ctx, src, newOptions(opts))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
@@ -145,39 +152,44 @@ func (w *packer) write(ctx context.Context, src *pictureSource, o options) (labe
 	if bad := len(w.done.Skipped); bad > 0 && bad*worstBad > src.n {
 		return nil, fmt.Errorf("%d of %d pictures cannot be read; the first, %s: %s", bad, src.n, w.done.Skipped[0].Name, w.done.Skipped[0].Why)
 	}
-	kept, err := w.close(head, names, labels)
+	kept, err := w.close(head, names)
 	if err != nil {
 		return nil, err
 	}
-	text := numpyFile("|u1", []int{kept, w.size.Height, w.size.Width, w.size.Channels})
+	for _, a := range src.attributes {
+		w.done.Attributes = append(w.done.Attributes, Attribute{a.Name, a.Values, at(a.Labels, kept)})
+	}
+	for _, n := range src.numbers {
+		w.done.Numbers = append(w.done.Numbers, Number{n.Name, n.Min, n.Max, at(n.Values, kept)})
+	}
+	text := numpyFile("|u1", []int{len(kept), w.size.Height, w.size.Width, w.size.Channels})
 	_, err = w.out.WriteAt(text, 0)
-	return labels[:kept], err
+	return at(labels, kept), err
 }
 
-// close moves images up to where others could not be read.
-func (w *packer) close(head int64, names []string, labels []int32) (kept int, err error) {
+// close moves images up to where others could not be read, and says which are left.
+func (w *packer) close(head int64, names []string) (kept []int, err error) {
 	size := int64(w.size.Len())
 	image := make([]byte, size)
 	for i, name := range names {
 		if name == "" {
 			continue
 		}
-		if kept < i {
+		if len(kept) < i {
 			if _, err := w.out.ReadAt(image, head+int64(i)*size); err != nil {
-				return 0, err
+				return nil, err
 			}
-			if _, err := w.out.WriteAt(image, head+int64(kept)*size); err != nil {
-				return 0, err
+			if _, err := w.out.WriteAt(image, head+int64(len(kept))*size); err != nil {
+				return nil, err
 			}
-			labels[kept] = labels[i]
 		}
 		w.done.Names = append(w.done.Names, name)
-		kept++
+		kept = append(kept, i)
 	}
-	if w.done.Images = kept; kept == 0 {
-		return 0, errors.New("no picture can be read")
+	if w.done.Images = len(kept); kept == nil {
+		return nil, errors.New("no picture can be read")
 	}
-	return kept, w.out.Truncate(head + int64(kept)*size)
+	return kept, w.out.Truncate(head + int64(len(kept))*size)
 }
 
 // numpyFile is the beginning of a .npy file, up to the values.
@@ -195,16 +207,35 @@ func numpyFile(dtype string, shape []int) []byte {
 	return b.Bytes()
 }
 
-// readPackedNames reads the names of classes and images from beside a packed set.
-func readPackedNames(r io.Reader) (classes, images []string, err error) {
+// readPacked reads what is beside a packed set.
+func readPacked(r io.Reader) (p Packed, err error) {
 	const most = 1 << 30
 	data, err := readFile(r, most)
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
-	var p Packed
 	if err := json.Unmarshal(data, &p); err != nil {
-		return nil, nil, fmt.Errorf("not what joule data pack writes beside a set: %w", err)
+		return p, fmt.Errorf("not what joule data pack writes beside a set: %w", err)
 	}
-	return p.Classes, p.Names, nil
+	return p, nil
+}
+
+// tell gives the images of a packed set back what is known of them.
+func (p *Packed) tell(s *Set) error {
+	n := s.Len()
+	for _, a := range p.Attributes {
+		if len(a.Labels) != n || slices.ContainsFunc(a.Labels, func(l int32) bool { return l < 0 || int(l) >= len(a.Values) }) {
+			return fmt.Errorf("the attribute %.40q is not that of %d images: pack them again", a.Name, n)
+		}
+	}
+	for _, v := range p.Numbers {
+		if len(v.Values) != n {
+			return fmt.Errorf("the number %.40q is not that of %d images: pack them again", v.Name, n)
+		}
+	}
+	if len(p.Names) == n {
+		s.names = p.Names
+	}
+	s.Attributes, s.Numbers, s.Subject, s.byTable = p.Attributes, p.Numbers, p.Subject, p.ByTable
+	return nil
 }

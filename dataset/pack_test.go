@@ -1,9 +1,11 @@
 package dataset
 
 import (
+	"fmt"
 	"image/color"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -32,9 +34,16 @@ func TestPackedIsTheSame(t *testing.T) {
 		bad["c"+string(rune('0'+i%3))+"/"+string(rune('a'+i))+".png"] = gray(uint8(10 * i))
 	}
 	bad["c1/bb.png"] = []byte("rubbish")
+	told, table := map[string][]byte{"bb.png": []byte("rubbish")}, "file,shape,x\nbb.png,cube,7\n"
+	for i := range 12 {
+		name := string(rune('a'+i)) + ".png"
+		told[name], table = gray(uint8(20*i)), table+fmt.Sprintf("%s,%s,%v\n", name, []string{"cube", "ball"}[i%2], float64(i)/7)
+	}
+	told["labels.csv"] = []byte(table)
 	for ref, size := range map[string]Size{
 		"testdata/arrays/hub": {}, "testdata/arrays/imagenet": {}, "testdata/arrays/svhn:test": {16, 16, 1},
 		caseFile("label-with-comma", "parts"): {9, 12, 3}, caseFile("mvtec-category", "part"): {8, 8, 0}, asFolder(t, bad): {4, 4, 1}, "mnist:test": {},
+		asFolder(t, told): {4, 4, 1}, "parts:test": {16, 16, 1},
 	} {
 		file, p := pack(t, ref, size)
 		want, err := Open(t.Context(), ref, p.Size)
@@ -53,6 +62,15 @@ func TestPackedIsTheSame(t *testing.T) {
 				len(p.Skipped) != len(want.Skipped) {
 				t.Errorf("%s: %d images of %v and classes %q, packed %d of %v and %q", ref, want.Len(), want.Size(), want.Classes, got.Len(), got.Size(), got.Classes)
 				continue
+			}
+			known := append(want.AttributeNames(), ByClass)
+			for _, n := range want.Numbers {
+				known = append(known, n.Name)
+			}
+			if got.Fingerprint(known...) != want.Fingerprint(known...) || !reflect.DeepEqual(got.Attributes, want.Attributes) ||
+				!reflect.DeepEqual(got.Numbers, want.Numbers) || got.Subject != want.Subject {
+				t.Errorf("%s: other attributes (%q, want %q), numbers (%d, want %d) or subject (%q, want %q)", ref, got.AttributeNames(), want.AttributeNames(),
+					len(got.Numbers), len(want.Numbers), got.Subject, want.Subject)
 			}
 			again, _ := Open(t.Context(), ref, p.Size)
 			n := 1 + got.Len()/4
@@ -91,6 +109,18 @@ func TestPackRefuses(t *testing.T) {
 		}
 		if _, err := src.Pack(t.Context(), file, size); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v, want %q", file, err, message)
+		}
+	}
+	// What is known of other images is not taken for what is known of these.
+	for text, message := range map[string]string{
+		`{"attributes":[{"name":"a","values":["x"],"labels":[0]}]}`:   `set.json: the attribute "a" is not that of 2 images`,
+		`{"attributes":[{"name":"a","values":["x"],"labels":[0,1]}]}`: `set.json: the attribute "a" is not that of 2 images`,
+		`{"numbers":[{"name":"n","values":[0]}]}`:                     `set.json: the number "n" is not that of 2 images`,
+		`[]`: "set.json: not what joule data pack writes",
+	} {
+		dir := asFolder(t, map[string][]byte{"set.npy": append(numpyFile("|u1", []int{2, 8, 8}), make([]byte, 128)...), "set.json": []byte(text)})
+		if _, err := Open(t.Context(), dir, Size{}); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v, want %q", text, err, message)
 		}
 	}
 	// A file cut short is noticed before it is used.

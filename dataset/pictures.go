@@ -29,6 +29,7 @@ type pictureSource struct {
 	// What is known of the pictures beside, in the order of the set.
 	attributes []Attribute
 	numbers    []Number
+	subject    string // what they show, where that is known
 	warnings   []string
 	byTable    bool   // whether the classes are those that a table says
 	labelled   string // by what, or why not, where there is a table
