@@ -49,6 +49,12 @@ type Warning struct {
 	Text  string
 }
 
+// StoredSize is the size of the picture in a file, as stored, by its header: what decoding it takes is known before.
+func StoredSize(data []byte) (height, width int, err error) {
+	header, err := imagefile.Inspect(data)
+	return header.Height, header.Width, err
+}
+
 // ReadImage decodes one picture to the wanted size. A zero size keeps the picture's own; zero channels make it gray
 // only if no pixel has a colour.
 func ReadImage(r io.Reader, want Size) (Image, error) {

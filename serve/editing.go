@@ -128,7 +128,7 @@ var errStopping = problemf(http.StatusServiceUnavailable, "the server is stoppin
 // mask reads where pictures are to be filled in.
 func (s *Server) mask(ctx context.Context, data []byte, size dataset.Size) ([]uint8, error) {
 	size.Channels = 1
-	img, err := s.decodeOne(ctx, data, size)
+	img, err := s.decodeOne(ctx, data, size, s.options.Limits.Pixels)
 	if err == nil {
 		var missing []uint8
 		if missing, err = model.Missing(img.Pixels); err == nil {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -108,11 +107,13 @@ func formPictures(body []byte, boundary string, most int) (in sent, err error) {
 	}
 }
 
-// decode makes images of a model's size of pictures.
+// decode makes images of a model's size of pictures. Those of a model that takes any size are kept as large as they are, so that the limit of
+// pixels is one of all of them.
 func (s *Server) decode(ctx context.Context, pictures []PictureBody, size dataset.Size) ([]dataset.Image, error) {
 	images := make([]dataset.Image, len(pictures))
+	left := s.options.Limits.Pixels
 	for i, p := range pictures {
-		img, err := s.decodeOne(ctx, p.Data, size)
+		img, err := s.decodeOne(ctx, p.Data, size, left)
 		if err != nil && ctx.Err() == nil {
 			name := p.Name
 			if name == "" {
@@ -123,20 +124,31 @@ func (s *Server) decode(ctx context.Context, pictures []PictureBody, size datase
 		if err != nil {
 			return nil, err
 		}
+		if size.Height == 0 {
+			left -= img.Height * img.Width
+		}
 		images[i], images[i].Name = img, p.Name
 	}
 	return images, nil
 }
 
-func (s *Server) decodeOne(ctx context.Context, data []byte, size dataset.Size) (dataset.Image, error) {
+// decodeOne decodes a picture of at most so many pixels, which are those that are left of a request.
+func (s *Server) decodeOne(ctx context.Context, data []byte, size dataset.Size, left int) (dataset.Image, error) {
 	select {
 	case s.decoding <- struct{}{}:
 		defer func() { <-s.decoding }()
 	case <-ctx.Done():
 		return dataset.Image{}, ctx.Err()
 	}
-	if header, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && header.Width*header.Height > s.options.Limits.Pixels {
-		return dataset.Image{}, fmt.Errorf("%d×%d pixels are more than the %d allowed: scale it down", header.Width, header.Height, s.options.Limits.Pixels)
+	height, width, err := dataset.StoredSize(data)
+	switch {
+	case err != nil:
+		return dataset.Image{}, err
+	case height <= left/width:
+	case left < s.options.Limits.Pixels:
+		return dataset.Image{}, fmt.Errorf("%d×%d pixels are more than the %d left of the %d allowed in a request: send fewer pictures at a time", width, height, left, s.options.Limits.Pixels)
+	default:
+		return dataset.Image{}, fmt.Errorf("%d×%d pixels are more than the %d allowed: scale it down", width, height, left)
 	}
 	return dataset.ReadImage(bytes.NewReader(data), size)
 }

@@ -33,7 +33,7 @@ type Source struct{ Name, Path string }
 // Limits bound what clients can ask for. Zero fields have the values of [DefaultLimits].
 type Limits struct {
 	Body        int64         // bytes of a request
-	Pixels      int           // of a picture, as stored
+	Pixels      int           // of a picture, as stored; of a model of tiles, which has them as large as they are, of all pictures of a request
 	Images      int           // of a request
 	Requests    int           // that are worked on, or wait for that, at a time; more are refused with 503
 	Connections int           // open at a time; more wait

@@ -51,7 +51,7 @@ func TestTiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Version: "test"})
+	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Version: "test", Limits: serve.Limits{Pixels: 2*h*w + 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +107,17 @@ func TestTiles(t *testing.T) {
 	}
 	if code, body, _ := ask(t, "POST", server.URL+"/v1/models/parts/score", "image/png", encoded(one[:7*9], 7, 9)); code != 400 || !strings.Contains(body, "smaller than a tile") {
 		t.Errorf("a picture that is smaller than a tile: %d %s", code, body)
+	}
+	// All pictures of a request are kept as they are: the limit of pixels is one of all of them.
+	for n, want := range map[int]int{2: 200, 3: 422} {
+		data, err := json.Marshal(map[string]any{"images": slices.Repeat([]any{map[string]any{"data": encoded(one, h, w)}}, n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, body, _ := ask(t, "POST", server.URL+"/v1/models/parts/score", "application/json", data)
+		if code != want || (code != 200) != strings.Contains(body, fmt.Sprintf(`\"picture 3\": 29×17 pixels are more than the 1 left of the %d allowed in a request`, 2*h*w+1)) {
+			t.Errorf("%d pictures: %d %s, want %d", n, code, body, want)
+		}
 	}
 	infer := func(h, w int) (int, string) {
 		data, err := json.Marshal(map[string]any{"inputs": []any{map[string]any{"name": "image", "datatype": "UINT8", "shape": []int{1, h, w, 1}, "data": ints(one[:min(h*w, len(one))])}}})
