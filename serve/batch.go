@@ -14,8 +14,13 @@ import (
 	"github.com/joule-ebm/joule/model"
 )
 
-// most is the number of images from which on nothing is gained by waiting for more.
-const most = 64
+// most is the number of images from which on nothing is gained by waiting for more. A picture of tiles is a batch by itself.
+func (l *loaded) most() int {
+	if l.model.Config.Tiled() {
+		return 1
+	}
+	return 64
+}
 
 // A question is what images are judged by. Those with the same one are judged together.
 type question struct {
@@ -67,6 +72,7 @@ type batcher struct {
 	drift   *drift.Detector // nil without a calibration
 	queue   <-chan *job
 	active  *atomic.Int64
+	most    int // images
 	wait    time.Duration
 	metrics *metrics
 }
@@ -84,7 +90,7 @@ func (b *batcher) gather(first *job) map[question][]*job {
 	batch, jobs, images := map[question][]*job{first.question: {first}}, int64(1), len(first.images)
 	deadline := time.NewTimer(b.wait)
 	defer deadline.Stop()
-	for images < most {
+	for images < b.most {
 		var next *job
 		var more bool
 		select {
@@ -122,9 +128,11 @@ func (b *batcher) judgeAll(jobs []*job, q question) {
 	if len(waiting) == 0 {
 		return
 	}
+	ctx, cancel := whileAny(waiting)
+	defer cancel()
 	begun := time.Now()
 	b.judge.Rule.FalseAlarms = q.rate
-	judgements, err := b.judge.Pictures(context.Background(), images, q.label)
+	judgements, err := b.judge.Pictures(ctx, images, q.label)
 	b.metrics.batch(b.model, len(judgements), time.Since(begun))
 	for _, j := range waiting {
 		if err != nil {
@@ -146,4 +154,20 @@ func (b *batcher) judgeAll(jobs []*job, q question) {
 	if b.drift != nil {
 		b.metrics.drifted(b.model, b.drift)
 	}
+}
+
+// whileAny is a context that ends when nobody waits any more.
+func whileAny(jobs []*job) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		for _, j := range jobs {
+			select {
+			case <-j.ctx.Done():
+			case <-ctx.Done(): // judged
+				return
+			}
+		}
+	}()
+	return ctx, cancel
 }

@@ -74,7 +74,7 @@ func (s *Server) load(source Source) (*loaded, error) {
 	if _, err := judge.Images(context.Background(), make([]uint8, m.Energy.Image.Size()), model.AnyLabel); err != nil {
 		return nil, fmt.Errorf("%s: %w", source.Path, err)
 	}
-	b := &batcher{model: source.Name, judge: judge, drift: l.drift, queue: l.queue, active: &l.active, wait: s.options.Wait, metrics: s.metrics}
+	b := &batcher{model: source.Name, judge: judge, drift: l.drift, queue: l.queue, active: &l.active, most: l.most(), wait: s.options.Wait, metrics: s.metrics}
 	s.metrics.loaded(source.Name, m.Iterations, l.drift)
 	go b.run()
 	s.options.Log.Info("serving", "model", source.Name, "file", m.Path, "iterations", m.Iterations, "calibrated", judge.Detector.Distribution != nil)

@@ -134,6 +134,9 @@ func (s *Server) decode(ctx context.Context, pictures []PictureBody, size datase
 
 // decodeOne decodes a picture of at most so many pixels, which are those that are left of a request.
 func (s *Server) decodeOne(ctx context.Context, data []byte, size dataset.Size, left int) (dataset.Image, error) {
+	if err := ctx.Err(); err != nil {
+		return dataset.Image{}, err
+	}
 	select {
 	case s.decoding <- struct{}{}:
 		defer func() { <-s.decoding }()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
@@ -20,9 +21,9 @@ import (
 	"github.com/joule-ebm/joule/serve"
 )
 
-// A model of tiles takes pictures of any size that holds one, and says the same of them as a judge: over the own API and the Open Inference
-// Protocol. Smaller ones are the client's fault.
-func TestTiles(t *testing.T) {
+// ofTiles is a small untrained model of tiles.
+func ofTiles(t *testing.T) *model.Model {
+	t.Helper()
 	c := model.Paper()
 	c.Network.Filters, c.Network.Image, c.Tiles = 4, []int{side, side, 1}, model.Tiles{Side: side, Stride: side / 2}
 	c.Sampler.Steps = 2
@@ -38,6 +39,13 @@ func TestTiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// A model of tiles takes pictures of any size that holds one, and says the same of them as a judge: over the own API and the Open Inference
+// Protocol. Smaller ones are the client's fault.
+func TestTiles(t *testing.T) {
+	m := ofTiles(t)
 	const h, w = 17, 29
 	good := &dataset.Set{Name: "good", Height: h, Width: w, Channels: 1, Pixels: pixels(3, 200)[:20*h*w]}
 	calibration, err := detect.CalibrateSet(t.Context(), &cpu.Engine{Threads: 1}, m, good, nil)
@@ -134,6 +142,37 @@ func TestTiles(t *testing.T) {
 		if code, body := infer(size[0], size[1]); code != 400 {
 			t.Errorf("inference of %v: %d %s", size, code, body)
 		}
+	}
+}
+
+// What nobody waits for any more is not judged: who asks for more than there is time for takes the model from nobody else.
+func TestTooMuchForTheTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "parts.safetensors")
+	if err := ofTiles(t).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Limits: serve.Limits{Time: time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		s.Close()
+	})
+	score := func(side int) (int, string) {
+		var file bytes.Buffer
+		if err := png.Encode(&file, image.NewGray(image.Rect(0, 0, side, side))); err != nil {
+			t.Fatal(err)
+		}
+		code, body, _ := ask(t, "POST", server.URL+"/v1/models/parts/score", "image/png", file.Bytes())
+		return code, body
+	}
+	if code, body := score(3000); code != 503 || !strings.Contains(body, "longer than allowed") {
+		t.Fatalf("9 million pixels: %d %s", code, body)
+	}
+	if code, body := score(side); code != 200 {
+		t.Errorf("a tile, after that: %d %s", code, body)
 	}
 }
 
