@@ -5,6 +5,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/bits"
 	"net/http"
 
@@ -75,12 +76,10 @@ func (s *Server) edit(ctx context.Context, in *editInput) (*answersBody[EditedBo
 		return nil, problemf(http.StatusBadRequest, "%w", err)
 	}
 	size := wanted.PictureSize(l.size())
-	if pictures.mask != nil {
-		if wanted.Missing, err = s.mask(ctx, pictures.mask, size); err != nil {
-			return nil, s.failure(ctx, err)
-		}
-	}
 	images, err := s.decode(ctx, pictures.all, size)
+	if err == nil && pictures.mask != nil {
+		wanted.Missing, err = s.mask(ctx, pictures.mask, size, images)
+	}
 	if err != nil {
 		return nil, s.failure(ctx, err)
 	}
@@ -125,15 +124,21 @@ func (s *Server) edit(ctx context.Context, in *editInput) (*answersBody[EditedBo
 // errStopping ends what takes long when the server stops.
 var errStopping = problemf(http.StatusServiceUnavailable, "the server is stopping")
 
-// mask reads where pictures are to be filled in.
-func (s *Server) mask(ctx context.Context, data []byte, size dataset.Size) ([]uint8, error) {
+// mask reads where pictures, which are brought to a size, are to be filled in.
+func (s *Server) mask(ctx context.Context, data []byte, size dataset.Size, of []dataset.Image) (missing []uint8, err error) {
 	size.Channels = 1
 	img, err := s.decodeOne(ctx, data, size, s.options.Limits.Pixels)
-	if err == nil {
-		var missing []uint8
-		if missing, err = model.Missing(img.Pixels); err == nil {
-			return missing, nil
+	for _, picture := range of {
+		if mask, own := img.Stored, picture.Stored; err == nil && img.Resized && (mask.Height != own.Height || mask.Width != own.Width) {
+			err = fmt.Errorf("it is %dx%d, and %.100q %dx%d: want a mask of the picture's size, or of %dx%d, which is the model's", mask.Height, mask.Width,
+				picture.Name, own.Height, own.Width, size.Height, size.Width)
 		}
+	}
+	if err == nil {
+		missing, err = model.Missing(img.Pixels)
+	}
+	if err == nil {
+		return missing, nil
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

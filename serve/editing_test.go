@@ -78,6 +78,10 @@ func TestEdit(t *testing.T) {
 	if code, answer, _ := ask(t, "POST", url, "application/json", []byte(white)); code != 422 || !strings.Contains(answer, "all white") {
 		t.Errorf("a white mask: status %d, %s", code, answer)
 	}
+	small := fmt.Sprintf(`{"images":[{"data":%q}],"mask":%q}`, text(picture(p)), text([]byte("P2 2 2 255 0 255 0 255\n")))
+	if code, answer, _ := ask(t, "POST", url, "application/json", []byte(small)); code != 422 || !strings.Contains(answer, "it is 2x2, and") {
+		t.Errorf("a mask of another size: status %d, %s", code, answer)
+	}
 	if code, answer, _ := ask(t, "POST", h.URL+"/v1/models/digits/score", "application/json", []byte(body)); code != 400 || !strings.Contains(answer, "a mask is for edits") {
 		t.Errorf("a mask to score: status %d, %s", code, answer)
 	}

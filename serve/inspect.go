@@ -62,7 +62,7 @@ type scoreInput struct {
 	Label       string `query:"label" doc:"class of a conditional model, by name or number from 0; none: the mixture of all, which p-values are of"`
 	ContentType string `header:"Content-Type"`
 	RawBody     []byte
-	FalseAlarm  float64 `query:"false_alarm" doc:"rate of false alarms to decide at, such as 0.01; none: the server's" minimum:"0" exclusiveMaximum:"1"`
+	FalseAlarm  float64 `query:"false_alarm" doc:"rate of false alarms to decide at, such as 0.01; none: the server's" exclusiveMinimum:"0" exclusiveMaximum:"1"`
 }
 
 // answersBody is a list of answers, one a picture, in order.
@@ -128,6 +128,9 @@ func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, 
 	label, err := l.label(in.Label)
 	if err != nil {
 		return err
+	}
+	if in.FalseAlarm != 0 && l.question(label, in.FalseAlarm).rate == 0 {
+		return problemf(http.StatusBadRequest, "false_alarm decides by p-values, which there are of calibrated models alone, and not given a label: leave it out")
 	}
 	pictures, err := picturesOf(in.ContentType, in.RawBody, s.options.Limits)
 	if err != nil {

@@ -59,7 +59,13 @@ func picturesOf(contentType string, data []byte, limits Limits) (in sent, err er
 		return in, fmt.Errorf("the header Content-Type: %w", err)
 	case kind == "application/json":
 		var body PicturesBody
-		if err := json.Unmarshal(data, &body); err != nil {
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.DisallowUnknownFields() // settings are in the query
+		err := decoder.Decode(&body)
+		if _, more := decoder.Token(); err == nil && more != io.EOF {
+			err = errors.New("something comes after it")
+		}
+		if err != nil {
 			return in, fmt.Errorf("the body is no JSON of the form {\"images\": [{\"data\": BASE64}]}: %w", err)
 		}
 		in = sent{body.Images, body.Mask}
@@ -90,7 +96,7 @@ func formPictures(body []byte, boundary string, most int) (in sent, err error) {
 			return in, err
 		}
 		if part.FileName() == "" {
-			continue // a field that is no file
+			return in, fmt.Errorf("%.40q is no file: settings are in the query, as ?label=7", part.FormName())
 		}
 		if len(in.all) >= most {
 			return in, fmt.Errorf("more than the %d pictures allowed in a request", most)
@@ -100,6 +106,9 @@ func formPictures(body []byte, boundary string, most int) (in sent, err error) {
 			return in, err
 		}
 		if part.FormName() == maskName {
+			if in.mask != nil {
+				return in, errors.New("two masks: give one")
+			}
 			in.mask = data
 			continue
 		}

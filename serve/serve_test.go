@@ -182,7 +182,6 @@ func TestScore(t *testing.T) {
 		f, _ := w.CreateFormFile("image", name)
 		_, _ = f.Write(data)
 	}
-	_ = w.WriteField("comment", "no file")
 	f, _ := w.CreateFormFile("other", "b.png")
 	_, _ = f.Write(b)
 	w.Close()
@@ -236,6 +235,12 @@ func TestRefuses(t *testing.T) {
 		"no JSON":             {score, "application/json", "{", 400, "no JSON"},
 		"no images":           {score, "application/json", "{}", 400, "no pictures"},
 		"no form":             {score, "multipart/form-data; boundary=x", "--x\r\n", 400, "form"},
+		"no such setting":     {score + "?false_alarms=0.5", "image/png", "x", 422, "unknown query parameter"},
+		"a rate of none":      {score + "?false_alarm=0", "image/png", "x", 422, "expected number > 0"},
+		"a rate by a label":   {"/v1/models/classes/score?label=on&false_alarm=0.5", "image/png", "x", 400, "leave it out"},
+		"a setting in JSON":   {score, "application/json", `{"images":[` + one + `],"label":"7"}`, 400, "unknown field"},
+		"JSON twice":          {score, "application/json", `{"images":[` + one + `]} {}`, 400, "something comes after it"},
+		"a setting in a form": {score, "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"label\"\r\n\r\n7\r\n--x--\r\n", 400, "is no file"},
 		"too many":            {score, "application/json", `{"images":[` + one + "," + one + "," + one + "," + one + "]}", 400, "more than the 3 allowed"},
 		"too many pixels":     {score, "image/png", bigPNG.String(), 422, "more than the 1000 allowed"},
 		"of a bitmap":         {score, "image/x-portable-bitmap", "P4 100 100\n" + strings.Repeat("\x00", 1300), 422, "more than the 1000 allowed"},

@@ -118,6 +118,7 @@ func New(o Options) (*Server, error) {
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Joule", o.Version)
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil // its page of documentation asks other servers for scripts
+	config.RejectUnknownQueryParameters = true                            // a setting that is misspelt, or of another request, would do nothing
 	config.Info.Description = "Energies of images by learnt models: scores, p-values, explanations, samples."
 	s.api = humago.New(mux, config)
 	s.registerInspection()
