@@ -93,11 +93,16 @@ func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) 
 }
 
 // changes says whether --set names a setting.
-func (c *configFlags) changes(key string) bool {
-	return slices.ContainsFunc(c.sets, func(assignment string) bool {
-		name, _, _ := strings.Cut(assignment, "=")
-		return strings.TrimSpace(name) == key
-	})
+func (c *configFlags) changes(key string) bool { return setsKey(c.sets, key) }
+
+func setsKey(sets []string, key string) bool {
+	return slices.ContainsFunc(sets, func(assignment string) bool { return keyOf(assignment) == key })
+}
+
+// keyOf is the setting that an assignment names.
+func keyOf(assignment string) string {
+	key, _, _ := strings.Cut(assignment, "=")
+	return strings.TrimSpace(key)
 }
 
 // chosen is the configuration for the data, or the usual one where --set says itself what the images or the network are.
@@ -149,13 +154,17 @@ func (c *configFlags) checkChanges() error {
 	return nil
 }
 
-// checkSets refuses an assignment of --set that did not come to be in the configuration, as another flag or a --set after it sets the same.
+// checkSets refuses an assignment of --set that did not come to be in the configuration, as another flag sets the same. Of several --set of one
+// setting the last counts, as of any flag.
 func checkSets[C any](sets []string, config C) error {
 	have, err := settings.Keys(&config)
 	if err != nil {
 		return err
 	}
-	for _, assignment := range sets {
+	for i, assignment := range sets {
+		if setsKey(sets[i+1:], keyOf(assignment)) {
+			continue
+		}
 		asked := config
 		if err := settings.Set(&asked, assignment); err != nil {
 			return usageErrorf("--set: %w", err)
@@ -166,7 +175,7 @@ func checkSets[C any](sets []string, config C) error {
 		}
 		for i := range want {
 			if want[i].Value != have[i].Value {
-				return usageErrorf("--set %s: another flag or --set makes %s %s: give one of them", assignment, have[i].Name, cmp.Or(have[i].Value, `""`))
+				return usageErrorf("--set %s: another flag makes %s %s: give one of them", assignment, have[i].Name, cmp.Or(have[i].Value, `""`))
 			}
 		}
 	}

@@ -188,7 +188,6 @@ func TestSampleRefuses(t *testing.T) {
 	for _, r := range []refused{
 		{[]string{trained, "-n", "0"}, 2, "--number"},
 		{[]string{trained, "--sampler", "mala", "--set", "sampler.kind=hmc"}, 2, "--sampler mala: --set makes sampler.kind hmc: give one"},
-		{[]string{trained, "--set", "generation.plain=4", "--set", "generation.plain=3"}, 2, "makes generation.plain 3: give one"},
 		{[]string{trained, "-n", "20000"}, 2, "folder"},
 		{[]string{trained, "-n", "5000000000", "-o", dir + "/new/"}, 2, "--number"},
 		{[]string{trained, "-o", "grid.jpg"}, 2, ".png"},
