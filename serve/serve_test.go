@@ -264,7 +264,7 @@ func TestRefuses(t *testing.T) {
 		"a number out of 0-1": {infer, "application/json", tensor(`"shape":[1,12,12,1],"datatype":"FP32","data":[` + strings.Repeat("1.5,", 143) + "1]"), 400, "want 0 to 1"},
 	} {
 		code, text, _ := ask(t, "POST", h.URL+c.path, c.kind, []byte(c.body))
-		if code != c.code || !strings.Contains(text, c.want) || strings.Contains(strings.TrimSpace(text), "\n") {
+		if code != c.code || !strings.HasPrefix(text, `{"error":"`) || !strings.Contains(text, c.want) || strings.Contains(strings.TrimSpace(text), "\n") {
 			t.Errorf("%s: status %d, %s; want %d and %q", what, code, text, c.code, c.want)
 		}
 	}

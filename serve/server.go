@@ -119,6 +119,7 @@ func New(o Options) (*Server, error) {
 	config := huma.DefaultConfig("Joule", o.Version)
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil // its page of documentation asks other servers for scripts
 	config.RejectUnknownQueryParameters = true                            // a setting that is misspelt, or of another request, would do nothing
+	config.Transformers = append(config.Transformers, asProblem)
 	config.Info.Description = "Energies of images by learnt models: scores, p-values, explanations, samples."
 	s.api = humago.New(mux, config)
 	s.registerInspection()
@@ -222,6 +223,19 @@ func (p *problem) GetHeaders() http.Header { return p.headers }
 
 func problemf(status int, format string, args ...any) error {
 	return &problem{status: status, Message: fmt.Errorf(format, args...).Error()}
+}
+
+// asProblem gives what huma finds wrong, such as with a parameter, the form of all other errors.
+func asProblem(_ huma.Context, _ string, answer any) (any, error) {
+	e, ok := answer.(*huma.ErrorModel)
+	if !ok {
+		return answer, nil
+	}
+	p := &problem{status: e.Status, Message: e.Detail}
+	for _, d := range e.Errors {
+		p.Message += fmt.Sprintf(": %s (%s)", d.Message, d.Location)
+	}
+	return p, nil
 }
 
 // failure is the answer to a request that failed for no fault of its own, or that has no more time.
