@@ -18,7 +18,7 @@ async function request(path, options = {}) {
 		$("login").hidden = false
 		$("token").focus()
 	}
-	throw new Error(problem.error || problem.detail || "the server answered with status " + answer.status)
+	throw new Error(problem.error || "the server answered with status " + answer.status)
 }
 
 function say(element, text, problem = false) {
