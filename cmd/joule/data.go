@@ -127,7 +127,7 @@ func newPackCommand() *cobra.Command {
 		Short: "Decode and scale the images of a data set once, into a file that is read as it is used",
 		Long: `Decode the images of a data set, bring them to one size as a training would, and write them to a .npy
 file, which NumPy reads too: bytes, N,H,W,C. Beside it are the labels, FILE-labels.npy, and the names
-of classes and images, FILE.json. Given as a data set it is the same as DATA, to the last value; from
+of classes and images, and their attributes, FILE.json. Given as a data set it is the same as DATA, to the last value; from
 256 MiB up it is not read into memory but as it is used, so that it may be larger than memory.`,
 		Example: `  joule data pack photos/ -o photos.npy --image 64,64,3
   joule train --preset photos32 --data imagenet32.npy    packed from its published files`,
@@ -146,12 +146,9 @@ func pack(cmd *cobra.Command, ref string, o packOptions) error {
 		return usageErrorf("--output is %q: want a name ending in .npy", o.out)
 	}
 	var want dataset.Size
-	switch len(o.image) {
-	case 0:
-	case 3:
-		if slices.Min(o.image) < 1 {
-			return usageErrorf("--image is %v: want height, width and 1 or 3 channels, such as 64,64,3", o.image)
-		}
+	switch n := len(o.image); {
+	case n == 0:
+	case n == 3 && slices.Min(o.image) > 0:
 		want = dataset.Size{Height: o.image[0], Width: o.image[1], Channels: o.image[2]}
 	default:
 		return usageErrorf("--image is %v: want height, width and 1 or 3 channels, such as 64,64,3", o.image)

@@ -140,7 +140,7 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 	}
 	small := o.PictureSize(size)
 	var pictures []uint8
-	resized, grayed, changed := 0, 0, ""
+	var changed changes
 	for _, source := range sources {
 		for img, err := range dataset.Images(cmd.Context(), source, small, dataset.WithWarnings(shown.warn)) {
 			if err != nil {
@@ -154,20 +154,12 @@ func edit(cmd *cobra.Command, path string, sources []string, o editOptions) erro
 				return fmt.Errorf("--mask %s is %dx%d, and %s %dx%d: want a mask of the picture's size, or of %dx%d, which is the model's", o.mask,
 					o.maskSize.Height, o.maskSize.Width, terminal.OneLine(img.Name), own.Height, own.Width, small.Height, small.Width)
 			}
-			if img.Resized {
-				resized++
-			}
-			if img.Grayed() {
-				grayed++
-			}
-			if changed == "" && (img.Resized || img.Grayed()) {
-				changed = img.Name
-			}
+			changed.see(img)
 			pictures = append(pictures, img.Pixels...)
 		}
 	}
-	if line := changedImages(resized, grayed, len(pictures)/small.Len(), small); line != "" {
-		shown.warn(line + ", such as " + terminal.OneLine(changed))
+	if line := changed.line(len(pictures)/small.Len(), small); line != "" {
+		shown.warn(line)
 	}
 	edited, err := m.Edit(cmd.Context(), &cpu.Engine{Threads: o.threads}, pictures, o.number, o.Edit)
 	if err != nil {

@@ -89,7 +89,7 @@ func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) 
 	if c.data != "" {
 		config.Data = c.data
 	}
-	return config, checkSets(c.sets, config)
+	return config, nil
 }
 
 // changes says whether --set names a setting.
@@ -177,16 +177,6 @@ func checkSets[C any](sets []string, config C) error {
 			if want[i].Value != have[i].Value {
 				return usageErrorf("--set %s: another flag makes %s %s: give one of them", assignment, have[i].Name, cmp.Or(have[i].Value, `""`))
 			}
-		}
-	}
-	return nil
-}
-
-// checkLimits refuses limits by --set beside the flags, which say all of them.
-func (c *configFlags) checkLimits(flags string) error {
-	for _, assignment := range c.sets {
-		if name, _, _ := strings.Cut(strings.TrimSpace(assignment), "="); strings.HasPrefix(name, "limits.") {
-			return usageErrorf("--set %s beside %s, which say all limits: give one or the other", name, flags)
 		}
 	}
 	return nil

@@ -45,14 +45,25 @@ func checkOutput(path string, folder bool) error {
 
 // checkApart is an error if a file that is to be written is one that is read.
 func checkApart(output, input string) error {
-	a, err := os.Stat(input)
-	if err != nil {
-		return nil
-	}
-	if b, err := os.Stat(output); err == nil && os.SameFile(a, b) {
+	if sameFile(output, input) {
 		return usageErrorf("--output %s is %s itself: name a new file", output, input)
 	}
 	return nil
+}
+
+// sameFile says whether two paths, if they are given, lead to one file, which need not be there yet.
+func sameFile(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	is, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	if err == nil && err2 == nil {
+		return os.SameFile(is, other)
+	}
+	a, err = filepath.Abs(a)
+	b, err2 = filepath.Abs(b)
+	return err == nil && err2 == nil && a == b
 }
 
 func isDir(path string) bool {

@@ -212,8 +212,7 @@ type scoring struct {
 
 	rows                 []detect.Scored // that wait for a decision about all
 	scored, failed, outs int
-	resized, grayed      int
-	changed              string // the first of those
+	changed              changes
 }
 
 // images are those of one source after the other.
@@ -251,15 +250,7 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 			fmt.Fprintln(s.stderr, "joule:", terminal.OneLine(j.Err.Error()))
 			continue
 		}
-		if j.Resized {
-			s.resized++
-		}
-		if j.Grayed() {
-			s.grayed++
-		}
-		if s.changed == "" && (j.Resized || j.Grayed()) {
-			s.changed = j.Name
-		}
+		s.changed.see(j.Image)
 		s.scored++
 		row := detect.Scored{Image: j.Name, Resized: j.Resized, Judgement: j.Judgement}
 		if s.rule.FalseDiscoveries != 0 {
@@ -275,6 +266,33 @@ func (s *scoring) add(ctx context.Context, batch []detect.Judged, label int) err
 	}
 	s.bar.Add(int64(len(read)))
 	return s.out.Flush()
+}
+
+// changes are the images that the model sees otherwise than they are.
+type changes struct {
+	resized, grayed int
+	first           string
+}
+
+func (c *changes) see(img dataset.Image) {
+	if img.Resized {
+		c.resized++
+	}
+	if img.Grayed() {
+		c.grayed++
+	}
+	if c.first == "" && (img.Resized || img.Grayed()) {
+		c.first = img.Name
+	}
+}
+
+// line tells of them, which are among n images; it is empty if there are none.
+func (c *changes) line(n int, size dataset.Size) string {
+	line := changedImages(c.resized, c.grayed, n, size)
+	if line != "" {
+		line += ", such as " + terminal.OneLine(c.first)
+	}
+	return line
 }
 
 // changedImages says how many of n images the model sees otherwise than they are; it is empty if there are none.
@@ -323,8 +341,8 @@ func (s *scoring) finish() error {
 		fmt.Fprintf(s.stderr, decided, s.outs, s.scored, "discovery", percent(s.rule.FalseDiscoveries),
 			fmt.Sprintf("of them at most about %.3g are in-distribution", s.rule.FalseDiscoveries*float64(s.outs)))
 	}
-	if line := changedImages(s.resized, s.grayed, s.scored, s.size); line != "" {
-		fmt.Fprintf(s.stderr, "joule: warning: %s, such as %s\n", line, terminal.OneLine(s.changed))
+	if line := s.changed.line(s.scored, s.size); line != "" {
+		fmt.Fprintf(s.stderr, "joule: warning: %s\n", line)
 	}
 	switch {
 	case s.failed > 0 && s.failed+s.scored > 1:

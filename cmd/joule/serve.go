@@ -79,7 +79,7 @@ Authorization: Bearer TOKEN. It comes from --token-file, or the variable JOULE_T
 	o.addFlags(f)
 	f.DurationVar(&o.wait, "batch-wait", 2*time.Millisecond, "how long an image waits for others that are on their way, to be judged with them")
 	f.Float64Var(&o.megabytes, "max-body", o.megabytes, "largest request, in `MiB`")
-	f.Float64Var(&o.megapixels, "max-pixels", o.megapixels, "largest picture, in `millions` of pixels")
+	f.Float64Var(&o.megapixels, "max-pixels", o.megapixels, "largest picture, or all of a request to a model of tiles, in `millions` of pixels")
 	f.IntVar(&o.limits.Images, "max-images", o.limits.Images, "most images of a request")
 	f.IntVar(&o.limits.Requests, "max-requests", o.limits.Requests, "most requests at work at a time; more are refused (503)")
 	f.IntVar(&o.limits.Connections, "max-connections", o.limits.Connections, "most connections at a time; more wait")

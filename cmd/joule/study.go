@@ -224,6 +224,16 @@ func runStudy(cmd *cobra.Command, o *studyOptions, configurations func(base run.
 	return printText(cmd.OutOrStdout(), text.String())
 }
 
+// checkLimits refuses limits by --set: the flags, one of which has a value always, say all of them.
+func (o *studyOptions) checkLimits() error {
+	for _, assignment := range o.sets {
+		if key := keyOf(assignment); strings.HasPrefix(key, "limits.") {
+			return usageErrorf("--set %s beside --iterations, --for and --processor, which say all limits: give one or the other", key)
+		}
+	}
+	return nil
+}
+
 // study is what the options ask for, but for the configurations.
 func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	if err := checkBounds(bounds{"seeds", o.seeds, 1, 1000}, bounds{"number", o.images, 0, million}, bounds{"samples", o.samples, 4, million},
@@ -246,7 +256,10 @@ func (o *studyOptions) study(cmd *cobra.Command) (*study.Study, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkLimits("--iterations, --for and --processor"); err != nil {
+	if err := checkSets(o.sets, base); err != nil {
+		return nil, err
+	}
+	if err := o.checkLimits(); err != nil {
 		return nil, err
 	}
 	base.Limits = o.limits()

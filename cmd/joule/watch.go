@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -110,12 +109,8 @@ func watch(cmd *cobra.Command, path, folder string, o watchOptions) error {
 		return usageErrorf("--json needs --out: standard output has the lines")
 	case !(o.every > 1 && o.every <= 1e15):
 		return usageErrorf("--alarm-every is %v: want more than 1, such as 1000000", o.every)
-	}
-	if o.out != "" && o.state != "" {
-		lines, _ := filepath.Abs(o.out)
-		if state, _ := filepath.Abs(o.state); state == lines {
-			return usageErrorf("--out and --state are both %s: give each its own file", o.out)
-		}
+	case sameFile(o.out, o.state):
+		return usageErrorf("--out and --state are both %s: give each its own file", o.out)
 	}
 	if info, err := os.Stat(folder); folder != "" && (err != nil || !info.IsDir()) {
 		return fmt.Errorf("%s: not a folder; give the names of pictures on standard input", folder)
