@@ -124,8 +124,8 @@ func (g *Augmenter) Apply(dst, src []float32, s *rng.Stream) error {
 	return nil
 }
 
-// ApplyBatch transforms in place the images, n of shape h,w,c, using up to the given number of threads, 0 means one a core. One number of s names the streams
-// of all images, so the result does not depend on threads.
+// ApplyBatch transforms in place the images, n of shape h,w,c, using up to the given number of threads, 0 means one a core. One number of s
+// names the streams of all images, so the result does not depend on threads.
 func (a Augmentation) ApplyBatch(images []float32, n, h, w, c, threads int, s *rng.Stream) error {
 	size := h * w * c
 	if n < 0 || len(images) != n*size {

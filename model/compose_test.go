@@ -228,20 +228,23 @@ func TestMixtureDrawsItsAlternatives(t *testing.T) {
 	}
 }
 
+// used are the parts that an expression names.
+func used(parts map[string]*model.Model, expression string) map[string]*model.Model {
+	named := map[string]*model.Model{}
+	for name, m := range parts {
+		if strings.Contains(expression, name) {
+			named[name] = m
+		}
+	}
+	return named
+}
+
 // The alternatives of a mixture have the shares wᵢZᵢ, whichever way it is put together.
 func TestAlternatives(t *testing.T) {
 	a, b, c := untrained(t, 1, nil, nil), untrained(t, 2, nil, nil), untrained(t, 3, []string{"off", "on"}, nil)
 	parts := map[string]*model.Model{"a": a, "b": b, "c": c}
 	logZ := map[string]float64{"a": 2, "b": -30, "c:on": 7, "a & b": 11, "a @ -2 | b @ 30": 13}
-	composed := func(expression string) *model.Model {
-		used := map[string]*model.Model{}
-		for name, m := range parts {
-			if strings.Contains(expression, name) {
-				used[name] = m
-			}
-		}
-		return compose(t, expression, used)
-	}
+	composed := func(expression string) *model.Model { return compose(t, expression, used(parts, expression)) }
 	shares := func(m *model.Model) string {
 		all, err := m.Config.Composition.Alternatives()
 		if err != nil {
@@ -452,13 +455,7 @@ func TestPaceOfSamplers(t *testing.T) {
 		"c & d": {"langevin", 50, 2, false}, "a & c": {"langevin", 50, 0, false}, "c & a": {"langevin", 25, 2, false}, "c | a": {"langevin", 100. / 3, 2, false},
 		"m & c": {"mala", 50, 0, false}, "c & h": {"langevin", 25, 2, false},
 	} {
-		used := map[string]*model.Model{}
-		for name, m := range parts {
-			if strings.Contains(expression, name) {
-				used[name] = m
-			}
-		}
-		m := compose(t, expression, used)
+		m := compose(t, expression, used(parts, expression))
 		sampler, err := m.Config.NewSampler()
 		if err != nil {
 			t.Fatal(err)
@@ -585,13 +582,7 @@ func TestComposeModelsRefuses(t *testing.T) {
 		"c & other | a":    "different classes",
 		"a & c:on & large": "images",
 	} {
-		used := map[string]*model.Model{}
-		for name, m := range parts {
-			if strings.Contains(expression, name) {
-				used[name] = m
-			}
-		}
-		_, err := model.Compose(expression, model.DefaultMixture, used)
+		_, err := model.Compose(expression, model.DefaultMixture, used(parts, expression))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v, want one line with %q", expression, err, want)
 		}

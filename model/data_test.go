@@ -8,7 +8,6 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/dataset"
@@ -83,15 +82,7 @@ func TestDataOfACompositionAreThoseOfItsPart(t *testing.T) {
 		"classes": learnt(untrained(t, 2, []string{"off", "on"}, nil)),
 		"numbers": learnt(ofNumbers(t, model.Number{"x", 0, 19})),
 	}
-	composed := func(expression string) *model.Model {
-		used := map[string]*model.Model{}
-		for name, m := range parts {
-			if strings.Contains(expression, name) {
-				used[name] = m
-			}
-		}
-		return compose(t, expression, used)
-	}
+	composed := func(expression string) *model.Model { return compose(t, expression, used(parts, expression)) }
 	parts["inner"] = composed("numbers:x=3 & plain")
 	for expression, learns := range map[string]bool{
 		"plain": false, "plain & classes:on": false, "!classes:on & plain": false, "classes": true, "classes:on": true, "classes:on & plain": true, "!classes:on": true,

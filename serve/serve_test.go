@@ -93,6 +93,13 @@ func start(t *testing.T, change func(*serve.Options)) (*httptest.Server, *serve.
 	if change != nil {
 		change(&o)
 	}
+	h, s := serving(t, o)
+	return h, s, m
+}
+
+// serving is a server with such options, until the test ends.
+func serving(t testing.TB, o serve.Options) (*httptest.Server, *serve.Server) {
+	t.Helper()
 	s, err := serve.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +109,7 @@ func start(t *testing.T, change func(*serve.Options)) (*httptest.Server, *serve.
 		h.Close()
 		s.Close()
 	})
-	return h, s, m
+	return h, s
 }
 
 func picture(p []uint8) []byte {
@@ -505,13 +512,7 @@ func TestReloadUnderLoad(t *testing.T) {
 func TestDriftAlarmEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.safetensors")
 	save(t, path, 1, true)
-	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "m", Path: path}}, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewServer(s.Handler())
-	defer s.Close()
-	defer h.Close()
+	h, s := serving(t, serve.Options{Models: []serve.Source{{Name: "m", Path: path}}, Threads: 1})
 	drift := func() (lines []string) {
 		_, text, _ := ask(t, "GET", h.URL+"/metrics", "", nil)
 		for line := range strings.Lines(text) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,15 +58,7 @@ func TestTiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Version: "test", Limits: serve.Limits{Pixels: 2*h*w + 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(s.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		s.Close()
-	})
+	server, _ := serving(t, serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Version: "test", Limits: serve.Limits{Pixels: 2*h*w + 1}})
 
 	size := dataset.Size{Height: h, Width: w, Channels: 1}
 	one := pixels(4, 20)[:h*w]
@@ -151,15 +142,7 @@ func TestTooMuchForTheTime(t *testing.T) {
 	if err := ofTiles(t).Save(path); err != nil {
 		t.Fatal(err)
 	}
-	s, err := serve.New(serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Limits: serve.Limits{Time: time.Second}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(s.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		s.Close()
-	})
+	server, _ := serving(t, serve.Options{Models: []serve.Source{{Name: "parts", Path: path}}, Threads: 1, Limits: serve.Limits{Time: time.Second}})
 	score := func(side int) (int, string) {
 		var file bytes.Buffer
 		if err := png.Encode(&file, image.NewGray(image.Rect(0, 0, side, side))); err != nil {

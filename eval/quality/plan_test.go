@@ -1,40 +1,26 @@
 package quality_test
 
 import (
-	"fmt"
-	"image"
-	"image/color"
-	"image/png"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/joule-ebm/joule/engine/cpu"
 	"github.com/joule-ebm/joule/eval/quality"
+	"github.com/joule-ebm/joule/internal/picture"
 	"github.com/joule-ebm/joule/model"
 )
 
 // write writes n gray pictures of a side into a folder.
 func write(t *testing.T, dir string, n, side int) {
 	t.Helper()
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
+	var pixels []uint8
 	for i := range n {
-		img := image.NewGray(image.Rect(0, 0, side, side))
-		for p := range img.Pix {
-			img.SetGray(p%side, p/side, color.Gray{uint8(p*p*(i+3) + i*len(dir))})
+		for p := range side * side {
+			pixels = append(pixels, uint8(p*p*(i+3)+i*len(dir)))
 		}
-		file, err := os.Create(filepath.Join(dir, fmt.Sprintf("%03d.png", i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := png.Encode(file, img); err != nil {
-			t.Fatal(err)
-		}
-		if err := file.Close(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := picture.WriteFolder(dir, pixels, side, side, 1, 0, n); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -29,8 +29,8 @@ type Set struct {
 	dataset.Fingerprint
 }
 
-// comparable is an error unless models of a configuration can be judged by the images that those of the first one are judged by.
-func (s *Study) comparable(first, c *run.Config) error {
+// judgedAlike is an error unless models of a configuration can be judged by the images that those of the first one are judged by.
+func (s *Study) judgedAlike(first, c *run.Config) error {
 	switch {
 	case c.ImageSize() != first.ImageSize() || c.PictureSize() != first.PictureSize():
 		return fmt.Errorf("study: images of %v, where those of the first configuration are of %v: all are judged by the same, so give all one size", c.ImageSize(),

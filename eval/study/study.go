@@ -154,7 +154,7 @@ func (s *Study) Check() (err error) {
 				first = config
 			}
 			if err == nil {
-				err = s.comparable(&first, &config)
+				err = s.judgedAlike(&first, &config)
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", v.Name, err)
