@@ -21,6 +21,8 @@ type Config struct {
 
 // Training is the part of a configuration that a model needs no more once it is trained.
 type Training struct {
+	From string `yaml:"from" doc:"model whose weights training begins with: a run, a model file or zoo:NAME; none: random ones"`
+
 	Buffer struct {
 		Size    int     `yaml:"size" doc:"images kept"`
 		Restart float64 `yaml:"restart" doc:"probability that a chain starts from noise instead"`

@@ -140,6 +140,9 @@ func Start(ctx context.Context, dir string, c Config, o Options) (Result, error)
 		}
 	}
 	r, err := prepare(ctx, c, o)
+	if err == nil {
+		err = r.beginFrom()
+	}
 	if err != nil {
 		if o.writes() {
 			d.abandon()
@@ -188,6 +191,9 @@ func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result,
 	}
 	r.dir, r.changed = d, limits != nil || o.Data != ""
 	r.warnUnlocked()
+	if err := r.load(); err != nil {
+		return Result{}, err
+	}
 	return r.run(ctx)
 }
 
@@ -380,11 +386,8 @@ func (r *runner) takeNumbers() error {
 	return nil
 }
 
-// run goes to the newest state, trains and looks at what came of it.
+// run trains and looks at what came of it.
 func (r *runner) run(ctx context.Context) (Result, error) {
-	if err := r.load(); err != nil {
-		return Result{}, err
-	}
 	if r.changed && r.options.writes() {
 		if err := r.rewrite(); err != nil {
 			return Result{}, err

@@ -226,11 +226,14 @@ func (r *runner) forgetStop() error {
 	return err
 }
 
-// load goes to the newest state there is, or stays at the beginning if there is none.
+// load goes to the newest state there is, or begins if there is none.
 func (r *runner) load() error {
 	newest, err := r.checkpointOfAll(r.newestState)
-	if err != nil || newest == nil {
+	if err != nil {
 		return err
+	}
+	if newest == nil {
+		return r.beginFrom()
 	}
 	return r.decode(newest)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ func refuseEmpty(given *pflag.FlagSet, flags ...string) error {
 // configFlags say what to train: a preset with changes, and for how long.
 type configFlags struct {
 	preset, data string
+	from         string    // a model to begin with, where one can be
 	tile         tileFlags // where tiles can be learnt
 	sets         []string
 	iterations   int64
@@ -70,12 +72,23 @@ func (c *configFlags) add(f *pflag.FlagSet) {
 
 // config is the preset with the changes, not yet validated. Where no preset is named it is chosen by the data, which is told.
 func (c *configFlags) config(ctx context.Context, tell func(choice run.Choice)) (config run.Config, err error) {
-	if c.preset != "" {
+	switch {
+	case c.from != "" && c.preset != "":
+		return config, usageErrorf("--preset %s and --from %s: a model brings its settings with it, give one of them", c.preset, c.from)
+	case c.from != "" && c.changes("from"):
+		return config, usageErrorf("--from %s and --set from: give one of them", c.from)
+	case c.from != "":
+		if config, err = run.From(c.from); err != nil {
+			return config, fmt.Errorf("--from: %w", err)
+		}
+	case c.preset != "":
 		if config, err = run.PresetConfig(c.preset); err != nil {
 			return config, usageErrorf("--preset: %w", err)
 		}
-	} else if config, err = c.chosen(ctx, tell); err != nil {
-		return config, err
+	default:
+		if config, err = c.chosen(ctx, tell); err != nil {
+			return config, err
+		}
 	}
 	for _, assignment := range c.sets {
 		if err := settings.Set(&config, assignment); err != nil {

@@ -3,6 +3,7 @@ package main
 // joule train: learn an energy from images.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -66,6 +67,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
   joule train --for 10m --out digits
   joule train --resume --out digits --iterations 5000     go on with it
   joule train --set loss.opt=0 --set loss.ent=0           plain contrastive divergence
+  joule train --from zoo:cifar10 --data cifar10.tar.gz    go on from the weights of a model whose run is gone
   joule train --preset mnist-conditional                  an energy for each digit
   joule train --data celeba/ --preset celeba128 --attribute Smiling
   joule train --data objects --set network.numbers=x,y    an energy for each position
@@ -83,6 +85,7 @@ Samplers, which --set sampler.kind= chooses; intensities are 0 to 1:
 	f := cmd.Flags()
 	o.add(f)
 	f.StringVar(&o.attribute, "attribute", "", "learn an energy for each value of this `attribute` of the data, such as Smiling")
+	f.StringVar(&o.from, "from", "", "begin with the weights and the settings of this `model`: a run, a model file or zoo:NAME")
 	o.tile.add(f)
 	f.StringVarP(&o.out, "out", "o", "", "run `directory` (default runs/PRESET, or the next free name)")
 	f.Int64Var(&o.iterations, "iterations", 0, "stop after so many iterations in all (default the preset's, unless --for is given)")
@@ -117,6 +120,9 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := refuseEmpty(cmd.Flags(), "from"); err != nil {
+		return err
+	}
 	threads, err := o.shareOfCores(int(o.threads))
 	if err != nil {
 		return err
@@ -124,7 +130,7 @@ func train(cmd *cobra.Command, o trainOptions) error {
 	options := run.Options{Threads: threads, Group: o.group, Device: o.device, Devices: o.devices, Log: screen.log, Progress: screen.show, Work: screen.other}
 	var result run.Result
 	if o.resume {
-		for _, flag := range []string{"preset", "attribute", "tile", "stride", "picture", "tile-position", "seed", "set", "precision", "print-config"} {
+		for _, flag := range []string{"preset", "from", "attribute", "tile", "stride", "picture", "tile-position", "seed", "set", "precision", "print-config"} {
 			if given(flag) {
 				return usageErrorf("--%s cannot be given with --resume: a run goes on with the configuration it was started with", flag)
 			}
@@ -152,9 +158,9 @@ func train(cmd *cobra.Command, o trainOptions) error {
 			return settings.Write(cmd.OutOrStdout(), &config)
 		}
 		if o.out == "" {
-			o.out = run.FreeDir(filepath.Join("runs", o.preset))
+			o.out = run.FreeDir(filepath.Join("runs", o.name()))
 		}
-		screen.log.Info("training", "preset", o.preset, "out", o.out)
+		screen.log.Info("training", "settings", cmp.Or(o.preset, o.from), "out", o.out)
 		if result, err = run.Start(cmd.Context(), o.out, config, options); err != nil {
 			return err
 		}
@@ -174,6 +180,16 @@ func train(cmd *cobra.Command, o trainOptions) error {
 		return errReported
 	}
 	return nil
+}
+
+// name is that of a run whose directory nobody has named: its preset's, or that of the model it begins with.
+func (o *trainOptions) name() string {
+	if o.from == "" {
+		return o.preset
+	}
+	name := filepath.Base(o.from)
+	name = name[strings.LastIndexByte(name, ':')+1:] // of zoo:NAME
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // trainConfig is the configuration that the command line asks for.

@@ -158,6 +158,23 @@ func TestLanesOfASmallBatch(t *testing.T) {
 	}
 }
 
+// A model to begin with brings its settings, which --set changes, and gives the run its name.
+func TestTrainFrom(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if code, _, stderr := joule(quick(t, "--iterations", "6", "--out", "taught", "--set", "loss.reg=2")...); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	code, _, stderr := joule("train", "--threads", "1", "--from", "taught", "--data", stripes(t), "--iterations", "3", "--set", "optimiser.batch=5")
+	dir := filepath.Join("runs", "taught")
+	if code != 0 || !strings.Contains(stderr, "begins with the weights of a model") || !strings.Contains(stderr, "settings=taught out="+dir) {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	c, err := run.ReadConfig(dir)
+	if err != nil || c.From != "taught" || c.Optimiser.Batch != 5 || c.Loss.Weight("reg") != 2 || c.Limits.Iterations != 3 {
+		t.Errorf("the run's configuration: %+v, %v", c, err)
+	}
+}
+
 func TestTrainRefuses(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -200,6 +217,11 @@ func TestTrainRefuses(t *testing.T) {
 		{[]string{"train", "--resume", "--out", out, "--seed", "2"}, 2, "--seed cannot be given with --resume"},
 		{[]string{"train", "--resume", "--out", out, "--set", "seed=2"}, 2, "--set cannot be given with --resume"},
 		{[]string{"train", "--resume", "--out", out, "--preset", "mnist"}, 2, "--preset cannot be given with --resume"},
+		{[]string{"train", "--resume", "--out", out, "--from", "zoo:mnist"}, 2, "--from cannot be given with --resume"},
+		{[]string{"train", "--from", "zoo:mnist", "--preset", "mnist"}, 2, "a model brings its settings with it"},
+		{[]string{"train", "--from", "zoo:mnist", "--set", "from=zoo:mnist"}, 2, "--from zoo:mnist and --set from"},
+		{[]string{"train", "--from", "zoo:nist"}, 1, "zoo:nist: no such model"},
+		{[]string{"train", "--from", ""}, 2, "--from is empty"},
 		{[]string{"train", "extra"}, 2, "extra"},
 		{[]string{"train", "--resume", "--out", nowhere}, 1, nowhere + ": no run to resume"},
 		{[]string{"train", "--resume", "--out", pictureless}, 1, pictureless + ": no run to resume"},
