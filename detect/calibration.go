@@ -68,6 +68,7 @@ type reference struct {
 	Energy  spread     `json:"energy"`
 	LogNorm spread     `json:"log_norm"`
 	Typical typicalSet `json:"typical_set,omitzero"`
+	Descent typicalSet `json:"typical_descent,omitzero"`
 }
 
 // spread is where values lie, by figures that a few outliers among them do not move.
@@ -100,13 +101,14 @@ func (s spread) standardise(v float64) float64 {
 	return (v - s.Centre) / s.Width
 }
 
-// CalibrateWith calibrates all detectors with images measured by a meter with gradients; data describes them.
+// CalibrateWith calibrates all detectors with images measured by a meter with gradients; data describes them. Those that need descents are
+// left out where the meter had none.
 func CalibrateWith(data string, images []model.Measurement) (*Calibration, error) {
 	if len(images) < Fewest || len(images) > Most {
 		return nil, fmt.Errorf("%d images to calibrate with: want %d to %d", len(images), Fewest, Most)
 	}
 	var energies, norms []float64
-	var rows [][]float64
+	var rows, descents [][]float64
 	isReference := chooseReference(len(images))
 	for i, m := range images {
 		for _, v := range append([]float64{m.Energy, m.Norm}, m.Scales...) {
@@ -116,15 +118,26 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 		}
 		if isReference[i] {
 			energies, norms, rows = append(energies, m.Energy), append(norms, logNorm(m)), append(rows, statistics(m))
+			descents = append(descents, descentStatistics(m))
 		}
 	}
 	typical, err := typicalSetOf(rows)
 	if err != nil {
 		return nil, err
 	}
+	var descent typicalSet
+	descended := images[0].Moves != nil
+	if descended {
+		if descent, err = typicalSetOf(descents); err != nil {
+			return nil, err
+		}
+	}
 	c := &Calibration{Data: data, Images: len(images), scales: len(images[0].Scales),
-		reference: reference{spreadOf(energies), spreadOf(norms), typical}, distributions: map[string]*conformal.Distribution{}}
+		reference: reference{spreadOf(energies), spreadOf(norms), typical, descent}, distributions: map[string]*conformal.Distribution{}}
 	for _, k := range Kinds(c.scales) {
+		if k.Needs.Descent && !descended {
+			continue
+		}
 		var scores []float64
 		for i, m := range images {
 			if !k.Reference || !isReference[i] {
@@ -274,7 +287,7 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 		}
 	}
 	if c.distributions[typicalSetName] != nil {
-		return c.reference.Typical.check(c.scales)
+		return c.reference.Typical.check(len(statistics(model.Measurement{Scales: make([]float64, c.scales)})))
 	}
 	return nil
 }

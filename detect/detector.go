@@ -21,8 +21,8 @@ const Default = "energy"
 // A Kind is one way to score images.
 type Kind struct {
 	Name, About string
-	Gradients   bool // it needs a meter with gradients
-	Reference   bool // it needs figures of in-distribution images, and so a calibration
+	Needs       model.Quantities // of the meter that measures for it
+	Reference   bool             // it needs figures of in-distribution images, and so a calibration
 
 	score func(m model.Measurement, r reference) float64
 }
@@ -35,17 +35,22 @@ var kinds = []Kind{
 		Reference: true,
 		score:     func(m model.Measurement, r reference) float64 { return math.Abs(m.Energy - r.Energy.Centre) }},
 	{Name: "gradient-norm", About: "the length of dE/dx: images just beside the calibration images: blurred, mixed, retouched; blind to what is far away, where energies are flat",
-		Gradients: true,
-		score:     func(m model.Measurement, _ reference) float64 { return m.Norm }},
+		Needs: model.Quantities{Gradients: true},
+		score: func(m model.Measurement, _ reference) float64 { return m.Norm }},
 	{Name: "combined", About: "energy and log gradient-norm, each in units of its spread over calibration images, added: far and near together",
-		Gradients: true, Reference: true,
+		Needs: model.Quantities{Gradients: true}, Reference: true,
 		score: func(m model.Measurement, r reference) float64 {
 			return r.Energy.standardise(m.Energy) + r.LogNorm.standardise(logNorm(m))
 		}},
 	{Name: typicalSetName, About: "how far all figures of an image together are from those of calibration images - energies of the scales, log gradient-norm, compressed size - plus the energy in units of its spread: for photographs, against what is simpler or busier than these",
-		Gradients: true, Reference: true,
+		Needs: model.Quantities{Gradients: true}, Reference: true,
 		score: func(m model.Measurement, r reference) float64 {
 			return r.Typical.distance(statistics(m)) + r.Energy.standardise(m.Energy)
+		}},
+	{Name: typicalDescentName, About: "the same with how steep the energy is, and how far a chain of training without noise moves the image, each by octaves of frequency: for photographs, also against averages, textures and pieces; takes as many times as long as a chain has steps",
+		Needs: model.Quantities{Gradients: true, Descent: true}, Reference: true,
+		score: func(m model.Measurement, r reference) float64 {
+			return r.Descent.distance(descentStatistics(m)) + r.Energy.standardise(m.Energy)
 		}},
 }
 

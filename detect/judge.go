@@ -96,7 +96,7 @@ func NewJudge(e engine.Engine, m *model.Model, detector string, rule Rule) (*Jud
 	if m.Config.Tiled() {
 		j.mapper, err = scoremap.New(e, m, d.Name)
 	} else {
-		j.meter, err = m.NewMeter(e, d.Gradients)
+		j.meter, err = m.NewMeterOf(e, d.Needs)
 	}
 	if err != nil { // first: of an energy that has no such map, to calibrate it is no help
 		return nil, err

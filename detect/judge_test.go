@@ -120,6 +120,28 @@ func TestDefault(t *testing.T) {
 	}
 }
 
+// A judge by typical-descent measures where descents take images, as calibration has; one of another image's octaves is refused.
+func TestJudgeByDescent(t *testing.T) {
+	for _, classes := range []int{0, 2} {
+		m := calibrated(t, level(classes), 99)
+		j, err := newJudge(t, m, "typical-descent", detect.Rule{FalseAlarms: 0.05}).Images(t.Context(), []uint8{48, 255}, model.AnyLabel)
+		if err != nil || *j[0].OutOfDistribution || !*j[1].OutOfDistribution || math.IsNaN(float64(j[0].Score)) {
+			t.Errorf("%d classes: %+v, %v", classes, j, err)
+		}
+	}
+	m := level(0)
+	large := measurements(30, 1)
+	for i := range large {
+		large[i].Scales, large[i].Slopes, large[i].Moves = large[i].Scales[:1], []float64{1, 2}, []float64{3, 4}
+	}
+	if err := detect.Attach(m, mustCalibrate(t, large)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := detect.CalibrationOf(m); err == nil || !strings.Contains(err.Error(), "typical set of 6 statistics") {
+		t.Errorf("a calibration of larger images: %v", err)
+	}
+}
+
 func TestJudgeOfOneClass(t *testing.T) {
 	m := calibrated(t, level(2), 30)
 	j, err := newJudge(t, m, "energy", detect.Rule{}).Images(t.Context(), []uint8{10}, 1)

@@ -65,7 +65,7 @@ func checkUnseen(ctx context.Context, c *model.Config, set *dataset.Set) error {
 // Calibrate makes a calibration of all detectors with in-distribution images (N,H,W,C) that the model was not trained on; data describes
 // them. The model stays as it is. Progress, if not nil, is called with the number of images measured since it was last called.
 func Calibrate(ctx context.Context, e engine.Engine, m *model.Model, data string, pixels []uint8, progress func(int)) (*Calibration, error) {
-	meter, err := m.NewMeter(e, true)
+	meter, err := m.NewMeterOf(e, model.Quantities{Gradients: true, Descent: true})
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +131,10 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	scales, err := m.Energy.Scales()
 	if err == nil {
 		err = c.check(scales)
+	}
+	if err == nil && c.distributions[typicalDescentName] != nil {
+		octaves := make([]float64, model.Octaves(m.Energy.Image))
+		err = c.reference.Descent.check(len(descentStatistics(model.Measurement{Scales: make([]float64, scales), Slopes: octaves, Moves: octaves})))
 	}
 	if err != nil {
 		return nil, err

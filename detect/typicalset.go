@@ -16,17 +16,28 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/joule-ebm/joule/model"
 )
 
-const typicalSetName = "typical-set"
+// The detectors by a typical set.
+const (
+	typicalSetName     = "typical-set"
+	typicalDescentName = "typical-descent"
+)
 
 // statistics is t(x).
 func statistics(m model.Measurement) []float64 {
 	return append(append([]float64{}, m.Scales...), logNorm(m), m.Length)
+}
+
+// descentStatistics is another t(x), which says by octaves of frequency what a chain would do to the image: how steep the energy is at its
+// beginning, in place of log ‖∂E/∂x‖, and how far K steps without noise go. Training made chains that start from its images go nowhere.
+func descentStatistics(m model.Measurement) []float64 {
+	return slices.Concat(m.Scales, []float64{m.Length}, m.Slopes, m.Moves)
 }
 
 // typicalSet is where the statistics of reference images lie.
@@ -80,9 +91,8 @@ func typicalSetOf(rows [][]float64) (typicalSet, error) {
 	return t, nil
 }
 
-// check is an error if this is no typical set of an energy of so many scales, but what a file says.
-func (t typicalSet) check(scales int) error {
-	d := len(statistics(model.Measurement{Scales: make([]float64, scales)}))
+// check is an error if this is no typical set of so many statistics, but what a file says.
+func (t typicalSet) check(d int) error {
 	if len(t.Spreads) != d || len(t.Root) != d*d {
 		return fmt.Errorf("a typical set of %d statistics and %d correlations: want %d and %d", len(t.Spreads), len(t.Root), d, d*d)
 	}
@@ -98,9 +108,12 @@ func (t typicalSet) standardise(statistics []float64) []float64 {
 	return z
 }
 
-// distance is D = ‖L⁻¹z‖, by forward substitution.
+// distance is D = ‖L⁻¹z‖, by forward substitution; NaN of other statistics than those that it was learnt with.
 func (t typicalSet) distance(statistics []float64) float64 {
 	d, squares := len(statistics), 0.0
+	if len(t.Spreads) != d || len(t.Root) != d*d {
+		return math.NaN()
+	}
 	y := t.standardise(statistics)
 	for i := range y {
 		for j := range i {

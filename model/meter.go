@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/energy"
@@ -30,6 +31,8 @@ type Measurement struct {
 	Energy float64   // the sum over the scales
 	Scales []float64 // of each scale
 	Norm   float64   // ‖∂E/∂x‖₂, for intensities in [0, 1]; 0 from a meter without gradients
+	Slopes []float64 // log of the root mean square of ∂E/∂x in each octave of frequency, finest first; nil from a meter without gradients
+	Moves  []float64 // the same of where a [Descent] takes the image, from where it is; nil from a meter without descent
 	Length float64   // the bits a value that the image takes whatever the energy, see codelength.go; 0 from a meter without gradients
 }
 
@@ -39,6 +42,7 @@ type Meter struct {
 	energy  *energy.Energy
 	scales  int
 	of      Quantities
+	descent *Descent // nil if it measures none
 	local   []expr.Shape
 	labels  int
 	y       func(label int) []float64
@@ -48,6 +52,7 @@ type Meter struct {
 type Quantities struct {
 	Gradients bool // takes about three times as long
 	Local     bool // the energies of places, see [energy.Energy.Local]
+	Descent   bool // takes as many times as long as a chain of training has steps; of [Model.NewMeterOf] only
 }
 
 // NewMeter compiles an energy and gives its parameters their values. A meter with gradients takes about three times as long.
@@ -128,19 +133,44 @@ func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measu
 			for _, scale := range r.Energies[1:] {
 				one.Scales = append(one.Scales, scale[i])
 			}
-			squares := 0.0
-			for p := i * size; m.of.Gradients && p < (i+1)*size; p++ {
-				var g float64
-				for _, scale := range r.Gradients {
-					g += float64(scale[p])
+			if m.of.Gradients {
+				gradient, squares := make([]float32, size), 0.0
+				for p := range gradient {
+					var g float64
+					for _, scale := range r.Gradients {
+						g += float64(scale[i*size+p])
+					}
+					squares += g * g
+					gradient[p] = float32(g)
 				}
-				squares += g * g
+				one.Norm, one.Slopes = math.Sqrt(squares), octaves(gradient, m.energy.Image)
 			}
-			one.Norm = math.Sqrt(squares)
 			all = append(all, one)
 		}
 	})
+	if err == nil && m.descent != nil {
+		err = m.measureMoves(ctx, pixels, label, all)
+	}
 	return all, err
+}
+
+// measureMoves completes measurements by where a descent takes the images.
+func (m *Meter) measureMoves(ctx context.Context, pixels []uint8, label int, all []Measurement) error {
+	size, i := m.energy.Image.Size(), 0
+	for part := range slices.Chunk(pixels, m.Batch()*size) {
+		ends, err := m.descent.Run(ctx, part, label, nil)
+		if err != nil {
+			return err
+		}
+		for p, start := range dataset.Intensities(part) {
+			ends[p] -= start
+		}
+		for moved := range slices.Chunk(ends, size) {
+			all[i].Moves = octaves(moved, m.energy.Image)
+			i++
+		}
+	}
+	return nil
 }
 
 // Gradients are those of each scale's energy, [scale][N,H,W,C]. The meter must have been made with gradients.

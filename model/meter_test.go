@@ -140,3 +140,35 @@ func TestMeter(t *testing.T) {
 		}
 	}
 }
+
+// In the bowl E(x) = a/2 Σ (x - ½)² the gradient is a(x - ½), and K steps without noise go 1 - (1 - λa)^K of the way to its bottom.
+func TestMoves(t *testing.T) {
+	image := expr.Shape{8, 8, 1}
+	const a, lambda, steps = 0.5, 0.4, 3
+	m := &model.Model{Config: model.Paper(), Params: map[string][]float32{}}
+	m.Config.Network.Image, m.Config.Sampler.StepSize, m.Config.Sampler.Steps = image[:], lambda, steps
+	m.Energy = &energy.Energy{Image: image, Build: func(_ *energy.Params, x, _ *expr.Value) []*expr.Value {
+		d := expr.Affine(x, 1, -0.5)
+		return []*expr.Value{expr.Affine(expr.Total(expr.Mul(d, d)), a/2, 0)}
+	}}
+	meter, err := m.NewMeterOf(&cpu.Engine{Threads: 1}, model.Quantities{Gradients: true, Descent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured, err := meter.Measure(t.Context(), noise(600*image.Size()), model.AnyLabel) // more than a batch
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, one := range measured {
+		squares := 0.0
+		for l, slope := range one.Slopes {
+			if way := math.Exp(one.Moves[l]-slope) * a; math.Abs(way-(1-math.Pow(1-lambda*a, steps))) > 1e-4 {
+				t.Fatalf("image %d goes %v of the way in octave %d", i, way, l)
+			}
+			squares += math.Exp(2 * slope)
+		}
+		if norm := math.Sqrt(squares * float64(image.Size())); math.Abs(norm-one.Norm) > 1e-5*one.Norm {
+			t.Fatalf("image %d: octaves of a gradient of length %v, which is %v", i, norm, one.Norm)
+		}
+	}
+}

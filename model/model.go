@@ -117,7 +117,10 @@ func (m *Model) NewMeterOf(e engine.Engine, of Quantities) (*Meter, error) {
 		return nil, err
 	}
 	meter.labels, meter.y = m.Labels(), m.condition().y
-	return meter, nil
+	if of.Descent {
+		meter.descent, err = m.NewDescent(e)
+	}
+	return meter, err
 }
 
 // NewChain compiles the Markov chain that the model was trained with, on its parameters.

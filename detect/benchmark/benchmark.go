@@ -91,7 +91,11 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Result
 		return nil, fmt.Errorf("benchmark: detector %s judges pictures, and of a model of tiles the energies of tiles are compared: measure it by package eval/inspection",
 			p.Detector.Name)
 	}
-	meter, err := m.NewMeter(e, p.Detector != nil && p.Detector.Gradients)
+	var needs model.Quantities
+	if p.Detector != nil {
+		needs = p.Detector.Needs
+	}
+	meter, err := m.NewMeterOf(e, needs)
 	if err != nil {
 		return nil, err
 	}
