@@ -41,8 +41,8 @@ images (--data, a data set as for joule train) must be ones that should count as
 same way as those to judge, and none the model was trained on. A rate of 1% needs at least 99 images, 0.1%
 needs 999; the more, the closer the false-alarm rate comes to what is asked for.
 
-A fifth of the images serve the detectors typicality, combined and typical-... for their medians and
-spreads; the p-values of those rest on the other images, which keeps their guarantee.`,
+A fifth of the images serve the detectors typicality, combined, typical-set and typical-descent for their
+medians and spreads; the p-values of those rest on the other images, which keeps their guarantee.`,
 		Example: `  joule calibrate RUN --data good/
   joule calibrate RUN --data mnist:test -n 2000
   joule calibrate RUN                               with the images the run has held out`,
