@@ -26,7 +26,9 @@ import (
 // Scoped is the energy e with its parameters in a scope: see [Params.Scope]. Messages name it so.
 func Scoped(name string, e *Energy) *Energy {
 	scoped := *e
-	scoped.Name = name
+	if scoped.Name = name; e.Build == nil {
+		return &scoped
+	}
 	scoped.Build = func(p *Params, x, label *expr.Value) []*expr.Value { return e.Build(p.Scope(name), x, label) }
 	return &scoped
 }
@@ -34,7 +36,7 @@ func Scoped(name string, e *Energy) *Energy {
 // Weighted is w·E: with w = 1/T the energy at the temperature T, with w < 0 its negation, which wants a positive term beside it that
 // outweighs it: alone it is lowest at images that look like nothing.
 func Weighted(w float64, e *Energy) *Energy {
-	if w == 1 {
+	if w == 1 || e.Build == nil {
 		return e
 	}
 	weighted := *e
@@ -55,7 +57,10 @@ func Given(y []float64, e *Energy) (*Energy, error) {
 	if len(y) != e.Classes || len(y) == 0 {
 		return nil, fmt.Errorf("energy: a label of length %d for %s, whose label has length %d", len(y), e.called(0), e.Classes)
 	}
-	given := *e
+	if e.Build == nil {
+		return nil, fmt.Errorf("energy: %s has no function to build it", e.called(0))
+	}
+	given, y := *e, slices.Clone(y)
 	given.Classes = 0
 	given.Build = func(p *Params, x, _ *expr.Value) []*expr.Value {
 		var label *expr.Value
@@ -81,6 +86,7 @@ func Given(y []float64, e *Energy) (*Energy, error) {
 // Its scales are those of all parts. Parts are of images of one shape. Those that are conditional share the label, and so have equally many
 // classes.
 func And(parts ...*Energy) (*Energy, error) {
+	parts = slices.Clone(parts)
 	and, err := joined(parts)
 	if err != nil || len(parts) == 1 {
 		return and, err
@@ -113,6 +119,7 @@ type Mixture struct {
 // The nearer T is to 0, the more the lowest of the energies counts alone. An energy is known up to log Z: for parts to share the mixture
 // evenly at the temperature T, their log wᵢ are -log Zᵢ. Parts are as for [And], and joined by scale they have equally many scales.
 func Or(m Mixture, parts ...*Energy) (*Energy, error) {
+	parts = slices.Clone(parts)
 	or, err := joined(parts)
 	if err != nil {
 		return nil, err
@@ -213,6 +220,7 @@ const ChosenInput = "chosen"
 // drawn with the probabilities of [Mixture.Shares] draw from the mixture, whether or not they would find from one part to another. It has
 // one scale; parts are as for [And].
 func Choice(parts ...*Energy) (*Energy, error) {
+	parts = slices.Clone(parts)
 	choice, err := joined(parts)
 	if err != nil || len(parts) == 1 {
 		return choice, err
@@ -229,7 +237,7 @@ func Choice(parts ...*Energy) (*Energy, error) {
 }
 
 // softMinimum is -T log Σ exp(uᵢ) with uᵢ = log wᵢ - Eᵢ/T, as -T (m + log Σ exp(uᵢ - m)): with the largest of them for m, held fixed,
-// nothing overflows.
+// no exponential overflows.
 func softMinimum(t float64, logWeights []float64, energies []*expr.Value) *expr.Value {
 	u := make([]*expr.Value, len(energies))
 	for i, e := range energies {
@@ -276,6 +284,9 @@ func joined(parts []*Energy) (*Energy, error) {
 			return nil, fmt.Errorf("energy: %s has %d classes and %s has %d: fix the class of one",
 				parts[conditional].called(conditional), all.Classes, part.called(i), part.Classes)
 		}
+	}
+	if at := slices.IndexFunc(parts, func(e *Energy) bool { return e.Build == nil }); at >= 0 {
+		return nil, fmt.Errorf("energy: %s has no function to build it", parts[at].called(at))
 	}
 	return &all, nil
 }

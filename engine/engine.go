@@ -42,7 +42,7 @@ type Program interface {
 	// whenever a value has changed. After an error the program has the values it had before.
 	Bind(params map[string][]float32) error
 	// Run computes the outputs for a batch of images, or runs a chain of such computations. If the context ends first, it returns the
-	// context's error, and the outputs are undefined.
+	// context's error, and the outputs are undefined; not in a group of processes, where the others wait for this one's share.
 	Run(ctx context.Context, call Call) error
 	// Flops counts the floating-point operations of the convolutions and matrix products for one image, as a direct computation
 	// would do them: two for each multiply-add.

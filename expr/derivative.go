@@ -119,10 +119,10 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 		}
 		return results
 	}
-	order, first := deduplicate(Order(y), wrt)
+	order, first := deduplicate(Order(append([]*Value{y}, wrt...)...), wrt)
 	active := map[*Value]bool{} // what depends on one of wrt
 	for _, v := range wrt {
-		active[v] = true
+		active[first[v]] = true
 	}
 	for _, v := range order {
 		if rules[v.op] == nil {
@@ -152,7 +152,7 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 		}
 	}
 	for i, v := range wrt {
-		if results[i] = cotangents[v]; results[i] == nil {
+		if results[i] = cotangents[first[v]]; results[i] == nil {
 			results[i] = unbroadcast(Const(0), v)
 		}
 	}
@@ -161,7 +161,7 @@ func Grad(y *Value, wrt ...*Value) []*Value {
 
 // deduplicate lists values, inputs before users, without those that equal an earlier one, and says for each which that is: the cotangents
 // of equal values are added up before they are taken further, so that g1·(c·x) + g2·(c·x) is differentiated as (g1 + g2)·(c·x). Values to
-// differentiate with respect to are equal to themselves only.
+// differentiate with respect to are equal to themselves only, but for leaves, which are equal by name.
 func deduplicate(values, wrt []*Value) (order []*Value, first map[*Value]*Value) {
 	type computation struct {
 		op    Op
@@ -174,18 +174,19 @@ func deduplicate(values, wrt []*Value) (order []*Value, first map[*Value]*Value)
 	first, known := map[*Value]*Value{}, map[computation]*Value{}
 	for _, v := range values {
 		c := computation{op: v.op, kind: v.kind, shape: v.shape, attr: v.attr}
-		if slices.Contains(wrt, v) || len(v.in) > len(c.in) {
+		if slices.Contains(wrt, v) && v.attr.Name == "" || len(v.in) > len(c.in) {
 			c.self = v
 		} else {
 			for i, in := range v.in {
 				c.in[i] = first[in]
 			}
 		}
-		if known[c] == nil {
-			known[c] = v
+		same := known[c]
+		if same == nil { // also where a coefficient is NaN, which no key equals
+			same, known[c] = v, v
 			order = append(order, v)
 		}
-		first[v] = known[c]
+		first[v] = same
 	}
 	return order, first
 }

@@ -73,7 +73,7 @@ func Within(a *Value, lo, hi float64) *Value {
 	return pointwise(OpWithin, Attr{X: [2]float64{lo, hi}}, a)
 }
 
-// Negative is 1 where a < 0 and 0 elsewhere.
+// Negative is 1 where -∞ < a < 0 and 0 elsewhere.
 func Negative(a *Value) *Value { return Within(a, math.Inf(-1), 0) }
 
 // Sum adds the elements of v over the axes along which to has size 1; the other axes stay.

@@ -131,7 +131,9 @@ func Replace(with map[*Value]*Value, values ...*Value) []*Value {
 	replaced := map[*Value]*Value{}
 	for _, v := range Order(values...) {
 		if other, ok := with[v]; ok {
-			if other.err == nil && (other.kind != v.kind || other.shape != v.shape) {
+			if err := Err(other); err != nil {
+				other = Invalid(err)
+			} else if other.kind != v.kind || other.shape != v.shape {
 				other = Invalid(fmt.Errorf("expr: %v in the place of %v", other, v))
 			}
 			replaced[v] = other

@@ -224,6 +224,7 @@ func (l *layout) phase(groups []*group) {
 // canOverwrite says whether a loop may write its result n in place of its operand m, which nothing reads afterwards: memory that has just
 // been read is written faster than other memory, and less of it is in use. Within an element, m must be read before n is written.
 func (g *group) canOverwrite(m, n *node) bool {
-	return g.isLoop() && m.group != g && m.kind == n.kind && m.shape == n.shape && !m.view && !n.isReduction() &&
+	viewed := slices.ContainsFunc(m.users, func(u *node) bool { return u.view }) // the loop may read the views
+	return g.isLoop() && m.group != g && m.kind == n.kind && m.shape == n.shape && !m.view && !viewed && !n.isReduction() &&
 		g.loop.lastRead(m) <= g.loop.firstWrite(n)
 }

@@ -397,7 +397,7 @@ func pow(dst, a []float32, p float32) {
 		}
 	case -0.5:
 		for i, x := range a {
-			dst[i] = float32(1 / math.Sqrt(float64(x)))
+			dst[i] = float32(1 / math.Sqrt(float64(x)+0)) // of -0 as of 0
 		}
 	default:
 		for i, x := range a {

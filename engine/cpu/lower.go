@@ -82,6 +82,13 @@ func (g *graph) findLeaves() error {
 
 // lowerValue is the node for a value, given those for its inputs.
 func (g *graph) lowerValue(v *expr.Value, in []*node) *node {
+	if !v.Op().Pointwise() {
+		for i, n := range in {
+			if n.view { // loops alone read the images of a view, which do not lie one after the other
+				in[i] = g.add(expr.OpBroadcast, n.kind, n.shape, expr.Attr{}, n)
+			}
+		}
+	}
 	switch v.Op() {
 	case expr.OpNormalise, expr.OpInvStd:
 		return g.lowerNormalisation(v, in[0])

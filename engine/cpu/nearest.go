@@ -1,5 +1,7 @@
 package cpu
 
+import "math"
+
 // This file finds nearest neighbours by brute force: ‖x - reference‖² for every pair.
 
 // nearest copies the k-th nearest reference image. Each reference is read once for all images of the tile; each image keeps a list of the k
@@ -18,6 +20,9 @@ func nearest(n *node) func(f *frame) {
 			reference := r[j*size:][:size]
 			for image := range f.images {
 				d := f.kernels.SquaredDistance(f.at(x, image, size), reference)
+				if d != d {
+					d = float32(math.Inf(1))
+				}
 				known := near[image*k:][:min(j, k)]
 				if len(known) < k {
 					known = known[:j+1]

@@ -50,7 +50,7 @@ func (p *program) pool(n *node, from expr.Shape, taps [][]int) func(f *frame) {
 	channels := from[2]
 	zeros := p.tile * from.Size()
 	per := len(taps[0])
-	offsets := p.table(tableKey{n.op.String(), n.shape, from.Size(), 0}, func() []int32 {
+	offsets := p.table(tableKey{n.op.String(), from, n.shape[0], n.shape[1]}, func() []int32 {
 		var out []int32
 		for image := range p.tile {
 			for _, pixels := range taps {

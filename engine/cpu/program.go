@@ -32,6 +32,7 @@ type program struct {
 	memory    *pool
 	bound     [][]float32 // the caller's values of params; nil before Bind
 	justBound bool        // the prologue has not run since Bind
+	sized     bool        // the prologue depends on the batch size
 	cache     prologueCache
 	workers   []*frame
 }
@@ -50,6 +51,7 @@ func (p *program) plan() error {
 		}
 	}
 	p.assignAddresses()
+	p.sized = slices.ContainsFunc(p.graph.nodes, func(n *node) bool { return n.op == expr.OpBatchSize })
 	for i, groups := range p.phases {
 		for _, g := range groups {
 			in, err := p.instruction(g)

@@ -61,7 +61,7 @@ func (p *program) hasSampleOutputs() bool {
 // two runs with the same parameters keeps it to itself from then on.
 func (p *program) runPrologue(f *frame, batch int) {
 	c := &p.cache
-	if c.batch == batch {
+	if c.batch == batch || c.batch > 0 && !p.sized {
 		return
 	}
 	c.pinned = c.pinned || c.batch == 0 && !p.justBound

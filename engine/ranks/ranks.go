@@ -239,6 +239,9 @@ func (p *program) Run(ctx context.Context, call engine.Call) error {
 		}
 		p.batch = n
 	}
+	if p.engine.Group.Size() > 1 {
+		ctx = context.WithoutCancel(ctx) // the others wait for this one's share
+	}
 	part, sums := p.local(call)
 	if wanted := slices.ContainsFunc(part.Outputs, func(out []float32) bool { return out != nil }); wanted && part.Batch > 0 {
 		if err := p.images.Run(ctx, part); err != nil {

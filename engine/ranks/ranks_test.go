@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/engine/cpu"
@@ -102,5 +103,30 @@ func TestLeft(t *testing.T) {
 	err := p.Run(t.Context(), engine.Call{Batch: 6, Inputs: n, Outputs: enginetest.Buffers(6, list...)})
 	if !errors.Is(err, enginetest.ErrLeft) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestCancelled: a process whose context has ended does its share, so that the others do not wait for ever.
+func TestCancelled(t *testing.T) {
+	y := expr.BatchSum(expr.Input("x", expr.Scalar))
+	n := enginetest.Random(7, 4, y)
+	_, members := enginetest.NewGroup(2)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	done := make(chan error, 2)
+	for r, g := range members {
+		p := enginetest.Compile(t, alone(g), n, y)
+		ctx := []context.Context{context.Background(), ended}[r]
+		go func() { done <- p.Run(ctx, engine.Call{Batch: 4, Inputs: n, Outputs: enginetest.Buffers(4, y)}) }()
+	}
+	for range 2 {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("still waiting")
+		}
 	}
 }
