@@ -65,13 +65,13 @@ func (m MALA) Step(energy Energy, x *expr.Value, _, noise []*expr.Value) Transit
 		return expr.Affine(expr.Total(expr.Mul(d, d)), -1/(4*h), 0)
 	}
 	move := expr.Add(drift(x), expr.Affine(noise[0], math.Sqrt(2*h), 0))
-	proposal, turned := reflect(expr.Add(x, move), move)
+	proposal, turned, outside := reflect(expr.Add(x, move), move)
 	back := expr.Affine(turned, -1, 0) // R(x) - R(y)
 	// -log of p(y) q(x|y) / p(x) q(y|x).
 	excess := expr.Add(
 		expr.Affine(expr.Sub(energy(proposal), energy(x)), beta, 0),
 		expr.Sub(logq(move, x), logq(back, proposal)))
-	t := metropolis(x, proposal, excess, noise[1])
+	t := metropolis(x, proposal, outside, excess, noise[1])
 	t.GradientAt = x
 	return t
 }

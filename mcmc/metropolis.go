@@ -11,22 +11,27 @@ import (
 // Source: Metropolis et al., "Equation of state calculations by fast computing machines" (1953); Hastings, "Monte Carlo sampling
 // methods using Markov chains and their applications" (1970).
 
-// metropolis goes from x to a proposal with probability min(1, exp(-excess)), given a uniform number, and never out of the box: a
-// move by more than its width is not brought back into it by reflect.
-func metropolis(x, proposal, excess, uniform *expr.Value) Transition {
-	outside := expr.Total(expr.Affine(expr.Within(proposal, -1e-6, 1+1e-6), -1, 1))
+// metropolis goes from x to a proposal with probability min(1, exp(-excess)), given a uniform number, and never by a way that was out of
+// the box ([reflect]).
+func metropolis(x, proposal, outside, excess, uniform *expr.Value) Transition {
+	log := expr.Log(uniform)
+	if uniform.Op() == expr.OpExp { // of a sampler that is hot: uᵃ may be too small for a number, its logarithm is not
+		log = uniform.In()[0]
+	}
+	log = expr.Clamp(log, -1e29, 0) // u may be 0, and Negative is 0 of -∞
 	// log u < -excess, and in the box.
-	accepted := expr.Negative(expr.Add(expr.Add(expr.Log(uniform), excess), expr.Affine(outside, 1e30, 0)))
+	accepted := expr.Negative(expr.Add(expr.Add(log, excess), expr.Affine(outside, 1e30, 0)))
 	return Transition{Next: expr.Add(x, expr.Mul(accepted, expr.Sub(proposal, x))), Accepted: accepted}
 }
 
-// reflect folds a position less than one box width outside [0, 1] back into it and turns the momentum there.
-func reflect(x, p *expr.Value) (position, momentum *expr.Value) {
+// reflect folds a position less than one box width outside [0, 1] back into it and turns the momentum there. It counts the elements that
+// lie further out, from where the way back would be another, and leaves these at a wall: numbers stay finite.
+func reflect(x, p *expr.Value) (position, momentum, outside *expr.Value) {
 	turn := func(outside *expr.Value) *expr.Value { return expr.Affine(outside, -2, 1) } // 1 inside, -1 outside
-	below := turn(expr.Negative(x))
-	x, p = expr.Mul(below, x), expr.Mul(below, p)
-	above := turn(expr.Negative(expr.Affine(x, -1, 1)))
-	return expr.Affine(expr.Mul(above, expr.Affine(x, -1, 1)), -1, 1), expr.Mul(above, p)
+	below, above := turn(expr.Negative(x)), turn(expr.Negative(expr.Affine(x, -1, 1)))
+	position = expr.Affine(expr.Mul(above, expr.Affine(expr.Mul(below, x), -1, 1)), -1, 1)
+	outside = expr.Total(expr.Affine(expr.Within(position, -1e-6, 1+1e-6), -1, 1))
+	return expr.Clamp(position, 0, 1), expr.Mul(expr.Mul(below, above), p), outside
 }
 
 // invalid is a transition of a sampler whose own numbers cannot be.

@@ -107,6 +107,9 @@ func (c *chart) ranges() (x, y [2]float64) {
 			}
 		}
 	}
+	if len(values) == 0 { // nothing to draw but the axes
+		x, values = [2]float64{0, 1}, []float64{0}
+	}
 	y[0], y[1] = bulk(values)
 	if c.Zero {
 		y = [2]float64{min(y[0], 0), max(y[1], 0)}
@@ -174,6 +177,12 @@ func marks(r [2]float64, logarithmic bool) (list []mark) {
 			if at := float64(p) + math.Log10(f); p%every == 0 && at >= r[0] && at <= r[1] {
 				list = append(list, mark{at, strconv.FormatFloat(f*math.Pow10(p), 'g', 3, 64)})
 			}
+		}
+	}
+	if len(list) < 2 { // less than a step from 1 to 2 or 5
+		list = nil
+		for _, t := range (plot.Ticks{}).Ticks(math.Pow(10, r[0]), math.Pow(10, r[1])) {
+			list = append(list, mark{math.Log10(t.Value), t.Label})
 		}
 	}
 	return list
@@ -347,9 +356,7 @@ func (c *chart) Table() *table {
 		for _, s := range c.Series {
 			cell := "–"
 			// The latest point up to x.
-			if i, found := slices.BinarySearch(s.X, x); found {
-				cell = number(s.Y[i])
-			} else if i > 0 {
+			if i, _ := slices.BinarySearch(s.X, math.Nextafter(x, math.Inf(1))); i > 0 {
 				cell = number(s.Y[i-1])
 			}
 			row = append(row, cell)

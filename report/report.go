@@ -100,7 +100,7 @@ func Read(dir string) (*Report, error) {
 // missing notes what could not be shown, and why. The page does not say where on this machine the run is.
 func (r *Report) missing(what string, err error) {
 	message := strings.Join(strings.Fields(err.Error()), " ")
-	if r.dir != "" {
+	if r.dir != "" && r.dir != "." {
 		message = strings.ReplaceAll(strings.ReplaceAll(message, r.dir+string(filepath.Separator), ""), r.dir, r.Name)
 	}
 	r.Missing = append(r.Missing, fmt.Sprintf("Not shown, or not whole: %s: %s.", what, message))

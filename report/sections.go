@@ -109,14 +109,20 @@ func (c *Chains) chart() *chart {
 	// Energies fall far from those of noise; the range is that of the rest.
 	var rest []float64
 	for _, e := range c.Energy[len(c.Energy)/8:] {
-		rest = append(rest, e...)
+		for _, v := range e {
+			if ch.drawable(v) {
+				rest = append(rest, v)
+			}
+		}
 	}
 	for _, s := range ch.Series {
 		rest = append(rest, s.Low[0], s.High[0])
 	}
-	lo, hi := bulk(rest)
-	margin := 0.3*(hi-lo) + 1e-6*max(math.Abs(lo), math.Abs(hi), 1e-6)
-	ch.Y = &[2]float64{lo - margin, hi + margin}
+	if len(rest) > 0 {
+		lo, hi := bulk(rest)
+		margin := 0.3*(hi-lo) + 1e-6*max(math.Abs(lo), math.Abs(hi), 1e-6)
+		ch.Y = &[2]float64{lo - margin, hi + margin}
+	}
 	for k := range c.Energy[0] {
 		s := series{Name: "a chain", X: steps, Quiet: true}
 		for _, e := range c.Energy {

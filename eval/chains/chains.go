@@ -111,9 +111,10 @@ type Classes struct {
 }
 
 // Agree says whether the chains agree: R̂ is 1.05 at most in every trace (Gelman and others ask for 1.1, Stan's authors now for 1.01).
+// Chains that never move agree only where all are in one place.
 func (r *Report) Agree() bool {
 	for _, t := range r.Traces {
-		if t.RHat > 1.05 {
+		if t.RHat > 1.05 || t.RHat == 0 && t.Std > 0 {
 			return false
 		}
 	}
