@@ -194,11 +194,14 @@ func (t *Trainer) stream(purpose uint64) rng.Stream {
 	return rng.New(t.settings.Seed, purpose, uint64(t.Attempt), uint64(t.Iteration))
 }
 
-// Step makes one update from a batch of data, N,H,W,C in [0, 1], with labels in a conditional model. An error that wraps
+// Step makes one update from a batch of data, N,H,W,C in [0, 1], with labels, which one that is not conditional ignores. An error that wraps
 // [ErrDiverged] says that the update was not made because the training has gone wrong; any error leaves the state as it was.
 func (t *Trainer) Step(ctx context.Context, data []float32, labels []int32) (Metrics, error) {
 	s, n := &t.settings, len(data)/t.model.Image.Size()
 	m := Metrics{Iteration: t.Iteration + 1}
+	if err := t.checkLabels(labels, n); err != nil {
+		return Metrics{}, err
+	}
 	if err := t.push(); err != nil {
 		return Metrics{}, err
 	}
@@ -529,6 +532,26 @@ func (t *Trainer) relabel(start []float32, labels, drawn []int32, data []float32
 			copy(start[i*size:][:size], data[i*size:])
 		}
 	}
+}
+
+// checkLabels is an error unless a conditional energy has a label that it knows for each of n images.
+func (t *Trainer) checkLabels(labels []int32, n int) error {
+	kinds := t.model.Classes
+	if kinds == 0 {
+		return nil
+	}
+	if t.settings.Conditions != nil {
+		kinds = len(t.settings.Conditions) / t.model.Classes
+	}
+	if len(labels) != n {
+		return fmt.Errorf("cd: %d labels for %d images", len(labels), n)
+	}
+	for _, l := range labels {
+		if l < 0 || int(l) >= kinds {
+			return fmt.Errorf("cd: label %d, of 0 to %d", l, kinds-1)
+		}
+	}
+	return nil
 }
 
 // conditions are labels as the energy takes them.

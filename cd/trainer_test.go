@@ -495,6 +495,22 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// Labels that a conditional energy does not know, or too few of them, are an error and no panic, and leave everything as it was.
+func TestLabelsOutOfRange(t *testing.T) {
+	images, _ := bars(3, 3)
+	for _, conditions := range [][]float32{nil, {1, 0, 0, 1}} {
+		s := settings()
+		s.Conditions = conditions
+		tr := newTrainer(t, s, 2)
+		before := slices.Clone(tr.Parameters)
+		for _, labels := range [][]int32{{0, 1, 2}, {0, -1, 1}, {0, 1}, nil} {
+			if _, err := tr.Step(t.Context(), images, labels); err == nil || tr.Iteration != 0 || tr.Buffer.Len() != 0 || !slices.Equal(tr.Parameters, before) {
+				t.Errorf("labels %v, conditions %v: %v", labels, conditions, err)
+			}
+		}
+	}
+}
+
 // Of chains that are relabelled, half start from the data, and all under labels drawn evenly, whatever those of the data are.
 func TestRelabel(t *testing.T) {
 	const n = 400

@@ -138,6 +138,9 @@ const (
 
 // Call is what Run calls the program with, and gives a function for what Run returns.
 func (c *Chain) Call(x []float32, o RunOptions) (call engine.Call, acceptance func() float64, err error) {
+	if o.Steps < 1 {
+		return call, nil, fmt.Errorf("mcmc: a chain of %d steps: want 1 or more", o.Steps)
+	}
 	n := len(x) / c.image.Size()
 	state := o.State
 	if state == nil {

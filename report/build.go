@@ -98,7 +98,10 @@ func (r *Report) addDetection(ctx context.Context, e engine.Engine, m *model.Mod
 	case err != nil && (ctx.Err() != nil || asked):
 		return err
 	case err != nil:
-		message := strings.ReplaceAll(err.Error(), m.Config.Data, benchmark.ShortName(m.Config.Data))
+		message := err.Error()
+		if data := m.Config.Data; data != "" {
+			message = strings.ReplaceAll(message, data, benchmark.ShortName(data))
+		}
 		r.missing("how well the model detects out-of-distribution images", errors.New(message))
 		return nil
 	}

@@ -182,7 +182,7 @@ func timings(c map[string]column) (facts []Fact) {
 // duration writes seconds for people.
 func duration(seconds float64) string {
 	switch {
-	case seconds < 1:
+	case seconds < 0.9995: // which is printed as 1000
 		return fmt.Sprintf("%.3g ms", 1000*seconds)
 	case seconds < 120:
 		return fmt.Sprintf("%.3g s", seconds)

@@ -1,9 +1,12 @@
 package report
 
+// This file has what no run of the other tests shows.
+
 import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
 	"strings"
 	"testing"
 )
@@ -30,6 +33,18 @@ func TestMissingOfTheRunHere(t *testing.T) {
 	r := &Report{Name: "mnist", dir: "."}
 	r.missing("a picture", errors.New("samples.png is damaged"))
 	if !strings.Contains(r.Missing[0], "samples.png is damaged") {
+		t.Error(r.Missing[0])
+	}
+}
+
+func TestMissingDoesNotSayWhere(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Report{Name: "mnist", dir: "runs/mnist"}
+	r.missing("a picture", errors.New("photos: no such file in "+here))
+	if strings.Contains(r.Missing[0], here) {
 		t.Error(r.Missing[0])
 	}
 }

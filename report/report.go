@@ -100,6 +100,9 @@ func Read(dir string) (*Report, error) {
 // missing notes what could not be shown, and why. The page does not say where on this machine the run is.
 func (r *Report) missing(what string, err error) {
 	message := strings.Join(strings.Fields(err.Error()), " ")
+	if here, err := os.Getwd(); err == nil && here != string(filepath.Separator) {
+		message = strings.ReplaceAll(message, here, "the working directory")
+	}
 	if r.dir != "" && r.dir != "." {
 		message = strings.ReplaceAll(strings.ReplaceAll(message, r.dir+string(filepath.Separator), ""), r.dir, r.Name)
 	}

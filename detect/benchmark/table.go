@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/joule-ebm/joule/internal/terminal"
@@ -71,5 +70,5 @@ func (r *Result) Markdown(w io.Writer) error {
 
 // MarkdownName makes a short name fit for a table in Markdown.
 func MarkdownName(name string) string {
-	return strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;").Replace(terminal.Printable(ShortName(name)))
+	return terminal.Markdown(ShortName(name))
 }

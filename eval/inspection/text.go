@@ -42,7 +42,7 @@ func (r *Report) Text(w io.Writer) error {
 	}
 	_ = t.Flush() // an error comes again with the next line
 	for _, a := range r.Alarms {
-		fmt.Fprintf(w, "\nAt a false-alarm rate of %g%%: %s of good pictures, and found are %s of those with defects:\n", 100*a.Rate, a.False, a.Found)
+		fmt.Fprintf(w, "\nAt a false-alarm rate of %.3g%%: %s of good pictures, and found are %s of those with defects:\n", 100*a.Rate, a.False, a.Found)
 		for _, d := range a.Defects {
 			fmt.Fprintf(w, "  %s %s\n", terminal.Printable(d.Name), d)
 		}
@@ -87,7 +87,7 @@ func (r *Report) CSV(w io.Writer) error {
 func (r *Report) Markdown(w io.Writer) error {
 	fmt.Fprintln(w, "| | good | faulty | image AUROC | pixel AUROC | AUPRO |\n|---|---|---|---|---|---|")
 	for _, f := range r.rows() {
-		if _, err := fmt.Fprintf(w, "| %s | %d | %d | %s | %s | %s |\n", f.Name, f.Good, f.Faulty, f.Image.text(), f.Pixel.text(), f.Region.text()); err != nil {
+		if _, err := fmt.Fprintf(w, "| %s | %d | %d | %s | %s | %s |\n", terminal.Markdown(f.Name), f.Good, f.Faulty, f.Image.text(), f.Pixel.text(), f.Region.text()); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,7 @@ func (p Plan) Run(ctx context.Context, e engine.Engine, m *model.Model) (*Report
 	if err != nil {
 		return nil, err
 	}
-	r, err := Compare(ctx, net, samples, data, p.openReal(ctx, data, from), p.Seed, p.Progress)
+	r, err := Compare(ctx, net, samples, data, p.openReal(ctx, data, from, samples.Len()), p.Seed, p.Progress)
 	if err == nil {
 		r.Steps = steps
 	}
@@ -136,8 +136,9 @@ func (p *Plan) openData(ctx context.Context, m *model.Model, from source) (*data
 	return set, err
 }
 
-// openReal opens images of the training split of the data, if they are wanted and the data have one and are not it.
-func (p *Plan) openReal(ctx context.Context, data *dataset.Set, from source) *dataset.Set {
+// openReal opens n images of the training split of the data, as many as there are samples, if they are wanted and the data have one and are
+// not it.
+func (p *Plan) openReal(ctx context.Context, data *dataset.Set, from source, n int) *dataset.Set {
 	ref := dataset.ParseReference(data.Name)
 	if !p.Real || ref.Split != dataset.Test {
 		return nil
@@ -145,7 +146,7 @@ func (p *Plan) openReal(ctx context.Context, data *dataset.Set, from source) *da
 	if from.tiling.Side == 0 {
 		from.size = data.Size()
 	}
-	set, err := p.open(ctx, ref.WithSplit(dataset.Train).String(), from, p.Number)
+	set, err := p.open(ctx, ref.WithSplit(dataset.Train).String(), from, n)
 	if err != nil {
 		return nil
 	}

@@ -24,10 +24,11 @@ func write(t *testing.T, dir string, n, side int) {
 	}
 }
 
-// What a model is compared with is what it learnt from: without images that it was not to learn from, and tiles at full resolution.
+// What a model is compared with is what it learnt from: without images that it was not to learn from, and tiles at full resolution; and so
+// are as many training images as there are samples.
 func TestPlanOpensWhatTheModelLearns(t *testing.T) {
 	classes, large, samples := t.TempDir(), t.TempDir(), t.TempDir()
-	write(t, samples, 20, 28)
+	write(t, samples, 90, 28)
 	for split, n := range map[string]int{"train": 24, "test": 22} {
 		write(t, filepath.Join(classes, split, "cat"), n, 28)
 		write(t, filepath.Join(classes, split, "dog"), 7, 28)
@@ -41,8 +42,8 @@ func TestPlanOpensWhatTheModelLearns(t *testing.T) {
 		"all":                 {classes, "", func(*model.Config) {}, 29, 31},
 		"without dogs":        {classes, "", func(c *model.Config) { c.Exclude = "class=dog" }, 22, 24},
 		"named, dogs as well": {classes, classes + ":test", func(c *model.Config) { c.Exclude = "class=dog" }, 29, 31},
-		"tiles":               {large, "", func(c *model.Config) { c.Tiles = model.Tiles{Side: 28, Stride: 14} }, 22 * 9, 200},
-		"named, tiles":        {classes, large + ":test", func(c *model.Config) { c.Tiles = model.Tiles{Side: 28, Stride: 28} }, 22 * 4, 24 * 4},
+		"tiles":               {large, "", func(c *model.Config) { c.Tiles = model.Tiles{Side: 28, Stride: 14} }, 22 * 9, 90},
+		"named, tiles":        {classes, large + ":test", func(c *model.Config) { c.Tiles = model.Tiles{Side: 28, Stride: 28} }, 22 * 4, 90},
 	} {
 		m := &model.Model{Config: model.Paper()}
 		m.Config.Data, m.Config.Network.Image = c.data, []int{28, 28, 1}

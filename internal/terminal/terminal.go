@@ -18,3 +18,9 @@ func Printable(text string) string {
 
 // OneLine is a message in one line, with single spaces between its words.
 func OneLine(message string) string { return strings.Join(strings.Fields(Printable(message)), " ") }
+
+// inMarkdown writes what would be markup, or end a cell of a table, as itself.
+var inMarkdown = strings.NewReplacer("|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;")
+
+// Markdown is a name as a cell of a table in Markdown.
+func Markdown(name string) string { return inMarkdown.Replace(Printable(name)) }

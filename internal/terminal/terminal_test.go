@@ -18,3 +18,9 @@ func TestOneLine(t *testing.T) {
 		}
 	}
 }
+
+func TestMarkdown(t *testing.T) {
+	if got, want := terminal.Markdown("a|b <img>\n*c_d*"), `a\|b &lt;img> \*c\_d\*`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
