@@ -137,7 +137,7 @@ func TestJudgeByDescent(t *testing.T) {
 	if err := detect.Attach(m, mustCalibrate(t, large)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := detect.CalibrationOf(m); err == nil || !strings.Contains(err.Error(), "typical set of 6 statistics") {
+	if _, err := detect.CalibrationOf(m); !errors.Is(err, detect.ErrNotCalibrated) || !strings.Contains(err.Error(), "typical set of 6 statistics") {
 		t.Errorf("a calibration of larger images: %v", err)
 	}
 }

@@ -89,7 +89,7 @@ func Calibrate(ctx context.Context, e engine.Engine, m *model.Model, data string
 	return c, err
 }
 
-// weightsOf is a digest of a model's parameters.
+// weightsOf is a digest of a model's parameters, and of the classes that it has not learnt.
 func weightsOf(m *model.Model) string {
 	sum := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
@@ -102,6 +102,9 @@ func weightsOf(m *model.Model) string {
 			}
 			sum.Write(part)
 		}
+	}
+	for _, class := range m.Unlearnt { // which have no part in the mixture: with others it is another
+		_, _ = fmt.Fprintf(sum, "without %q ", class)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
@@ -134,7 +137,9 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 	}
 	if err == nil && c.distributions[typicalDescentName] != nil {
 		octaves := make([]float64, model.Octaves(m.Energy.Image))
-		err = c.reference.Descent.check(len(descentStatistics(model.Measurement{Scales: make([]float64, scales), Slopes: octaves, Moves: octaves})))
+		if wrong := c.reference.Descent.check(len(descentStatistics(model.Measurement{Scales: make([]float64, scales), Slopes: octaves, Moves: octaves}))); wrong != nil {
+			err = fmt.Errorf("%w: its calibration cannot be read: %w", ErrNotCalibrated, wrong)
+		}
 	}
 	if err != nil {
 		return nil, err

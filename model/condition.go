@@ -205,8 +205,8 @@ func (c condition) example() string {
 // Labels is how many labels the model has: its classes, or, of a model of numbers, points that stand for all of their values.
 func (m *Model) Labels() int { return m.condition().labels() }
 
-// learnt are the labels, but for classes that no image of training was of.
-func (m *Model) learnt() (labels []int32) {
+// Learnt are the labels, but for classes that no image of training was of.
+func (m *Model) Learnt() (labels []int32) {
 	for label := range int32(m.Labels()) {
 		if m.isLearnt(label) == nil {
 			labels = append(labels, label)

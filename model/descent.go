@@ -40,6 +40,16 @@ func (m *Model) NewDescent(e engine.Engine) (*Descent, error) {
 	return d, chain.Bind(m.Params)
 }
 
+// bind gives the energy other values of its parameters.
+func (d *Descent) bind(params map[string][]float32) error {
+	if d.meter != nil {
+		if err := d.meter.Bind(params); err != nil {
+			return err
+		}
+	}
+	return d.chain.Bind(params)
+}
+
 // Run is where the images in pixels (N,H,W,C) end, as intensities: given a label, or conditions as [Meter.Read] takes them. An image of a
 // conditional model without either goes down the energy of the label where its own is lowest.
 func (d *Descent) Run(ctx context.Context, pixels []uint8, label int, conditions []float32) ([]float32, error) {
@@ -65,14 +75,14 @@ func (d *Descent) labels(ctx context.Context, pixels []uint8, label int) ([]int3
 		return labels, nil
 	}
 	lowest := make([]float64, len(labels))
-	for y := range d.model.Labels() {
-		energies, err := d.meter.Energies(ctx, pixels, y)
+	for k, y := range d.model.Learnt() {
+		energies, err := d.meter.Energies(ctx, pixels, int(y))
 		if err != nil {
 			return nil, err
 		}
 		for i, e := range energies {
-			if y == 0 || e < lowest[i] {
-				labels[i], lowest[i] = int32(y), e
+			if k == 0 || e < lowest[i] {
+				labels[i], lowest[i] = y, e
 			}
 		}
 	}

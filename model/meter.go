@@ -13,6 +13,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,6 +46,7 @@ type Meter struct {
 	descent *Descent // nil if it measures none
 	local   []expr.Shape
 	labels  int
+	mixed   []int32 // the labels of the mixture
 	y       func(label int) []float64
 }
 
@@ -75,6 +77,9 @@ func newMeter(on engine.Engine, e *energy.Energy, params map[string][]float32, o
 	}
 	classes := condition{classes: make([]string, e.Classes)}
 	m := &Meter{energy: e, scales: len(scales), of: of, labels: e.Classes, y: classes.y}
+	for y := range int32(e.Classes) {
+		m.mixed = append(m.mixed, y)
+	}
 	if of.Local {
 		for _, local := range e.Local(p, x, label) {
 			if err := expr.Err(local); err != nil {
@@ -97,7 +102,10 @@ func (m *Meter) Bind(params map[string][]float32) error {
 	if err := m.program.Bind(params); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
-	return nil
+	if m.descent == nil {
+		return nil
+	}
+	return m.descent.bind(params)
 }
 
 // Local are the shapes of the energies of places, if the meter measures them: height × width × 1 of each head.
@@ -258,10 +266,13 @@ func (m *Meter) batch(ctx context.Context, pixels []uint8, label int, conditions
 	if label != AnyLabel {
 		return given(label)
 	}
-	mixture, err := given(0)
-	for y := 1; y < m.labels && err == nil; y++ {
+	if len(m.mixed) == 0 {
+		return Reading{}, errors.New("model: nothing was learnt of any of its classes")
+	}
+	mixture, err := given(int(m.mixed[0]))
+	for i := 1; i < len(m.mixed) && err == nil; i++ {
 		var r Reading
-		if r, err = given(y); err == nil {
+		if r, err = given(int(m.mixed[i])); err == nil {
 			mixture.join(r)
 		}
 	}

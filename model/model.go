@@ -116,7 +116,7 @@ func (m *Model) NewMeterOf(e engine.Engine, of Quantities) (*Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	meter.labels, meter.y = m.Labels(), m.condition().y
+	meter.labels, meter.mixed, meter.y = m.Labels(), m.Learnt(), m.condition().y
 	if of.Descent {
 		meter.descent, err = m.NewDescent(e)
 	}

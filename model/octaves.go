@@ -14,7 +14,7 @@ import (
 	"github.com/joule-ebm/joule/expr"
 )
 
-// coarsest is the shorter side of means that are not divided further.
+// coarsest is the least shorter side of means that are divided further.
 const coarsest = 4
 
 // Octaves is the number of octaves of an image's frequencies, the coarsest means included.

@@ -118,7 +118,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 		}
 	}
 	if len(s.Labels) == 0 {
-		s.Labels = m.learnt()
+		s.Labels = m.Learnt()
 	}
 	if m.Energy.Classes > 0 && len(s.Labels) == 0 {
 		return errors.New("model: nothing was learnt of any of its classes: there is nothing to draw")

@@ -5,6 +5,10 @@ package run
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
@@ -21,6 +25,10 @@ func From(ref string) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", ref, err)
 	}
+	if m.Training == "" {
+		return c, fmt.Errorf("%s: the file says nothing of how it was trained, as of an imported model: name a preset, and begin with the weights by --set from=%s", ref, ref)
+	}
+	c.Data = c.Source().String() // which may be beside the model
 	c.From, c.Dir, c.Fingerprint, c.Spectrum = ref, "", nil, nil
 	c.Sampler.Precision = string(engine.Auto) // of this machine, not of that one
 	return c, nil
@@ -32,6 +40,17 @@ func openFrom(ref string) (*model.Model, error) {
 		err = fmt.Errorf("%s: it is composed of %d models: begin with one of them", ref, len(m.Config.Composition.Parts))
 	}
 	return m, err
+}
+
+// fromAnywhere is the same model for a run that is resumed in another folder before it has a checkpoint.
+func fromAnywhere(ref string) string {
+	if _, err := os.Stat(ref); ref == "" || err != nil { // none, or one of a source
+		return ref
+	}
+	if at, err := filepath.Abs(ref); err == nil {
+		return at
+	}
+	return ref
 }
 
 // beginFrom makes the weights of the model that the configuration names, if it names one, those that training begins with.
@@ -53,8 +72,15 @@ func (r *runner) beginFrom() error {
 			return fmt.Errorf("setting from: %s has %s=%s: set it so here, where it is %s, or begin without", c.From, k.setting, k.its, k.ours)
 		}
 	}
-	if its, ours := m.Energy.Classes, r.energy.Classes; its != ours {
-		return fmt.Errorf("setting from: %s is conditional on %d classes or numbers, and this run on %d: begin without, or with another", c.From, its, ours)
+	if its, ours := conditionedOn(m.Classes, m.Numbers), conditionedOn(r.classes, r.numbers); !slices.Equal(its, ours) {
+		return fmt.Errorf("setting from: %s is conditional on %s, and this run on %s: begin without, or with another", c.From, listed(its), listed(ours))
+	}
+	if !slices.Equal(m.Numbers, r.numbers) {
+		r.options.Log.Warn("numbers have other ranges than those of the model to begin with, and mean other values to its weights", "from", c.From)
+	}
+	if m.Config.TrainedOn(c.Source().String()) && (m.Config.Seed != c.Seed || m.Config.HeldOut != c.HeldOut || m.Config.Exclude != c.Exclude) {
+		r.options.Log.Warn("other images are held out than of the model to begin with, which has been trained on some of these: what is measured with them looks "+
+			"better than it is; leave seed, held_out and exclude as they are", "from", c.From)
 	}
 	ours := t.Named(t.Parameters)
 	for name, values := range ours {
@@ -67,4 +93,22 @@ func (r *runner) beginFrom() error {
 	t.Push()
 	r.options.Log.Info("training begins with the weights of a model", "from", c.From, "iterations", m.Iterations, "of", m.Config.Data)
 	return nil
+}
+
+// conditionedOn names what the elements of a label stand for.
+func conditionedOn(classes []string, numbers []model.Number) (names []string) {
+	for _, c := range classes {
+		names = append(names, fmt.Sprintf("class %q", c))
+	}
+	for _, n := range numbers {
+		names = append(names, "number "+n.Name)
+	}
+	return names
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d (%.200s)", len(names), strings.Join(names, ", "))
 }

@@ -73,7 +73,7 @@ func (r *runner) goBack(last int64) (*checkpoint.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if path := r.dir.file(checkpointFile); found.iteration+1 == last && found.checkpoint.Path == path {
+	if path := r.dir.file(checkpointFile); found.checkpoint != nil && found.iteration+1 == last && found.checkpoint.Path == path {
 		if _, err := checkpoint.Discard(path); err != nil {
 			return nil, err
 		}

@@ -106,6 +106,7 @@ type runner struct {
 	chains     engine.Engine // of chains
 	began      int64         // the iteration that it was resumed at; 0: it never was, or has gone back since
 	changed    bool          // the configuration is to be written anew
+	dataBefore string        // where the data were before this process; empty of a run that it starts
 	kernels    *kernels.Set  // those that all processes of a group can run; nil: the best
 	energy     *energy.Energy
 	trainer    *cd.Trainer
@@ -141,6 +142,7 @@ func Start(ctx context.Context, dir string, c Config, o Options) (Result, error)
 	}
 	r, err := prepare(ctx, c, o)
 	if err == nil {
+		r.config.From = fromAnywhere(r.config.From)
 		err = r.beginFrom()
 	}
 	if err != nil {
@@ -182,6 +184,7 @@ func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result,
 	if limits != nil {
 		c.Limits = *limits
 	}
+	before := c.Data
 	if c.Dir = dir; o.Data != "" {
 		c.Data = o.Data
 	}
@@ -189,7 +192,7 @@ func Resume(ctx context.Context, dir string, limits *Limits, o Options) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	r.dir, r.changed = d, limits != nil || o.Data != ""
+	r.dir, r.dataBefore, r.changed = d, before, limits != nil || o.Data != ""
 	r.warnUnlocked()
 	if err := r.load(); err != nil {
 		return Result{}, err
@@ -456,7 +459,7 @@ func (r *runner) trainAndFinish(ctx context.Context) (Result, error) {
 		calibrated = r.calibratedWith()
 	}
 	interrupted, err := r.train(ctx)
-	if calibrated != "" && calibrated != model.HeldOutName(r.config.Data) && r.trainer.Iteration > r.began {
+	if calibrated != "" && calibrated != model.HeldOutName(r.config.Data) && calibrated != model.HeldOutName(r.dataBefore) && r.trainer.Iteration > r.began {
 		r.options.Log.Warn("the calibration was that of the model before: calibrate again", "calibrated_with", calibrated)
 	}
 	if err == nil {

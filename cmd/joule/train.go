@@ -187,9 +187,13 @@ func (o *trainOptions) name() string {
 	if o.from == "" {
 		return o.preset
 	}
-	name := filepath.Base(o.from)
+	name := o.from
+	if at, err := filepath.Abs(name); err == nil { // of . and ..
+		name = at
+	}
+	name = filepath.Base(name)
 	name = name[strings.LastIndexByte(name, ':')+1:] // of zoo:NAME
-	return strings.TrimSuffix(name, filepath.Ext(name))
+	return cmp.Or(strings.Trim(strings.TrimSuffix(name, ".safetensors"), string(filepath.Separator)), "model")
 }
 
 // trainConfig is the configuration that the command line asks for.
@@ -205,6 +209,10 @@ func (o *trainOptions) trainConfig(ctx context.Context, given func(string) bool,
 		c.Seed = o.seed
 	}
 	if o.attribute != "" {
+		if len(c.Network.Numbers) > 0 {
+			return c, usageErrorf("--attribute %s: the model is conditional on the numbers %s: give --set network.numbers= too, or leave it out",
+				o.attribute, strings.Join(c.Network.Numbers, ","))
+		}
 		c.Attribute, c.Network.Conditional = o.attribute, true
 	}
 	if limits != nil {

@@ -86,9 +86,9 @@ func chosen(m *model.Model, o Options) (*energy.Energy, error) {
 		return energy.Given(y, m.Energy)
 	}
 	var parts []*energy.Energy
-	for label := range m.Labels() {
+	for _, label := range m.Learnt() {
 		var y []float64
-		for _, v := range m.Conditions([]int32{int32(label)}) {
+		for _, v := range m.Conditions([]int32{label}) {
 			y = append(y, float64(v))
 		}
 		part, err := energy.Given(y, m.Energy)
