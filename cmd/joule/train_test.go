@@ -170,7 +170,7 @@ func TestTrainFrom(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	c, err := run.ReadConfig(dir)
-	if err != nil || c.From != "taught" || c.Optimiser.Batch != 5 || c.Loss.Weight("reg") != 2 || c.Limits.Iterations != 3 {
+	if err != nil || filepath.Base(c.From) != "taught" || !filepath.IsAbs(c.From) || c.Optimiser.Batch != 5 || c.Loss.Weight("reg") != 2 || c.Limits.Iterations != 3 {
 		t.Errorf("the run's configuration: %+v, %v", c, err)
 	}
 }
