@@ -1,10 +1,11 @@
 package run
 
-// This file begins training with the weights of a model instead of random ones, θ₀ = θ of the model, as is done to learn few images from what
-// many have taught, or to go on from a published model whose run is gone. The optimiser and the replay buffer begin empty.
+// This file begins training with the weights of a model instead of random ones, θ₀ = θ of the model: to go on where the run is gone, or where
+// its rate has fallen to 0. The optimiser and the replay buffer begin empty.
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,11 +84,11 @@ func (r *runner) beginFrom() error {
 			"better than it is; leave seed, held_out and exclude as they are", "from", c.From)
 	}
 	ours := t.Named(t.Parameters)
-	for name, values := range ours {
-		if its := m.Params[name]; len(its) != len(values) || len(m.Params) != len(ours) {
-			return fmt.Errorf("setting from: %s is of another network: set network.filters, multi_scale and attention as it has them", c.From)
-		}
-		copy(values, m.Params[name])
+	if !maps.EqualFunc(ours, m.Params, func(a, b []float32) bool { return len(a) == len(b) }) {
+		return fmt.Errorf("setting from: %s is of another network: set network.filters, multi_scale and attention as it has them", c.From)
+	}
+	for name, values := range m.Params {
+		copy(ours[name], values)
 	}
 	copy(t.Averaged, t.Parameters)
 	t.Push()

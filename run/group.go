@@ -242,7 +242,8 @@ func configOfAll(o *Options, read func() (Config, error)) (Config, error) {
 		return Config{}, err
 	}
 	c := before()
-	return c, settings.Read(bytes.NewReader(shared), &c)
+	err = settings.Read(bytes.NewReader(shared), &c)
+	return c, err
 }
 
 // checkpointOfAll is the checkpoint that rank 0 has found; nil where there is none.
