@@ -112,3 +112,12 @@ func TestEdit(t *testing.T) {
 		t.Errorf("going away from a class makes no difference (%v)", err)
 	}
 }
+
+// Pictures cannot be enlarged to less than they are.
+func TestEditOfNegativeHalvings(t *testing.T) {
+	m := &model.Model{Config: model.Paper(), Energy: &energy.Energy{Image: expr.Shape{2, 2, 1}}}
+	m.Config.Network.Image = []int{2, 2, 1}
+	if _, err := m.Edit(t.Context(), &cpu.Engine{}, make([]uint8, 4), 1, model.Edit{Halvings: -1}); err == nil {
+		t.Error("no error")
+	}
+}

@@ -148,7 +148,7 @@ func (m *Model) sample(ctx context.Context, e engine.Engine, s Sampling, use fun
 	if len(s.Conditions) > 0 {
 		turns = len(s.Conditions)
 	}
-	if s.Together == 0 {
+	if s.Together <= 0 {
 		s.Together = 256 // some for every core there may be; not so many a core, as the hosts of a group have as many cores as they like
 	}
 	for first, n := 0, 0; first < s.Images; first += n {

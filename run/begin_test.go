@@ -1,9 +1,13 @@
 package run_test
 
+// This file has what can be wrong with a model to begin with.
+
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/joule-ebm/joule/model"
@@ -137,5 +141,34 @@ func TestCalibrationOfMovedData(t *testing.T) {
 	o.Data = filepath.Join(to, dataFile)
 	if _, err := run.Resume(t.Context(), at, &run.Limits{Iterations: 2}, o); err != nil || strings.Contains(log.String(), "calibrate again") {
 		t.Errorf("%v\n%s", err, log)
+	}
+}
+
+// Processes whose files differ are told of the weights, before a run comes to be.
+func TestFromOtherFilesInGroup(t *testing.T) {
+	data := stripes(t, t.TempDir(), 60, 1)
+	var files [2][]byte
+	for i := range files {
+		dir := filepath.Join(t.TempDir(), "taught")
+		start(t, dir, config(t, data, "limits.iterations=2", fmt.Sprintf("seed=%d", i+1)))
+		content, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[i] = content
+	}
+	var calls atomic.Int32
+	if err := model.RegisterSource("turns", func(string) ([]byte, error) { return files[calls.Add(1)%2], nil }); err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(t.TempDir(), "run")
+	for _, err := range inGroup(t, 2, at, func(_ int, at string, o run.Options) error {
+		_, err := run.Start(t.Context(), at, config(t, data, "from=turns:x"), o)
+		return err
+	}) {
+		checkLine(t, err, "weights to begin with", "turns:x")
+	}
+	if err := run.Vacant(at); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ package run
 
 import (
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"os"
 	"path/filepath"
@@ -93,7 +94,14 @@ func (r *runner) beginFrom() error {
 	copy(t.Averaged, t.Parameters)
 	t.Push()
 	r.options.Log.Info("training begins with the weights of a model", "from", c.From, "iterations", m.Iterations, "of", m.Config.Data)
-	return nil
+	if !r.options.together() {
+		return nil
+	}
+	sum := crc32.NewIEEE()
+	if _, err := numbers(t.Parameters).WriteTo(sum); err != nil {
+		return err
+	}
+	return r.mustBeSame(fact{"weights to begin with", fmt.Sprintf("%s with checksum %08x", c.From, sum.Sum32())})
 }
 
 // conditionedOn names what the elements of a label stand for.
