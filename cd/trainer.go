@@ -505,10 +505,7 @@ func (t *Trainer) labelCount(n int) int {
 // randomLabels are those of chains that start from noise, or from an image of another label.
 func (t *Trainer) randomLabels(n int) []int32 {
 	labels := make([]int32, t.labelCount(n))
-	s, kinds := t.stream(streamLabels), t.model.Classes
-	if t.settings.Conditions != nil {
-		kinds = len(t.settings.Conditions) / t.model.Classes
-	}
+	s, kinds := t.stream(streamLabels), t.kinds()
 	for i := range labels {
 		labels[i] = int32(s.IntN(kinds))
 	}
@@ -534,14 +531,19 @@ func (t *Trainer) relabel(start []float32, labels, drawn []int32, data []float32
 	}
 }
 
+// kinds is how many labels there are: classes, or conditions; 0 of an energy that takes none.
+func (t *Trainer) kinds() int {
+	if t.settings.Conditions != nil {
+		return len(t.settings.Conditions) / t.model.Classes
+	}
+	return t.model.Classes
+}
+
 // checkLabels is an error unless a conditional energy has a label that it knows for each of n images.
 func (t *Trainer) checkLabels(labels []int32, n int) error {
-	kinds := t.model.Classes
+	kinds := t.kinds()
 	if kinds == 0 {
 		return nil
-	}
-	if t.settings.Conditions != nil {
-		kinds = len(t.settings.Conditions) / t.model.Classes
 	}
 	if len(labels) != n {
 		return fmt.Errorf("cd: %d labels for %d images", len(labels), n)

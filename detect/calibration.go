@@ -109,7 +109,7 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 	}
 	var energies, norms []float64
 	var rows, descents [][]float64
-	isReference := chooseReference(len(images))
+	isReference, descended := chooseReference(len(images)), images[0].Moves != nil
 	for i, m := range images {
 		for _, v := range append([]float64{m.Energy, m.Norm}, m.Scales...) {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -126,7 +126,6 @@ func CalibrateWith(data string, images []model.Measurement) (*Calibration, error
 		return nil, err
 	}
 	var descent typicalSet
-	descended := images[0].Moves != nil
 	if descended {
 		if descent, err = typicalSetOf(descents); err != nil {
 			return nil, err
@@ -287,7 +286,7 @@ func (c *Calibration) UnmarshalJSON(text []byte) error {
 		}
 	}
 	if c.distributions[typicalSetName] != nil {
-		return c.reference.Typical.check(len(statistics(model.Measurement{Scales: make([]float64, c.scales)})))
+		return c.reference.Typical.check(len(statistics(nothing(c.scales, 0))))
 	}
 	return nil
 }

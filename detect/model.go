@@ -136,8 +136,7 @@ func CalibrationOf(m *model.Model) (*Calibration, error) {
 		err = c.check(scales)
 	}
 	if err == nil && c.distributions[typicalDescentName] != nil {
-		octaves := make([]float64, model.Octaves(m.Energy.Image))
-		if wrong := c.reference.Descent.check(len(descentStatistics(model.Measurement{Scales: make([]float64, scales), Slopes: octaves, Moves: octaves}))); wrong != nil {
+		if wrong := c.reference.Descent.check(len(descentStatistics(nothing(scales, model.Octaves(m.Energy.Image))))); wrong != nil {
 			err = fmt.Errorf("%w: its calibration cannot be read: %w", ErrNotCalibrated, wrong)
 		}
 	}

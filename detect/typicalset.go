@@ -40,6 +40,11 @@ func descentStatistics(m model.Measurement) []float64 {
 	return slices.Concat(m.Scales, []float64{m.Length}, m.Slopes, m.Moves)
 }
 
+// nothing is a measurement by an energy of so many scales, of images of so many octaves: as long as any.
+func nothing(scales, octaves int) model.Measurement {
+	return model.Measurement{Scales: make([]float64, scales), Slopes: make([]float64, octaves), Moves: make([]float64, octaves)}
+}
+
 // typicalSet is where the statistics of reference images lie.
 type typicalSet struct {
 	Spreads []spread  `json:"spreads"` // of each statistic

@@ -26,24 +26,22 @@ import (
 // Scoped is the energy e with its parameters in a scope: see [Params.Scope]. Messages name it so.
 func Scoped(name string, e *Energy) *Energy {
 	scoped := *e
-	if scoped.Name = name; e.Build == nil {
-		return &scoped
-	}
-	scoped.Build = func(p *Params, x, label *expr.Value) []*expr.Value { return e.Build(p.Scope(name), x, label) }
+	scoped.Name = name
+	scoped.Build = func(p *Params, x, label *expr.Value) []*expr.Value { return e.build(p.Scope(name), x, label) }
 	return &scoped
 }
 
 // Weighted is w·E: with w = 1/T the energy at the temperature T, with w < 0 its negation, which wants a positive term beside it that
 // outweighs it: alone it is lowest at images that look like nothing.
 func Weighted(w float64, e *Energy) *Energy {
-	if w == 1 || e.Build == nil {
+	if w == 1 {
 		return e
 	}
 	weighted := *e
 	weighted.Build = func(p *Params, x, label *expr.Value) []*expr.Value {
 		var scales []*expr.Value
 		times := func(e *expr.Value) *expr.Value { return expr.Affine(e, w, 0) }
-		for _, s := range e.Build(p.through(times), x, label) {
+		for _, s := range e.build(p.through(times), x, label) {
 			scales = append(scales, times(s))
 		}
 		return scales
@@ -56,9 +54,6 @@ func Weighted(w float64, e *Energy) *Energy {
 func Given(y []float64, e *Energy) (*Energy, error) {
 	if len(y) != e.Classes || len(y) == 0 {
 		return nil, fmt.Errorf("energy: a label of length %d for %s, whose label has length %d", len(y), e.called(0), e.Classes)
-	}
-	if e.Build == nil {
-		return nil, fmt.Errorf("energy: %s has no function to build it", e.called(0))
 	}
 	given, y := *e, slices.Clone(y)
 	given.Classes = 0
@@ -74,7 +69,7 @@ func Given(y []float64, e *Energy) (*Energy, error) {
 				label = expr.Add(label, element)
 			}
 		}
-		return e.Build(p, x, label)
+		return e.build(p, x, label)
 	}
 	return &given, nil
 }
@@ -95,7 +90,7 @@ func And(parts ...*Energy) (*Energy, error) {
 		for i, part := range parts {
 			heads := 0
 			counted := p.through(func(places *expr.Value) *expr.Value { heads++; return places })
-			scales = append(scales, part.Build(counted, x, part.own(label))...)
+			scales = append(scales, part.build(counted, x, part.own(label))...)
 			if p.local != nil && heads == 0 {
 				p.local(expr.Invalid(fmt.Errorf("energy: %s does not end as a mean over places: %w", part.called(i), ErrNoPlaces)))
 			}
@@ -148,7 +143,7 @@ func Or(m Mixture, parts ...*Energy) (*Energy, error) {
 	or.Build = func(p *Params, x, label *expr.Value) []*expr.Value {
 		var joined [][]*expr.Value // [scale][part]
 		for _, part := range parts {
-			scales := part.Build(p.through(placeless), x, part.own(label))
+			scales := part.build(p.through(placeless), x, part.own(label))
 			if !m.ByScale {
 				scales = []*expr.Value{Sum(scales)}
 			}
@@ -229,7 +224,7 @@ func Choice(parts ...*Energy) (*Energy, error) {
 		var chosen []*expr.Value
 		z := expr.Input(ChosenInput, expr.Shape{1, 1, len(parts)})
 		for i, part := range parts {
-			chosen = append(chosen, expr.Mul(expr.Slice(z, i, i+1), Sum(part.Build(p.through(placeless), x, part.own(label)))))
+			chosen = append(chosen, expr.Mul(expr.Slice(z, i, i+1), Sum(part.build(p.through(placeless), x, part.own(label)))))
 		}
 		return []*expr.Value{Sum(chosen)}
 	}
@@ -284,9 +279,6 @@ func joined(parts []*Energy) (*Energy, error) {
 			return nil, fmt.Errorf("energy: %s has %d classes and %s has %d: fix the class of one",
 				parts[conditional].called(conditional), all.Classes, part.called(i), part.Classes)
 		}
-	}
-	if at := slices.IndexFunc(parts, func(e *Energy) bool { return e.Build == nil }); at >= 0 {
-		return nil, fmt.Errorf("energy: %s has no function to build it", parts[at].called(at))
 	}
 	return &all, nil
 }

@@ -38,6 +38,14 @@ func (e *Energy) Label() *expr.Value {
 	return expr.Input("label", expr.Shape{1, 1, e.Classes})
 }
 
+// build is Build; of an energy that has none, a mistake as its only scale.
+func (e *Energy) build(p *Params, x, label *expr.Value) []*expr.Value {
+	if e.Build == nil {
+		return []*expr.Value{expr.Invalid(errors.New("energy: no function to build it"))}
+	}
+	return e.Build(p, x, label)
+}
+
 // Params builds the energy once to see which parameters it has. The error is the first mistake made in building.
 func (e *Energy) Params() (*Params, error) {
 	if e.Build == nil {

@@ -208,3 +208,14 @@ func TestGenerationEnds(t *testing.T) {
 		}
 	}
 }
+
+// A chain of no steps is refused, and its images stay where they are.
+func TestChainOfNoSteps(t *testing.T) {
+	c := newChain(t, 1, mcmc.Langevin{StepSize: 0.1})
+	for _, steps := range []int{0, -3} {
+		x := slices.Repeat([]float32{0.5}, small.Size())
+		if _, err := c.Run(t.Context(), x, mcmc.RunOptions{Steps: steps}); err == nil || !slices.Equal(x, slices.Repeat([]float32{0.5}, small.Size())) {
+			t.Errorf("%d steps: %v, %v", steps, x, err)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, le
 		return expr.Add(expr.Mul(beta, energy(x)), expr.Affine(expr.Total(expr.Mul(p, p)), 0.5, 0))
 	}
 	proposal, p, last := x, momentum, x
-	var outside *expr.Value // elements that left the box, on all of the way
+	outside := expr.Const(0) // elements that left the box, on all of the way
 	for i := range leapfrogs {
 		part := 1.0
 		if i == 0 {
@@ -77,10 +77,8 @@ func Hamiltonian(energy Energy, x, momentum, uniform, step, beta *expr.Value, le
 		last = proposal
 		p = kick(p, proposal, part)
 		var left *expr.Value
-		if proposal, p, left = reflect(expr.Add(proposal, expr.Mul(step, p)), p); outside != nil {
-			left = expr.Add(outside, left)
-		}
-		outside = left
+		proposal, p, left = reflect(expr.Add(proposal, expr.Mul(step, p)), p)
+		outside = expr.Add(outside, left)
 	}
 	p = kick(p, proposal, 0.5)
 	t := metropolis(x, proposal, outside, expr.Sub(hamiltonian(proposal, p), hamiltonian(x, momentum)), uniform)

@@ -90,7 +90,7 @@ func (edit *Edit) deviation(lambda float64) float64 {
 		t = UsualTemperature
 	}
 	if edit.Noise == 0 {
-		return math.Sqrt(lambda) / float64(int(1)<<edit.Halvings)
+		return math.Ldexp(math.Sqrt(lambda), -edit.Halvings)
 	}
 	return edit.Noise / math.Sqrt(t)
 }
@@ -103,15 +103,9 @@ func (edit *Edit) PictureSize(image dataset.Size) dataset.Size {
 	return image
 }
 
-// mostHalvings leave one pixel of any image that can be learnt.
-const mostHalvings = 16
-
 // Edit draws n images for each of the pictures (N,h,w,C), which lie picture after picture: N·n,H,W,C.
 func (m *Model) Edit(ctx context.Context, e engine.Engine, pictures []uint8, n int, edit Edit) ([]uint8, error) {
 	image := m.Energy.Image
-	if edit.Halvings < 0 || edit.Halvings > mostHalvings {
-		return nil, fmt.Errorf("model: pictures halved %d times: want 0 to %d", edit.Halvings, mostHalvings)
-	}
 	size := edit.PictureSize(m.Config.ImageSize())
 	h, w, seen := size.Height, size.Width, size.Len()
 	switch {

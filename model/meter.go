@@ -32,7 +32,7 @@ type Measurement struct {
 	Energy float64   // the sum over the scales
 	Scales []float64 // of each scale
 	Norm   float64   // ‖∂E/∂x‖₂, for intensities in [0, 1]; 0 from a meter without gradients
-	Slopes []float64 // log of the root mean square of ∂E/∂x in each octave of frequency, finest first; nil from a meter without gradients
+	Slopes []float64 // log of the root mean square of ∂E/∂x in each octave of frequency, finest first; nil from a meter without gradients or descent
 	Moves  []float64 // the same of where a [Descent] takes the image, from where it is; nil from a meter without descent
 	Length float64   // the bits a value that the image takes whatever the energy, see codelength.go; 0 from a meter without gradients
 }
@@ -54,7 +54,7 @@ type Meter struct {
 type Quantities struct {
 	Gradients bool // takes about three times as long
 	Local     bool // the energies of places, see [energy.Energy.Local]
-	Descent   bool // takes as many times as long as a chain of training has steps; of [Model.NewMeterOf] only
+	Descent   bool // takes as many times as long as a chain of training has steps
 }
 
 // NewMeter compiles an energy and gives its parameters their values. A meter with gradients takes about three times as long.
@@ -131,8 +131,9 @@ func (m *Meter) Energies(ctx context.Context, pixels []uint8, label int) ([]floa
 // Measure measures each image in pixels (N,H,W,C), given the label as for Energies.
 func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measurement, error) {
 	var all []Measurement
+	size := m.energy.Image.Size()
+	gradient := make([]float32, size) // of one image
 	err := m.batches(ctx, pixels, label, nil, func(r Reading) {
-		size := m.energy.Image.Size()
 		for i, e := range r.Energies[0] {
 			one := Measurement{Energy: e}
 			if m.of.Gradients {
@@ -142,7 +143,7 @@ func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measu
 				one.Scales = append(one.Scales, scale[i])
 			}
 			if m.of.Gradients {
-				gradient, squares := make([]float32, size), 0.0
+				squares := 0.0
 				for p := range gradient {
 					var g float64
 					for _, scale := range r.Gradients {
@@ -151,7 +152,9 @@ func (m *Meter) Measure(ctx context.Context, pixels []uint8, label int) ([]Measu
 					squares += g * g
 					gradient[p] = float32(g)
 				}
-				one.Norm, one.Slopes = math.Sqrt(squares), octaves(gradient, m.energy.Image)
+				if one.Norm = math.Sqrt(squares); m.descent != nil {
+					one.Slopes = octaves(gradient, m.energy.Image)
+				}
 			}
 			all = append(all, one)
 		}

@@ -35,7 +35,7 @@ func octaves(field []float32, image expr.Shape) (logs []float64) {
 	add := func(squares float64) {
 		logs = append(logs, math.Log(max(math.Sqrt(squares/float64(len(f))), math.SmallestNonzeroFloat32)))
 	}
-	for min(h, w) >= coarsest {
+	for range Octaves(image) - 1 {
 		means, mh, mw := halved(f, h, w, c)
 		squares := 0.0
 		for i, v := range f {

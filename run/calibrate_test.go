@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/joule-ebm/joule/detect"
@@ -106,4 +107,18 @@ func TestTooFewToCalibrate(t *testing.T) {
 		t.Errorf("calibration %+v", c)
 	}
 	checkLine(t, err, "the model is not calibrated")
+}
+
+// A calibration by the images held out is the run's own, also where the data have moved.
+func TestCalibrationOfMovedData(t *testing.T) {
+	data, at, to := stripes(t, t.TempDir(), 300, 1), filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "moved")
+	start(t, at, config(t, data, "limits.iterations=1", "held_out=30"))
+	if err := os.Rename(filepath.Dir(data), to); err != nil {
+		t.Fatal(err)
+	}
+	o, log := logged()
+	o.Data = filepath.Join(to, dataFile)
+	if _, err := run.Resume(t.Context(), at, &run.Limits{Iterations: 2}, o); err != nil || strings.Contains(log.String(), "calibrate again") {
+		t.Errorf("%v\n%s", err, log)
+	}
 }

@@ -5,7 +5,6 @@ package run
 
 import (
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"os"
 	"path/filepath"
@@ -97,11 +96,7 @@ func (r *runner) beginFrom() error {
 	if !r.options.together() {
 		return nil
 	}
-	sum := crc32.NewIEEE()
-	if _, err := numbers(t.Parameters).WriteTo(sum); err != nil {
-		return err
-	}
-	return r.mustBeSame(fact{"weights to begin with", fmt.Sprintf("%s with checksum %08x", c.From, sum.Sum32())})
+	return r.mustBeSame(fact{"weights to begin with", fmt.Sprintf("%s with checksum %08x", c.From, checksum(t.Parameters))})
 }
 
 // conditionedOn names what the elements of a label stand for.

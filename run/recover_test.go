@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -197,4 +198,16 @@ func TestMetrics(t *testing.T) {
 	if age, _ := list[len(list)-1].Value("buffer_age"); age < 5 || age > 25 {
 		t.Errorf("after 30 iterations images in the buffer are %v iterations old", age)
 	}
+}
+
+// A run that goes wrong where its checkpoints are gone says so.
+func TestDivergenceWithoutCheckpoint(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "run")
+	c := config(t, stripes(t, t.TempDir(), 60, 1), "optimiser.learning_rate=1e6", "optimiser.clip=0")
+	o := run.Options{Threads: 1, Progress: func(run.Progress) {
+		os.Remove(filepath.Join(at, "checkpoint"))
+		os.Remove(filepath.Join(at, "checkpoint.previous"))
+	}}
+	_, err := run.Start(t.Context(), at, c, o)
+	checkLine(t, err, "the checkpoint to go back to is gone")
 }
