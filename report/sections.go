@@ -7,8 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"github.com/joule-ebm/joule/detect/benchmark"
 )
 
@@ -149,9 +147,9 @@ func (c *Calibration) chart(title string, highest float64) *chart {
 	for i := range 101 {
 		at := highest * float64(i) / 100
 		below, _ := slices.BinarySearch(sorted, math.Nextafter(at, 2))
-		lo, hi := binomial(below, len(sorted))
+		i := benchmark.Proportion(below, len(sorted), 0.95)
 		s.X, s.Y = append(s.X, at), append(s.Y, float64(below)/float64(len(sorted)))
-		s.Low, s.High = append(s.Low, lo), append(s.High, hi)
+		s.Low, s.High = append(s.Low, i[0]), append(s.High, i[1])
 	}
 	top := max(highest, s.Y[100])
 	return &chart{Title: title, XLabel: "false alarms asked for", YLabel: "share of images flagged", Diagonal: true, Square: true,
@@ -168,24 +166,11 @@ func (c *Calibration) table() *table {
 				flagged++
 			}
 		}
-		lo, hi := binomial(flagged, len(c.PValues))
+		i := benchmark.Proportion(flagged, len(c.PValues), 0.95)
 		t.Rows = append(t.Rows, []string{percent(rate), percent(float64(flagged) / float64(len(c.PValues))),
-			fmt.Sprintf("%.2g%% to %.2g%%", 100*lo, 100*hi), fmt.Sprintf("%d of %d", flagged, len(c.PValues))})
+			fmt.Sprintf("%.2g%% to %.2g%%", 100*i[0], 100*i[1]), fmt.Sprintf("%d of %d", flagged, len(c.PValues))})
 	}
 	return t
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.3g%%", 100*share) }
-
-// binomial is the 95% interval of Clopper and Pearson (1934) for a probability that came true k times in n.
-func binomial(k, n int) (lo, hi float64) {
-	const tail = 0.025
-	hi = 1
-	if k > 0 {
-		lo = distuv.Beta{Alpha: float64(k), Beta: float64(n - k + 1)}.Quantile(tail)
-	}
-	if k < n {
-		hi = distuv.Beta{Alpha: float64(k + 1), Beta: float64(n - k)}.Quantile(1 - tail)
-	}
-	return math.Max(lo, 0), math.Min(hi, 1)
-}

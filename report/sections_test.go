@@ -6,23 +6,6 @@ import (
 	"testing"
 )
 
-// The intervals are those of scipy.stats.binomtest(k, n).proportion_ci(0.95, 'exact').
-func TestBinomialAgreesWithSciPy(t *testing.T) {
-	for _, test := range []struct {
-		k, n   int
-		lo, hi float64
-	}{
-		{0, 50, 0, 0.07112173646420458},
-		{3, 1000, 0.0006190999316499173, 0.008742023238657654},
-		{17, 40, 0.270429031268837, 0.5910994195730367},
-		{50, 50, 0.9288782635357954, 1},
-	} {
-		if lo, hi := binomial(test.k, test.n); math.Abs(lo-test.lo) > 1e-9 || math.Abs(hi-test.hi) > 1e-9 {
-			t.Errorf("%d of %d: %v to %v, SciPy has %v to %v", test.k, test.n, lo, hi, test.lo, test.hi)
-		}
-	}
-}
-
 func TestCalibration(t *testing.T) {
 	c := Calibration{PValues: []float64{0.001, 0.01, 0.05, 0.051, 0.5, 0.99, 1, 0.3, 0.2, 0.7}}
 	rows := c.table().Rows

@@ -10,6 +10,9 @@ import (
 )
 
 func (r *runner) calibrate(ctx context.Context) error {
+	if !r.options.writes() || r.keepsModel() && r.calibratedWith() != "" {
+		return nil
+	}
 	if n := r.pictures.Len(); n < detect.Fewest {
 		r.options.Log.Info("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detect.Fewest)
 		return nil
@@ -29,9 +32,6 @@ func (r *runner) calibrate(ctx context.Context) error {
 	}
 	if err := detect.Attach(m, calibration); err != nil {
 		return err
-	}
-	if !r.options.writes() || r.keepsModel() && r.calibratedWith() != "" {
-		return nil
 	}
 	return m.Save(r.dir.file(modelFile))
 }

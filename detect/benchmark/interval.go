@@ -10,6 +10,8 @@ package benchmark
 // kind, which nobody has seen: for the pessimistic end as wrong as can be (an in-distribution image above all scores, an outlier below them),
 // for the optimistic end as right as can be. Among n images this moves the ends by about 1/n, and where nothing overlaps
 // it leaves the doubt of the rule of three (Hanley and Lippman-Hand 1983): about 3/n of each kind may still be on the wrong side.
+//
+// Shares of images, which need no such care, have exact intervals.
 
 import (
 	"context"
@@ -17,11 +19,27 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/mathext"
+
 	"github.com/joule-ebm/joule/engine/rng"
 )
 
 // An Interval is a confidence interval, from its low to its high end.
 type Interval [2]float64
+
+// Proportion is the interval of the probability of what came true k times in n, by Clopper and Pearson (1934): from the (1-level)/2
+// quantile of Beta(k, n-k+1), 0 where k is 0, to the (1+level)/2 quantile of Beta(k+1, n-k), 1 where k is n. At least so many of such
+// intervals as the level says hold the probability, whatever it is.
+func Proportion(k, n int, level float64) Interval {
+	interval := Interval{0, 1}
+	if k > 0 {
+		interval[0] = mathext.InvRegIncBeta(float64(k), float64(n-k+1), (1-level)/2)
+	}
+	if k < n {
+		interval[1] = mathext.InvRegIncBeta(float64(k+1), float64(n-k), (1+level)/2)
+	}
+	return interval
+}
 
 // Intervals are confidence intervals for the figures of a [Detection], each for itself.
 type Intervals struct {

@@ -160,3 +160,20 @@ func ExampleBootstrap() {
 	fmt.Printf("AUROC 1, %.2f to %.2f; %v\n", got.AUROC[0], got.AUROC[1], err)
 	// Output: AUROC 1, 0.95 to 1.00; <nil>
 }
+
+// The intervals are those of scipy.stats.binomtest(k, n).proportion_ci(0.95, 'exact').
+func TestProportionAgreesWithSciPy(t *testing.T) {
+	for _, test := range []struct {
+		k, n   int
+		lo, hi float64
+	}{
+		{0, 50, 0, 0.07112173646420458},
+		{3, 1000, 0.0006190999316499173, 0.008742023238657654},
+		{17, 40, 0.270429031268837, 0.5910994195730367},
+		{50, 50, 0.9288782635357954, 1},
+	} {
+		if i := benchmark.Proportion(test.k, test.n, 0.95); math.Abs(i[0]-test.lo) > 1e-9 || math.Abs(i[1]-test.hi) > 1e-9 {
+			t.Errorf("%d of %d: %v, SciPy has %v to %v", test.k, test.n, i, test.lo, test.hi)
+		}
+	}
+}

@@ -14,10 +14,9 @@ import (
 	"strconv"
 	"strings"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/dataset/objects"
+	"github.com/joule-ebm/joule/detect/benchmark"
 	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/eval"
 	"github.com/joule-ebm/joule/eval/features/digits"
@@ -156,15 +155,8 @@ type Share struct {
 }
 
 func share(count, n int) Share {
-	s := Share{Count: count, Of: n, Value: float64(count) / float64(n), High: 1}
-	k := float64(count)
-	if count > 0 {
-		s.Low = distuv.Beta{Alpha: k, Beta: float64(n) - k + 1}.Quantile(0.025)
-	}
-	if count < n {
-		s.High = distuv.Beta{Alpha: k + 1, Beta: float64(n) - k}.Quantile(0.975)
-	}
-	return s
+	i := benchmark.Proportion(count, n, 0.95)
+	return Share{Count: count, Of: n, Value: float64(count) / float64(n), Low: i[0], High: i[1]}
 }
 
 // Asked is of the samples of a conditional model that show the class which they were drawn for.

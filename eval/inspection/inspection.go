@@ -16,8 +16,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mathext"
-
 	"github.com/joule-ebm/joule/dataset"
 	"github.com/joule-ebm/joule/detect"
 	"github.com/joule-ebm/joule/detect/benchmark"
@@ -97,15 +95,7 @@ type Count struct {
 }
 
 func count(name string, k, n int) Count {
-	c := Count{Name: name, Count: k, Of: n, Interval: benchmark.Interval{0, 1}}
-	a, b, tail := float64(k), float64(n), (1-Level)/2
-	if k > 0 {
-		c.Interval[0] = mathext.InvRegIncBeta(a, b-a+1, tail)
-	}
-	if k < n {
-		c.Interval[1] = mathext.InvRegIncBeta(a+1, b-a, 1-tail)
-	}
-	return c
+	return Count{Name: name, Count: k, Of: n, Interval: benchmark.Proportion(k, n, Level)}
 }
 
 // judged is what is kept of a picture.
