@@ -6,12 +6,13 @@ import (
 	"context"
 
 	"github.com/joule-ebm/joule/detect"
+	"github.com/joule-ebm/joule/engine"
 	"github.com/joule-ebm/joule/model"
 )
 
 func (r *runner) calibrate(ctx context.Context) error {
-	if !r.options.writes() || r.keepsModel() && r.calibratedWith() != "" {
-		return nil
+	if kept, err := r.keepsCalibration(); kept || err != nil {
+		return err
 	}
 	if n := r.pictures.Len(); n < detect.Fewest {
 		r.options.Log.Info("too few images held out to calibrate detectors with; use joule calibrate", "held_out", n, "wanted", detect.Fewest)
@@ -33,7 +34,23 @@ func (r *runner) calibrate(ctx context.Context) error {
 	if err := detect.Attach(m, calibration); err != nil {
 		return err
 	}
+	if !r.options.writes() {
+		return nil
+	}
 	return m.Save(r.dir.file(modelFile))
+}
+
+// keepsCalibration says, by rank 0's directory, that the model there stays as it is and has been calibrated.
+func (r *runner) keepsCalibration() (bool, error) {
+	data := ""
+	if r.options.writes() && r.keepsModel() {
+		data = r.calibratedWith()
+	}
+	if !r.options.together() {
+		return data != "", nil
+	}
+	shared, err := engine.Broadcast(r.options.Group, []byte(data))
+	return len(shared) > 0, err
 }
 
 // calibratedWith says with which images the model in the directory has been calibrated; empty: it is not.

@@ -55,7 +55,14 @@ func TestCalibrationIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resume(t, dir, nil)
+	again := run.Options{Threads: 1, Work: func(what, _ string, _, _ int64) {
+		if what == "calibrating" {
+			t.Error("calibrates what is kept as it is")
+		}
+	}}
+	if _, err := run.Resume(t.Context(), dir, nil, again); err != nil {
+		t.Fatal(err)
+	}
 	data := func() string {
 		t.Helper()
 		m, err := model.Open(dir)
