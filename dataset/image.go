@@ -43,6 +43,14 @@ type Image struct {
 // Grayed says whether its colours were lost.
 func (img Image) Grayed() bool { return img.Stored.Channels > img.Channels }
 
+// Doubts are the texts of its warnings.
+func (img Image) Doubts() (texts []string) {
+	for _, w := range img.Warnings {
+		texts = append(texts, w.Text)
+	}
+	return texts
+}
+
 // Warning is something about an image that a person should know.
 type Warning struct {
 	About string // what such warnings have in common, to count them by

@@ -73,7 +73,11 @@ func (s *Source) Pack(ctx context.Context, file string, want Size, opts ...Optio
 	defer os.Remove(out.Name())
 	defer out.Close()
 	w := packer{out: out, size: want, done: Packed{Source: s.Reference.String(), Size: want, Classes: src.classes, Subject: src.subject, ByTable: src.byTable}}
-	labels, err := w.write(ctx, src, newOptions(opts))
+	o := newOptions(opts)
+	for _, line := range slices.Concat(s.Warnings, s.layout.ofClasses, src.warnings) {
+		o.warning(s.Name + ": " + line)
+	}
+	labels, err := w.write(ctx, src, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -131,6 +135,7 @@ func (w *packer) write(ctx context.Context, src *pictureSource, o options) (labe
 	names := make([]string, src.n) // empty where there is no image
 	labels = make([]int32, src.n)
 	done := 0
+	var told warnings
 	for img, err := range decodeAll(ctx, src.visit, w.size) {
 		if img.Name == "" {
 			return nil, err
@@ -144,10 +149,14 @@ func (w *packer) write(ctx context.Context, src *pictureSource, o options) (labe
 			w.done.Skipped = append(w.done.Skipped, Unreadable{img.Name, err.Error()})
 			continue
 		}
+		told.add(img.Image)
 		names[img.at], labels[img.at] = img.Name, img.label
 		if _, err := w.out.WriteAt(img.Pixels, head+int64(img.at)*int64(w.size.Len())); err != nil {
 			return nil, err
 		}
+	}
+	for _, line := range told.lines() {
+		o.warning(line)
 	}
 	if bad := len(w.done.Skipped); bad > 0 && bad*worstBad > src.n {
 		return nil, fmt.Errorf("%d of %d pictures cannot be read; the first, %s: %s", bad, src.n, w.done.Skipped[0].Name, w.done.Skipped[0].Why)

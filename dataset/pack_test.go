@@ -91,6 +91,20 @@ func TestPackedIsTheSame(t *testing.T) {
 	}
 }
 
+// What a person should know of a source and its pictures is said as they are packed.
+func TestPackWarns(t *testing.T) {
+	src, err := Locate(t.Context(), caseFile("sixteen-bit-of-twelve", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var said []string
+	_, err = src.Pack(t.Context(), filepath.Join(t.TempDir(), "set.npy"), Size{8, 8, 1}, WithWarnings(func(line string) { said = append(said, line) }))
+	if err != nil || len(said) != 1 || !strings.Contains(said[0], "4080 of 65535") {
+		t.Errorf("said %q, %v", said, err)
+	}
+}
+
 func TestPackRefuses(t *testing.T) {
 	folder := asFolder(t, map[string][]byte{"a.png": gray(1), "b.png": pngBytes(3, 5, color.NRGBA{9, 8, 7, 255})})
 	src, err := Locate(t.Context(), folder)

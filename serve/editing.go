@@ -32,9 +32,10 @@ type editInput struct {
 
 // EditedBody is a picture and its edits.
 type EditedBody struct {
-	Image   string   `json:"image" doc:"name, where the request has one"`
-	Resized bool     `json:"resized" doc:"whether it was scaled or cropped to the size that is edited"`
-	Edits   [][]byte `json:"edits" doc:"PNG of each, of the model's size"`
+	Image    string   `json:"image" doc:"name, where the request has one"`
+	Resized  bool     `json:"resized" doc:"whether it was scaled or cropped to the size that is edited"`
+	Warnings []string `json:"warnings,omitempty" doc:"what to know of how it was read, such as 16-bit values that use few of the bits"`
+	Edits    [][]byte `json:"edits" doc:"PNG of each, of the model's size"`
 }
 
 // maskName is that of the file of a form, or the field of JSON, that is white where pictures are to be filled in.
@@ -108,7 +109,7 @@ func (s *Server) edit(ctx context.Context, in *editInput) (*answersBody[EditedBo
 	answer := &answersBody[EditedBody]{}
 	answer.Body.Model = in.Model
 	for _, img := range images {
-		one := EditedBody{Image: img.Name, Resized: img.Resized}
+		one := EditedBody{Image: img.Name, Resized: img.Resized, Warnings: img.Doubts()}
 		for range in.Number {
 			png, err := encodePNG(edited[:l.size().Len()], l.size())
 			if err != nil {

@@ -37,6 +37,7 @@ type ModelBody struct {
 type ScoredBody struct {
 	Image             string   `json:"image" doc:"name, where the request has one"`
 	Resized           bool     `json:"resized" doc:"whether it was scaled or cropped to the model's size"`
+	Warnings          []string `json:"warnings,omitempty" doc:"what to know of how it was read, such as 16-bit values that use few of the bits"`
 	Energy            float32  `json:"energy"`
 	Score             float32  `json:"score" doc:"the detector's, high for images out of distribution"`
 	P                 *float64 `json:"p,omitempty" doc:"the p-value: the fraction of in-distribution images that score as high or higher"`
@@ -160,7 +161,7 @@ func (s *Server) inspect(ctx context.Context, in *scoreInput, use func(*loaded, 
 	}
 	scored := make([]ScoredBody, len(images))
 	for i, j := range judgements {
-		scored[i] = ScoredBody{Image: images[i].Name, Resized: images[i].Resized, Energy: j.Energy, Score: j.Score, P: j.P,
+		scored[i] = ScoredBody{Image: images[i].Name, Resized: images[i].Resized, Warnings: images[i].Doubts(), Energy: j.Energy, Score: j.Score, P: j.P,
 			OutOfDistribution: j.OutOfDistribution, Regions: j.Regions}
 		if j.OutOfDistribution != nil && *j.OutOfDistribution {
 			s.metrics.outs.WithLabelValues(in.Model).Inc()

@@ -153,6 +153,7 @@ type scored struct {
 		Resized           bool
 		Energy            float32
 		P                 *float64
+		Warnings          []string
 		OutOfDistribution *bool `json:"out_of_distribution"`
 		Heat              []float64
 		Preferred         []byte
@@ -206,6 +207,13 @@ func TestScore(t *testing.T) {
 	}
 	if got := scores(t, url, "image/png", a); got.Images[0].Energy != want[0].Energy {
 		t.Errorf("energy %v, want %v", got.Images[0].Energy, want[0].Energy)
+	}
+	dark := image.NewGray16(image.Rect(0, 0, side, side))
+	dark.Pix[0] = 15 // of 255, as cameras of 12 bits write
+	var file bytes.Buffer
+	_ = png.Encode(&file, dark)
+	if got := scores(t, url, "image/png", file.Bytes()).Images[0].Warnings; len(got) != 1 || !strings.Contains(got[0], "nearly black") {
+		t.Errorf("warnings %q", got)
 	}
 	if got := scores(t, h.URL+"/v1/models/classes/score?label=on", "", a); got.Images[0].P != nil || got.Images[0].OutOfDistribution != nil {
 		t.Error("p-values of a model that is not calibrated")

@@ -160,10 +160,7 @@ func pack(cmd *cobra.Command, ref string, o packOptions) error {
 	defer src.Close()
 	shown := &stages{out: cmd.ErrOrStderr()}
 	defer shown.clear()
-	for _, line := range src.Warnings {
-		shown.warn(line)
-	}
-	p, err := src.Pack(cmd.Context(), o.out, want, dataset.WithProgress(func(done, total int) {
+	p, err := src.Pack(cmd.Context(), o.out, want, dataset.WithWarnings(shown.warn), dataset.WithProgress(func(done, total int) {
 		shown.show("packing", "images", int64(done), int64(total))
 	}))
 	if err != nil {

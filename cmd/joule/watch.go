@@ -46,6 +46,7 @@ not grow with the stream. For each image there is a line of JSON, in order:
   n        its number in the stream, from 1
   image    its name
   energy, score, p, out_of_distribution, resized    as of joule score
+  warnings what to know of how the image was read, if anything: JPEGs cut short, 16-bit values that use few bits
   rank     where the score lies among all before it: uniform in (0,1) while nothing changes
   drift    the evidence that the stream is no longer like the calibration images; from 1 on, alarm is true
   error    instead of all that, why the image cannot be read

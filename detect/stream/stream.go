@@ -62,7 +62,8 @@ type Line struct {
 
 // A Result is what came of an image that could be read.
 type Result struct {
-	Resized bool `json:"resized"`
+	Resized  bool     `json:"resized"`
+	Warnings []string `json:"warnings,omitempty"` // what to know of how it was read
 	detect.Judgement
 	Rank  float64 `json:"rank"`            // of the score among all before it: uniform in (0,1) while nothing changes
 	Drift float64 `json:"drift"`           // the evidence of drift: from 1 on there is an alarm
@@ -293,7 +294,7 @@ func (s *Stream) add(j detect.Judged) (Line, error) {
 	if alarm != before {
 		st.AlarmAt, st.AlarmImage = st.N, j.Name
 	}
-	line.Result = &Result{j.Resized, j.Judgement, rank, s.drift.Statistic() / s.options.AlarmEvery, alarm != 0}
+	line.Result = &Result{j.Resized, j.Doubts(), j.Judgement, rank, s.drift.Statistic() / s.options.AlarmEvery, alarm != 0}
 	return line, s.write(line)
 }
 

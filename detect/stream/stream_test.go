@@ -219,6 +219,26 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// What a person should know of how an image was read is part of its line.
+func TestLinesWarn(t *testing.T) {
+	path, folder, list := watched(t, 2)
+	dark := image.NewGray16(image.Rect(0, 0, side, side))
+	dark.SetGray16(3, 4, color.Gray16{4095}) // of 12 bits
+	var file bytes.Buffer
+	if err := png.Encode(&file, dark); err != nil {
+		t.Fatal(err)
+	}
+	list[1] = filepath.Join(folder, "dark.png")
+	writeFile(t, list[1], file.Bytes())
+	lines, _ := judged(t, newJudge(t, path, "energy", detect.Rule{}), listOf(list), stream.Options{})
+	if w := lines[0].Warnings; w != nil {
+		t.Errorf("warnings %q of a picture that is as it should be", w)
+	}
+	if w := lines[1].Warnings; len(w) != 1 || !strings.Contains(w[0], "4095 of 65535") {
+		t.Errorf("warnings %q of one that is nearly black", w)
+	}
+}
+
 // Once images are no longer as they were, there is an alarm, which stays when the stream goes on.
 func TestDrift(t *testing.T) {
 	path, folder, list := watched(t, 150)
