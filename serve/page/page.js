@@ -182,7 +182,8 @@ function show(item, answer) {
 	panels.append(figure(picture(answer.seen, "the picture as the model sees it"), "What the model sees"),
 		figure(heat(answer), "Where the energy is high: bright"),
 		figure(picture(answer.preferred, "what the model would rather see"), "What it would rather see"))
-	item.append(energy, verdict, panels)
+	const warnings = (answer.warnings ?? []).map(text => Object.assign(document.createElement("p"), { textContent: text, className: "problem" }))
+	item.append(energy, verdict, ...warnings, panels)
 }
 
 function picture(png, alt) {
