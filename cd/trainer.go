@@ -387,6 +387,11 @@ func (t *Trainer) objectiveOf(images int, iteration int64, n int) (*Objective, e
 	if o := t.objectives[key]; o != nil {
 		return o, nil
 	}
+	if t.kept != nil {
+		for i := range terms {
+			terms[i].First = 0
+		}
+	}
 	options := ObjectiveOptions{Terms: terms, Sampler: t.settings.Sampler, PerGroup: key.apart}
 	if t.settings.AllSteps {
 		options.Unrolled = t.settings.Steps
@@ -461,9 +466,9 @@ func (t *Trainer) memory(o *Objective, apart bool) memory {
 	case !apart && t.kept != nil:
 		return t.kept
 	case !apart:
-		return hostMemory{t.specs, t.Named(t.Parameters), []map[string][]float32{t.Named(t.gradient)}}
+		return o.host(t.Named(t.Parameters), t.Named(t.gradient))
 	}
-	h := hostMemory{specs: t.specs, params: t.Named(t.Parameters)}
+	h := o.host(t.Named(t.Parameters))
 	for _, g := range o.Groups() {
 		if t.groups[g.Name] == nil {
 			t.groups[g.Name] = make([]float32, len(t.gradient))

@@ -79,7 +79,7 @@ func (t *Trainer) newWhole(o *Objective) (*whole, error) {
 			from[gradientAtInput] = engine.Result{Stage: at, Output: mcmc.ResultGradientAt}
 		}
 	}
-	w.loss = add(o.programs[0], from, nil)
+	w.loss = add(o.parts[0].programs[0].program, from, nil)
 	end := from[negativeInput]
 	if o.Unrolled() {
 		end = engine.Result{Stage: w.loss, Output: resultEnd}
@@ -145,8 +145,8 @@ func (w *whole) call(t *Trainer, o *Objective, x *Examples, m *Metrics) (c *whol
 		c.stages = append(c.stages, call)
 		bind(0, t.kept.places, nil)
 	}
-	loss := o.call(n, *x, c.ev, c.losses, c.accepted)
-	t.kept.leave(&loss, 0)
+	loss := o.call(o.parts[0], n, *x, c.ev, c.losses, c.accepted)
+	t.kept.leave(&loss, 0, false)
 	bind(w.loss, t.kept.places, others)
 	bind(w.norm, wholeArrays(keptGradient), nil)
 	bind(w.mean, nil, nil)

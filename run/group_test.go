@@ -62,6 +62,7 @@ func TestGroupsComeToTheSame(t *testing.T) {
 		"plain":       {"optimiser.batch=9", "optimiser.lanes=16", calibrating, "limits.iterations=16"},
 		"conditional": {"network.conditional=true", "optimiser.batch=6", "limits.iterations=9"},
 		"hmc":         {"sampler.kind=hmc", "sampler.step_size=0.01", "limits.iterations=9"},
+		"some chains": {"loss.kl_chains=5", "optimiser.batch=9", "optimiser.lanes=16", "limits.iterations=16"},
 		"unrolled":    {"sampler.all_steps=true", "limits.iterations=9"},
 		"diverging":   diverging,
 	} {

@@ -15,6 +15,7 @@ type Loss struct {
 	Neighbour    int      `yaml:"neighbour" doc:"L_ent takes the k-th nearest of the reference images"`
 	References   int      `yaml:"references" doc:"reference images of L_ent, drawn from the buffer"`
 	EntropyAfter int      `yaml:"entropy_after" doc:"L_ent starts once the buffer holds more images than this"`
+	KLChains     int      `yaml:"kl_chains" doc:"L_opt and L_ent look at so many of an iteration's chains; 0, or more than there are: at all"`
 }
 
 // Weight is the coefficient of a term.
@@ -69,6 +70,9 @@ func (l *Loss) terms(steps int) []cd.Term {
 	terms := cd.Terms(cd.Entropy{Neighbour: l.Neighbour, References: l.References, After: l.EntropyAfter}, cd.Flow{Steps: steps})
 	for i := range terms {
 		terms[i].Weight = l.Weight(terms[i].Name)
+		if name := terms[i].Name; name == "opt" || name == "ent" {
+			terms[i].First = l.KLChains
+		}
 	}
 	return terms
 }
@@ -94,6 +98,7 @@ func (l *Loss) validate(buffer int) error {
 		{"references", float64(l.References), 1, 1e5},
 		{"neighbour", float64(l.Neighbour), 1, float64(l.References)},
 		{"entropy_after", float64(l.EntropyAfter), 0, 1 << 40},
+		{"kl_chains", float64(l.KLChains), 0, 1 << 40},
 	}
 	for _, w := range l.Weights {
 		settings = append(settings, limits{w.Term, w.Value, 0, 1e6})

@@ -42,7 +42,7 @@ var settingsToTry = [][]string{
 	{"augmentation=cifar10"}, {"augmentation=large"}, {"augmentation=imagenet"},
 	{"loss.cd=0"}, {"loss.cd=2"},
 	{"loss.reg=0"}, {"loss.opt=0"}, {"loss.ent=0"}, {"loss.reg=0", "loss.opt=0", "loss.ent=0"}, {"loss.opt=0", "sampler.all_steps=true", "loss.ent=0"},
-	{"loss.reg=2"}, {"loss.opt=2"}, {"loss.ent=2"}, {"loss.neighbour=2"}, {"loss.references=4"}, {"loss.entropy_after=3"}, {"loss.flow=0.3"},
+	{"loss.reg=2"}, {"loss.opt=2"}, {"loss.ent=2"}, {"loss.neighbour=2"}, {"loss.references=4"}, {"loss.entropy_after=3"}, {"loss.kl_chains=2"}, {"loss.flow=0.3"},
 	{"optimiser.batch=5"}, {"optimiser.learning_rate=0.01"}, {"optimiser.beta1=0.5"}, {"optimiser.beta2=0.5"}, {"optimiser.epsilon=0.1"},
 	{"optimiser.clip=0.01"}, {"optimiser.clip=0"}, {"optimiser.average=0.5"}, {"optimiser.warmup=10"}, {"optimiser.lanes=1"},
 	{"optimiser.cooldown=1"},

@@ -178,9 +178,10 @@ func (c *Config) natural(filters int) {
 }
 
 // coarse has steps that go further in what is coarse, as photographs have little in what is fine. Of tiles of pictures, which are full of it, they
-// lose hold: the energies of chains run away from the data's.
+// lose hold: the energies of chains run away from the data's. And L_opt, whose gradient takes a quarter of an iteration, of a quarter of the chains.
 func (c *Config) coarse() {
 	c.Sampler.StepSize, c.Sampler.Coarse = 25, 2
+	c.Loss.KLChains = 8
 }
 
 // short has a network of the paper's for photographs with few filters, and what goes with trainings on few cores.

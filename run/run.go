@@ -270,6 +270,9 @@ func (r *runner) openEngines() (err error) {
 	if r.engine, err = device.Open(r.options.Device, o); err != nil {
 		return err
 	}
+	if _, keeps := r.engine.(engine.Keeper); keeps && 0 < r.config.Loss.KLChains && r.config.Loss.KLChains < r.config.Optimiser.Batch {
+		r.options.Log.Info("on this device an iteration is one program, in which L_opt and L_ent look at all chains", "loss.kl_chains", r.config.Loss.KLChains)
+	}
 	r.chains = r.engine
 	if p := device.Resolve(r.options.Device, engine.Precision(r.config.Sampler.Precision)); p != engine.Float32 {
 		o.Precision = p
