@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -72,6 +73,14 @@ func TestTermsOfTheFirstImages(t *testing.T) {
 		}
 		return ev, gradients
 	}
+	// Where there are no other terms, the energies are still those of all.
+	got, gradients := evaluate(cd.ObjectiveOptions{Terms: terms(3, "opt")}, all)
+	some, want := evaluate(cd.ObjectiveOptions{Terms: terms(0, "opt")}, of(3))
+	whole, _ := evaluate(cd.ObjectiveOptions{Terms: terms(0, "cd")}, all)
+	if !slices.Equal(got.Terms, some.Terms) || !slices.Equal(got.EnergyPos, whole.EnergyPos) || !reflect.DeepEqual(gradients, want) {
+		t.Error("L_opt alone, of three images, is not that of these images, or the energies are not those of all")
+	}
+
 	for _, unrolled := range []int{0, 2} {
 		for _, apart := range []bool{false, true} {
 			for _, first := range []int{1, 3, n, n + 4} {

@@ -59,6 +59,10 @@ func TestKeptIterationIsTheSame(t *testing.T) {
 			s.Warmup, s.Epsilon = 2, 1e-3 // a large ε: steps whose size does not depend on the gradient's multiply its rounding
 			test.change(&s)
 			host := newTrainer(t, s, test.classes)
+			s.Terms = slices.Clone(s.Terms)
+			for i := range s.Terms {
+				s.Terms[i].First = 3 // but there all terms look at all images
+			}
 			kept, e := newKept(t, s, test.classes)
 			for range iterations {
 				start := slices.Clone(host.Parameters)
