@@ -21,7 +21,7 @@ import (
 var openPaths = map[string]bool{"/": true, "/page.css": true, "/page.js": true, "/v2/health/live": true, "/v2/health/ready": true}
 
 // guard is what all requests go through.
-func (s *Server) guard(next http.Handler) http.Handler {
+func (s *Server) guard(mux *http.ServeMux) http.Handler {
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -43,6 +43,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, http.StatusUnsupportedMediaType, "compressed requests are not read")
 			return
 		}
+		if !known(mux, w, r) {
+			return
+		}
 		limit, control := s.options.Limits.Time, http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(limit)) // a writer without deadlines is a test's
 		if !receive(w, r, s.options.Limits.Body) {
@@ -55,12 +58,30 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
 		r = r.WithContext(ctx)
-		next.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r)
 		if a, ok := w.(*answered); ok {
 			a.route = r.Pattern
 		}
 	})
 	return s.metrics.count(http.NewCrossOriginProtection().Handler(guarded))
+}
+
+// known refuses what nobody handles, in the form of all other errors.
+func known(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) bool {
+	if _, pattern := mux.Handler(r); pattern != "" {
+		return true
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := *r
+		other.Method = method
+		if _, pattern := mux.Handler(&other); pattern != "" {
+			w.Header().Set("Allow", method)
+			refuse(w, http.StatusMethodNotAllowed, "want a "+method+" request")
+			return false
+		}
+	}
+	refuse(w, http.StatusNotFound, "there is no such address: GET /reference lists those that there are")
+	return false
 }
 
 // receive reads the body, so that whatever else has deadlines for that has nothing to wait for.

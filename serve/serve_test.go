@@ -627,8 +627,11 @@ func TestPagesAndReference(t *testing.T) {
 			t.Errorf("%s: status %d, %.100s", path, code, text)
 		}
 	}
-	if code, _, _ := ask(t, "GET", h.URL+"/gone", "", nil); code != 404 {
-		t.Errorf("status %d of what there is not", code)
+	if code, text, _ := ask(t, "GET", h.URL+"/gone", "", nil); code != 404 || !strings.HasPrefix(text, `{"error":"`) {
+		t.Errorf("status %d of what there is not, %s", code, text)
+	}
+	if code, text, header := ask(t, "GET", h.URL+"/v1/models/digits/score", "", nil); code != 405 || header.Get("Allow") != "POST" || !strings.HasPrefix(text, `{"error":"`) {
+		t.Errorf("status %d of another method, %s, %v", code, text, header)
 	}
 }
 
