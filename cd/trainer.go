@@ -389,7 +389,7 @@ func (t *Trainer) objectiveOf(images int, iteration int64, n int) (*Objective, e
 	}
 	if t.kept != nil {
 		for i := range terms {
-			terms[i].First = 0
+			terms[i].First = 0 // an iteration is one program there
 		}
 	}
 	options := ObjectiveOptions{Terms: terms, Sampler: t.settings.Sampler, PerGroup: key.apart}
