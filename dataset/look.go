@@ -43,7 +43,7 @@ func (s *Source) Look(ctx context.Context, most, sheet, tile int, opts ...Option
 	o := newOptions(opts)
 	v := &Overview{Contents: s.Contents, Splits: s.splits()}
 	v.Warnings = slices.Concat(s.Warnings, s.layout.ofClasses)
-	src, err := s.pictures(ctx, Size{}, v)
+	src, err := s.pictures(ctx, Size{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -131,7 +131,7 @@ func (s *Source) splits() (counts []Count) {
 }
 
 // pictures are those of the split that is taken; the images of a set that is stored as a whole are read first, or drawn for the wanted size.
-func (s *Source) pictures(ctx context.Context, want Size, v *Overview) (*pictureSource, error) {
+func (s *Source) pictures(ctx context.Context, want Size) (*pictureSource, error) {
 	if s.layout.pictures != nil {
 		return s.layout.pictures(ctx, s.tree, s.split)
 	}
@@ -139,8 +139,8 @@ func (s *Source) pictures(ctx context.Context, want Size, v *Overview) (*picture
 	if err != nil {
 		return nil, err
 	}
-	v.Warnings = append(v.Warnings, set.Contents.Warnings...)
-	src := &pictureSource{n: set.Len(), classes: set.Classes, attributes: set.Attributes, numbers: set.Numbers, subject: set.Subject, byTable: set.byTable}
+	src := &pictureSource{n: set.Len(), classes: set.Classes, attributes: set.Attributes, numbers: set.Numbers, subject: set.Subject, byTable: set.byTable,
+		warnings: set.Contents.Warnings}
 	src.visit = func(ctx context.Context, fn func(encoded) error) error {
 		for i := range set.Len() {
 			if err := ctx.Err(); err != nil {
@@ -251,7 +251,7 @@ func (s *Source) Preview(ctx context.Context, most int) (p Preview, err error) {
 		}
 		src = inTree(s.tree, some)
 		src.n = len(files)
-	} else if src, err = s.pictures(ctx, Size{}, &Overview{}); err != nil {
+	} else if src, err = s.pictures(ctx, Size{}); err != nil {
 		return p, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	inner, cancel := context.WithCancel(ctx)

@@ -62,7 +62,7 @@ func (s *Source) Pack(ctx context.Context, file string, want Size, opts ...Optio
 	if want, err = s.sizeToPack(ctx, want); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	src, err := s.pictures(ctx, want, &Overview{})
+	src, err := s.pictures(ctx, want)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}

@@ -93,15 +93,17 @@ func TestPackedIsTheSame(t *testing.T) {
 
 // What a person should know of a source and its pictures is said as they are packed.
 func TestPackWarns(t *testing.T) {
-	src, err := Locate(t.Context(), caseFile("sixteen-bit-of-twelve", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	var said []string
-	_, err = src.Pack(t.Context(), filepath.Join(t.TempDir(), "set.npy"), Size{8, 8, 1}, WithWarnings(func(line string) { said = append(said, line) }))
-	if err != nil || len(said) != 1 || !strings.Contains(said[0], "4080 of 65535") {
-		t.Errorf("said %q, %v", said, err)
+	for ref, want := range map[string]string{caseFile("sixteen-bit-of-twelve", ""): "4080 of 65535", "testdata/arrays/first.npy": "taken for N,C,H,W"} {
+		src, err := Locate(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		var said []string
+		_, err = src.Pack(t.Context(), filepath.Join(t.TempDir(), "set.npy"), Size{8, 8, 1}, WithWarnings(func(line string) { said = append(said, line) }))
+		if err != nil || len(said) != 1 || !strings.Contains(said[0], want) {
+			t.Errorf("%s: said %q, %v", ref, said, err)
+		}
 	}
 }
 

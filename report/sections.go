@@ -147,9 +147,9 @@ func (c *Calibration) chart(title string, highest float64) *chart {
 	for i := range 101 {
 		at := highest * float64(i) / 100
 		below, _ := slices.BinarySearch(sorted, math.Nextafter(at, 2))
-		i := benchmark.Proportion(below, len(sorted), 0.95)
+		interval := benchmark.Proportion(below, len(sorted), 0.95)
 		s.X, s.Y = append(s.X, at), append(s.Y, float64(below)/float64(len(sorted)))
-		s.Low, s.High = append(s.Low, i[0]), append(s.High, i[1])
+		s.Low, s.High = append(s.Low, interval[0]), append(s.High, interval[1])
 	}
 	top := max(highest, s.Y[100])
 	return &chart{Title: title, XLabel: "false alarms asked for", YLabel: "share of images flagged", Diagonal: true, Square: true,
