@@ -13,10 +13,9 @@ import (
 type memory interface {
 	// bind gives a program the parameters, and others that it has beside them.
 	bind(p engine.Program, others map[string][]float32) error
-	// leave adds to a call the outputs that are the gradient of a group; apart: where it waits for add.
-	leave(call *engine.Call, group int, apart bool)
-	// add adds the gradient that waits to that of the group.
-	add(group int) error
+	// leave adds to a call the outputs that are the gradient of a group. Where that is to be added to one of an earlier part, added does it
+	// once the call has run; otherwise it is nil.
+	leave(call *engine.Call, group int, adds bool) (added func())
 }
 
 // hostMemory holds them by name.
@@ -33,24 +32,22 @@ func (h hostMemory) bind(p engine.Program, others map[string][]float32) error {
 	return p.Bind(all)
 }
 
-func (h hostMemory) leave(call *engine.Call, group int, apart bool) {
+func (h hostMemory) leave(call *engine.Call, group int, adds bool) (added func()) {
 	to := h.gradients[group]
-	if apart {
+	if adds {
 		to = h.waiting()
+		added = func() {
+			for name, sum := range h.gradients[group] {
+				for i, v := range to[name] {
+					sum[i] += v
+				}
+			}
+		}
 	}
 	for _, s := range h.specs {
 		call.Outputs = append(call.Outputs, to[s.Name])
 	}
-}
-
-func (h hostMemory) add(group int) error {
-	for name, values := range h.waiting() {
-		sum := h.gradients[group][name]
-		for i, v := range values {
-			sum[i] += v
-		}
-	}
-	return nil
+	return added
 }
 
 // host is memory of the host, with a gradient for each group.
