@@ -55,9 +55,14 @@ type Watch struct {
 	moments *quality.Moments // of the features of the data
 }
 
-// NewWatch is a watch for a model of images of a set, of which it looks at a thousand, chosen by seed. The network runs on the engine.
+// NewWatch is a watch for a model of images of a set, of which it looks at a thousand, chosen by seed. The network runs on the engine. Of a
+// set of one image, which is of one kind and next to no other, Data is NaN, and nothing is collapsed beside it.
 func NewWatch(ctx context.Context, e engine.Engine, data *dataset.Set, seed uint64) (*Watch, error) {
 	w := &Watch{size: data.Size()}
+	if data.Len() < 2 {
+		w.Data = Look{math.NaN(), math.NaN(), math.NaN()}
+		return w, nil
+	}
 	var err error
 	if w.network, err = shipped.For(e, data); err != nil {
 		return nil, err

@@ -49,6 +49,28 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// Beside data of one image, which is next to no other, samples of any kind have not collapsed.
+func TestLookBesideOneImage(t *testing.T) {
+	digits, err := dataset.Open(t.Context(), "mnist:test", dataset.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := collapse.NewWatch(t.Context(), &cpu.Engine{}, digits.Draw(1, 1), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := w.Look(t.Context(), digits.Draw(collapse.Images, 2).Pixels)
+	if err != nil || far.Spacing < 0.05 {
+		t.Errorf("samples %+v, %v", far, err)
+	}
+	var m collapse.Memory
+	for range 3 {
+		if how, _ := m.See(w.Data, far, collapse.Look{}); how != "" {
+			t.Errorf("collapsed: %s", how)
+		}
+	}
+}
+
 // The rule: fewer than half as many kinds as both others, or less than half as far apart, twice in a row.
 func TestSee(t *testing.T) {
 	kinds := func(n, spacing float64) collapse.Look { return collapse.Look{Entropy: math.Log(n), Spacing: spacing} }
