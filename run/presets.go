@@ -69,6 +69,12 @@ func Presets() []Preset {
 			c.coarse()
 			c.Limits.Iterations = 18_000
 		}},
+		{"photos32-night", "photos32-wide for a night, three to five hours on two cores; needs --data", func(c *Config) {
+			c.natural(32)
+			c.coarse()
+			c.Optimiser.Cooldown = 0.8
+			c.Limits.Iterations = 30_000
+		}},
 		{"photos64", "a narrow network for photographs at 64×64, an hour on two cores; needs --data", func(c *Config) {
 			c.narrow(64, 32)
 			c.Optimiser.Batch, c.Limits.Iterations = 32, 4000
