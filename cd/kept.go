@@ -6,6 +6,7 @@ package cd
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/joule-ebm/joule/energy"
@@ -137,19 +138,21 @@ func updateCall(n int) engine.Call {
 	return call
 }
 
-// bind and leave implement memory: parameters and gradients are in the store. Nothing is added there: all terms look at all images ([Term].First).
+// bind and leave implement memory: parameters and gradients are in the store.
 func (k *kept) bind(p engine.Program, others map[string][]float32) error {
 	return p.(engine.StoreProgram).BindStore(k.store, k.places, others)
 }
 
-func (k *kept) leave(call *engine.Call, _ int, _ bool) (added func()) {
+func (k *kept) leave(call *engine.Call, _ int, _ bool) {
 	call.Updates = map[int]engine.Place{}
 	for _, s := range k.specs {
 		call.Updates[len(call.Outputs)] = engine.Place{Array: keptGradient, Offset: k.places[s.Name].Offset}
 		call.Outputs = append(call.Outputs, nil)
 	}
-	return nil
 }
+
+// add is never called: there all terms look at all images ([Term].First).
+func (k *kept) add(int) error { return errors.New("cd: gradients in a store are not added up") }
 
 // fields are the trainer's, by array.
 func (t *Trainer) fields() map[string][]float32 {

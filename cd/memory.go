@@ -13,9 +13,10 @@ import (
 type memory interface {
 	// bind gives a program the parameters, and others that it has beside them.
 	bind(p engine.Program, others map[string][]float32) error
-	// leave adds to a call the outputs that are the gradient of a group. Where that is to be added to one of an earlier part, added does it
-	// once the call has run; otherwise it is nil.
-	leave(call *engine.Call, group int, adds bool) (added func())
+	// leave adds to a call the outputs that are the gradient of a group; apart: where it waits for add.
+	leave(call *engine.Call, group int, apart bool)
+	// add adds the gradient that waits to that of the group.
+	add(group int) error
 }
 
 // hostMemory holds them by name.
@@ -32,22 +33,24 @@ func (h hostMemory) bind(p engine.Program, others map[string][]float32) error {
 	return p.Bind(all)
 }
 
-func (h hostMemory) leave(call *engine.Call, group int, adds bool) (added func()) {
+func (h hostMemory) leave(call *engine.Call, group int, apart bool) {
 	to := h.gradients[group]
-	if adds {
+	if apart {
 		to = h.waiting()
-		added = func() {
-			for name, sum := range h.gradients[group] {
-				for i, v := range to[name] {
-					sum[i] += v
-				}
-			}
-		}
 	}
 	for _, s := range h.specs {
 		call.Outputs = append(call.Outputs, to[s.Name])
 	}
-	return added
+}
+
+func (h hostMemory) add(group int) error {
+	for name, values := range h.waiting() {
+		sum := h.gradients[group][name]
+		for i, v := range values {
+			sum[i] += v
+		}
+	}
+	return nil
 }
 
 // host is memory of the host, with a gradient for each group.

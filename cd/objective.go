@@ -127,17 +127,14 @@ func (o *Objective) evaluate(ctx context.Context, in memory, x Examples) (Evalua
 	}
 	n := len(x.Positive) / o.image.Size()
 	ev, losses, accepted := o.newEvaluation(n)
-	err = o.each(n, x, in, ev, losses, accepted, func(p engine.Program, call engine.Call, added func()) error {
-		if err := in.bind(p, others); err != nil {
+	err = o.each(n, x, in, ev, losses, accepted, func(p partProgram, call engine.Call) error {
+		if err := in.bind(p.program, others); err != nil {
 			return err
 		}
-		if err := p.Run(ctx, call); err != nil {
+		if err := p.program.Run(ctx, call); err != nil || !p.adds {
 			return err
 		}
-		if added != nil {
-			added()
-		}
-		return nil
+		return in.add(p.group)
 	})
 	if err != nil {
 		return Evaluation{}, err
@@ -163,12 +160,12 @@ func (o *Objective) prepare(n int, in memory) error {
 		return err
 	}
 	ev, losses, accepted := o.newEvaluation(n)
-	return o.each(n, Examples{}, in, ev, losses, accepted, func(p engine.Program, call engine.Call, _ func()) error {
-		slow, ok := p.(engine.Preparer)
+	return o.each(n, Examples{}, in, ev, losses, accepted, func(p partProgram, call engine.Call) error {
+		slow, ok := p.program.(engine.Preparer)
 		if !ok {
 			return nil
 		}
-		err := in.bind(p, others)
+		err := in.bind(p.program, others)
 		if err == nil {
 			slow.Prepare(call)
 		}

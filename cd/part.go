@@ -91,17 +91,16 @@ func firsts(terms []Term) []int {
 	return all
 }
 
-// each calls do for the programs, one after the other, each with its call, and with what is to be done after it, if anything.
+// each calls do for the programs, one after the other, each with its call.
 func (o *Objective) each(n int, x Examples, in memory, ev Evaluation, losses [][1]float32, accepted []float32,
-	do func(p engine.Program, call engine.Call, added func()) error) error {
+	do func(partProgram, engine.Call) error) error {
 	for _, p := range o.parts {
 		call := o.call(p, n, x, ev, losses, accepted)
 		for _, one := range p.programs {
-			var added func()
 			if one.group >= 0 {
-				added = in.leave(&call, one.group, one.adds)
+				in.leave(&call, one.group, one.adds)
 			}
-			if err := do(one.program, call, added); err != nil {
+			if err := do(one, call); err != nil {
 				return err
 			}
 			call.Outputs = nil // the gradients alone, of the next group
